@@ -1,0 +1,262 @@
+//! `MetricsNamespace`: one object that gives its namespace a Pushgateway which Prometheus scrapes.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{Affinity, Toleration};
+use kube::core::cel::Rule;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::quantity::Quantity;
+use super::status::MetricsNamespaceStatus;
+
+/// Seconds, minutes and hours, as both Prometheus and CEL's `duration()` read them.
+const DURATION_PATTERN: &str = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$";
+const LABEL_VALUE_PATTERN: &str = r"^([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?$";
+
+/// Asks for a Pushgateway in this namespace which Prometheus scrapes, under this namespace's name.
+#[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "simplepipe.dev",
+    version = "v1alpha1",
+    kind = "MetricsNamespace",
+    plural = "metricsnamespaces",
+    shortname = "mns",
+    category = "simplepipe",
+    namespaced,
+    status = "MetricsNamespaceStatus",
+    derive = "Default",
+    derive = "PartialEq",
+    doc = "A MetricsNamespace gives its namespace a Pushgateway that Prometheus scrapes, so that whatever ends before a scrape can push its metrics to `http://pushgateway:9091`.",
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#, description = "Whether pushed metrics reach Prometheus"),
+    printcolumn(name = "URL", type_ = "string", json_path = ".status.url", description = "Where the gateway answers, from any namespace"),
+    printcolumn(name = "Scraped by", type_ = "string", json_path = ".status.scrape.selectedBy", description = "Prometheus objects that select this namespace's ServiceMonitor"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#, priority = 1),
+    printcolumn(name = "Interval", type_ = "string", json_path = ".spec.scrape.interval", priority = 1),
+    printcolumn(name = "Image", type_ = "string", json_path = ".status.gateway.image", priority = 1),
+    printcolumn(name = "Paused", type_ = "boolean", json_path = ".spec.paused", priority = 1),
+    printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1),
+)]
+#[serde(rename_all = "camelCase", default)]
+#[x_kube(cel)]
+pub struct MetricsNamespaceSpec {
+    /// Leave every child as it is: nothing is created, changed, healed or removed until this is false again.
+    pub paused: bool,
+    /// The Pushgateway.
+    pub gateway: GatewaySpec,
+    /// How Prometheus scrapes the gateway.
+    pub scrape: ScrapeSpec,
+    /// The Grafana dashboard of this namespace.
+    pub dashboard: DashboardSpec,
+}
+
+/// The Pushgateway's image, log, resources and placement.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[x_kube(cel)]
+pub struct GatewaySpec {
+    /// Image of the Pushgateway. Default: the one that the operator is set to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512), regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$"))]
+    pub image: Option<String>,
+    /// The least severe level that the gateway logs.
+    pub log_level: LogLevel,
+    /// CPU, memory and scratch space of the gateway's container.
+    pub resources: Resources,
+    /// Labels that a node must have for the gateway to run there.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 32))]
+    pub node_selector: BTreeMap<String, String>,
+    /// Taints that the gateway tolerates.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub tolerations: Vec<Toleration>,
+    /// Where the gateway may or should be scheduled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<Affinity>,
+    /// PriorityClass of the gateway's pod.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
+    pub priority_class_name: Option<String>,
+}
+
+/// Levels of the gateway's log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Everything.
+    Debug,
+    /// What happens.
+    #[default]
+    Info,
+    /// What may become a problem.
+    Warn,
+    /// What failed.
+    Error,
+}
+
+impl LogLevel {
+    /// The word that the gateway's `--log.level` takes.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// What the gateway's container asks for, and may use at most.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[x_kube(
+    cel,
+    validation = Rule::new("!has(self.requests.cpu) || !has(self.limits.cpu) || quantity(string(self.requests.cpu)).compareTo(quantity(string(self.limits.cpu))) <= 0")
+        .message("requests.cpu must not be more than limits.cpu"),
+    validation = Rule::new("!has(self.requests.memory) || !has(self.limits.memory) || quantity(string(self.requests.memory)).compareTo(quantity(string(self.limits.memory))) <= 0")
+        .message("requests.memory must not be more than limits.memory"),
+    validation = Rule::new("!has(self.limits.memory) || quantity(string(self.limits.memory)).compareTo(quantity('16Mi')) >= 0")
+        .message("limits.memory must be at least 16Mi: the gateway does not start with less"),
+)]
+pub struct Resources {
+    /// What is set aside for the gateway.
+    pub requests: ResourceList,
+    /// What the gateway may use at most. Past its memory limit it is killed, and what was pushed is lost.
+    pub limits: ResourceList,
+}
+
+impl Default for Resources {
+    fn default() -> Self {
+        Self {
+            requests: ResourceList {
+                cpu: Some("10m".into()),
+                memory: Some("32Mi".into()),
+                ephemeral_storage: None,
+            },
+            limits: ResourceList {
+                cpu: None,
+                memory: Some("128Mi".into()),
+                ephemeral_storage: None,
+            },
+        }
+    }
+}
+
+/// Amounts by resource. A resource that is left out is not set.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct ResourceList {
+    /// CPU, in cores (`1`, `10m`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<Quantity>,
+    /// Memory, in bytes (`128Mi`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Quantity>,
+    /// Scratch space on the node, in bytes (`64Mi`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ephemeral_storage: Option<Quantity>,
+}
+
+/// How Prometheus scrapes the gateway.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[x_kube(
+    cel,
+    validation = Rule::new("!has(self.timeout) || self.timeout == '' || self.interval == '' || duration(self.timeout) <= duration(self.interval)")
+        .message("timeout must not be longer than interval")
+        .field_path(".timeout"),
+)]
+pub struct ScrapeSpec {
+    /// Time between two scrapes, from `1s` to `1h`.
+    #[schemars(length(min = 2, max = 16), regex(pattern = DURATION_PATTERN))]
+    #[x_kube(validation = Rule::new("self == '' || (duration(self) >= duration('1s') && duration(self) <= duration('1h'))").message("interval must be from 1s to 1h, like 30s"))]
+    pub interval: String,
+    /// Time after which a scrape is given up; at most the interval. Default: 10s, or the interval where that is shorter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 16), regex(pattern = DURATION_PATTERN))]
+    #[x_kube(validation = Rule::new("self == '' || duration(self) >= duration('1s')").message("timeout must be at least 1s, like 10s"))]
+    pub timeout: Option<String>,
+    /// Further labels on the ServiceMonitor, for a Prometheus that selects by label (kube-prometheus-stack
+    /// wants `release: <its release>`). The operator's own labels can't be set here.
+    #[schemars(
+        extend("maxProperties" = 16),
+        inner(length(max = 63), regex(pattern = LABEL_VALUE_PATTERN))
+    )]
+    #[x_kube(
+        validation = Rule::new("self.all(k, k.matches('^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$') && k.size() <= 317)")
+            .message("label names must be like `release` or `example.com/team`"),
+        validation = Rule::new("self.all(k, !k.startsWith('app.kubernetes.io/') && !k.startsWith('simplepipe.dev/'))")
+            .message("labels under app.kubernetes.io/ and simplepipe.dev/ are the operator's own"),
+    )]
+    pub labels: BTreeMap<String, String>,
+    /// What one scrape may bring at most. A scrape that is over a limit fails whole.
+    pub limits: ScrapeLimits,
+}
+
+impl Default for ScrapeSpec {
+    fn default() -> Self {
+        Self {
+            interval: "30s".into(),
+            timeout: None,
+            labels: BTreeMap::new(),
+            limits: ScrapeLimits::default(),
+        }
+    }
+}
+
+/// What one scrape may bring at most.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ScrapeLimits {
+    /// Samples, after relabelling.
+    #[schemars(range(min = 100, max = 1_000_000))]
+    pub samples: i64,
+    /// Labels of one sample, those that Prometheus adds among them.
+    #[schemars(range(min = 10, max = 200))]
+    pub labels: i64,
+    /// Length of a label's name, in bytes.
+    #[schemars(range(min = 32, max = 1024))]
+    pub label_name_length: i64,
+    /// Length of a label's value, in bytes.
+    #[schemars(range(min = 128, max = 16_384))]
+    pub label_value_length: i64,
+    /// Size of the uncompressed answer, in bytes (`16Mi`).
+    #[schemars(length(min = 3, max = 8), regex(pattern = r"^[1-9][0-9]{0,4}(Ki|Mi|Gi)$"))]
+    pub body_size: String,
+}
+
+impl Default for ScrapeLimits {
+    fn default() -> Self {
+        Self {
+            samples: 50_000,
+            labels: 30,
+            label_name_length: 128,
+            label_value_length: 1024,
+            body_size: "16Mi".into(),
+        }
+    }
+}
+
+/// The Grafana dashboard of this namespace, as a ConfigMap for Grafana's sidecar.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DashboardSpec {
+    /// Whether there is one.
+    pub enabled: bool,
+    /// Grafana folder that it is put into, where the sidecar is set up for folders (`folderAnnotation: grafana_folder`).
+    // The sidecar makes a directory of this name: no slash and no leading dot.
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z0-9]([A-Za-z0-9 _.-]*[A-Za-z0-9])?$"))]
+    pub folder: String,
+}
+
+impl Default for DashboardSpec {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            folder: "Tenants".into(),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Prometheus Operator types.

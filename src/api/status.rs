@@ -1,0 +1,46 @@
+//! What the operator reports on a `MetricsNamespace`.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What was applied and seen, last time the operator looked.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MetricsNamespaceStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Where the gateway answers, from any namespace of the cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// What works and what does not. `Ready` is the summary.
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// The gateway, as it was applied and seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<GatewayStatus>,
+    /// The scraping, as it was applied and seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scrape: Option<ScrapeStatus>,
+}
+
+/// The gateway, as it was applied and seen.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct GatewayStatus {
+    /// The image that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// Since when a gateway has answered without a break.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ready_since: Option<Time>,
+}
+
+/// The scraping, as it was applied and seen.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ScrapeStatus {
+    /// Prometheus objects whose selectors match, as `namespace/name`.
+    pub selected_by: Vec<String>,
+}
