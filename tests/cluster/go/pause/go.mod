@@ -1,0 +1,3 @@
+module simplepipe/tests/cluster/pause
+
+go 1.24.0
