@@ -9,6 +9,8 @@ start_time() {
   { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
   # Behind the program's name, which may hold anything, the start time is the 20th field.
   read -ra stat <<<"${stat##*) }"
+  # A zombie has ended, whenever its parent takes note.
+  [[ ${stat[0]} != Z ]] || return 1
   echo "${stat[19]}"
 }
 

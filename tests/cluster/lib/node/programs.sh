@@ -69,7 +69,8 @@ start_proxy() {
 
 # Asked through its Service, so that kube-proxy, the pod network and the image are seen to work together.
 start_dns() {
-  kubectl apply --server-side --force-conflicts -f "$here/manifests/coredns.yaml"
+  sed "s#\(coredns/coredns:\).*#\1$("$here/tools" --version coredns)#" "$here/manifests/coredns.yaml" |
+    kubectl apply --server-side --force-conflicts -f -
   wait_until "CoreDNS answers" 120 bash -c "exec 3<>/dev/tcp/$dns_address/53" || {
     kubectl -n kube-system get pods,events
     return 1
