@@ -1,1 +1,99 @@
-//! Condition types.
+//! What a condition may be called, and why it is what it is.
+
+/// Conditions of a `MetricsNamespace`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ConditionType {
+    /// The summary: what is pushed to the gateway reaches Prometheus.
+    Ready,
+    /// The gateway answers.
+    GatewayAvailable,
+    /// A Prometheus is told to scrape the gateway.
+    ScrapeConfigured,
+    /// The dashboard is there for Grafana's sidecar.
+    DashboardPublished,
+    /// Pods can read where the gateway is from the ConfigMap `simplepipe`.
+    ClientSettingsPublished,
+    /// `spec.paused` holds everything as it is. Absent otherwise.
+    Paused,
+}
+
+impl ConditionType {
+    /// As it stands in `status.conditions[].type`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::GatewayAvailable => "GatewayAvailable",
+            Self::ScrapeConfigured => "ScrapeConfigured",
+            Self::DashboardPublished => "DashboardPublished",
+            Self::ClientSettingsPublished => "ClientSettingsPublished",
+            Self::Paused => "Paused",
+        }
+    }
+}
+
+/// Why a condition is what it is. `docs/conditions.md` says for each what to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Everything works.
+    AllWorking,
+    /// The gateway's readiness probe succeeds.
+    GatewayAnswers,
+    /// The gateway was made or changed a moment ago.
+    GatewayStarting,
+    /// The gateway has no pod that is ready; the message has the pod's own words.
+    GatewayNotReady,
+    /// The Deployment is not there.
+    GatewayMissing,
+    /// At least one Prometheus selects the ServiceMonitor.
+    Selected,
+    /// There are Prometheus objects, and none selects the ServiceMonitor.
+    NotSelected,
+    /// No Prometheus object can be seen, so who scrapes is not known.
+    NoPrometheusFound,
+    /// The cluster does not serve ServiceMonitors.
+    ServiceMonitorKindMissing,
+    /// It is there, as wanted.
+    Published,
+    /// `spec.dashboard.enabled` is false.
+    Disabled,
+    /// An object of the child's name is there that this operator did not make.
+    NameTaken,
+    /// The API server refused a child; the message has its words.
+    Refused,
+    /// The API server could not be asked; tried again by itself.
+    ApiUnavailable,
+    /// An older MetricsNamespace serves this namespace.
+    NamespaceAlreadyServed,
+    /// The namespace is being deleted.
+    NamespaceTerminating,
+    /// The spec holds something that the schema should have refused.
+    InvalidSpec,
+    /// `spec.paused` is true.
+    PausedBySpec,
+}
+
+impl Reason {
+    /// As it stands in `status.conditions[].reason`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AllWorking => "AllWorking",
+            Self::GatewayAnswers => "GatewayAnswers",
+            Self::GatewayStarting => "GatewayStarting",
+            Self::GatewayNotReady => "GatewayNotReady",
+            Self::GatewayMissing => "GatewayMissing",
+            Self::Selected => "Selected",
+            Self::NotSelected => "NotSelected",
+            Self::NoPrometheusFound => "NoPrometheusFound",
+            Self::ServiceMonitorKindMissing => "ServiceMonitorKindMissing",
+            Self::Published => "Published",
+            Self::Disabled => "Disabled",
+            Self::NameTaken => "NameTaken",
+            Self::Refused => "Refused",
+            Self::ApiUnavailable => "ApiUnavailable",
+            Self::NamespaceAlreadyServed => "NamespaceAlreadyServed",
+            Self::NamespaceTerminating => "NamespaceTerminating",
+            Self::InvalidSpec => "InvalidSpec",
+            Self::PausedBySpec => "PausedBySpec",
+        }
+    }
+}

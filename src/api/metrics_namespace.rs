@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Affinity, Toleration};
-use kube::core::cel::Rule;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,7 +12,15 @@ use super::status::MetricsNamespaceStatus;
 
 /// Seconds, minutes and hours, as both Prometheus and CEL's `duration()` read them.
 const DURATION_PATTERN: &str = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$";
-const LABEL_VALUE_PATTERN: &str = r"^([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?$";
+
+/// Schema of a label's value.
+fn label_value() -> serde_json::Value {
+    serde_json::json!({
+        "type": "string",
+        "maxLength": 63,
+        "pattern": r"^([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?$",
+    })
+}
 
 /// Asks for a Pushgateway in this namespace which Prometheus scrapes, under this namespace's name.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -39,45 +46,51 @@ const LABEL_VALUE_PATTERN: &str = r"^([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?
     printcolumn(name = "Paused", type_ = "boolean", json_path = ".spec.paused", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1),
 )]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(cel)]
 pub struct MetricsNamespaceSpec {
     /// Leave every child as it is: nothing is created, changed, healed or removed until this is false again.
+    #[serde(default)]
     pub paused: bool,
     /// The Pushgateway.
+    #[serde(default)]
     pub gateway: GatewaySpec,
     /// How Prometheus scrapes the gateway.
+    #[serde(default)]
     pub scrape: ScrapeSpec,
     /// The Grafana dashboard of this namespace.
+    #[serde(default)]
     pub dashboard: DashboardSpec,
 }
 
 /// The Pushgateway's image, log, resources and placement.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(cel)]
 pub struct GatewaySpec {
     /// Image of the Pushgateway. Default: the one that the operator is set to.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512), regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$"))]
     pub image: Option<String>,
     /// The least severe level that the gateway logs.
+    #[serde(default)]
     pub log_level: LogLevel,
     /// CPU, memory and scratch space of the gateway's container.
+    #[serde(default)]
     pub resources: Resources,
     /// Labels that a node must have for the gateway to run there.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 32))]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 32, "additionalProperties" = label_value()))]
     pub node_selector: BTreeMap<String, String>,
     /// Taints that the gateway tolerates.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub tolerations: Vec<Toleration>,
     /// Where the gateway may or should be scheduled.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub affinity: Option<Affinity>,
     /// PriorityClass of the gateway's pod.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
     pub priority_class_name: Option<String>,
 }
@@ -111,7 +124,7 @@ impl LogLevel {
 
 /// What the gateway's container asks for, and may use at most.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(
     cel,
     validation = Rule::new("!has(self.requests.cpu) || !has(self.limits.cpu) || quantity(string(self.requests.cpu)).compareTo(quantity(string(self.limits.cpu))) <= 0")
@@ -123,25 +136,34 @@ impl LogLevel {
 )]
 pub struct Resources {
     /// What is set aside for the gateway.
+    #[serde(default = "default_requests")]
     pub requests: ResourceList,
     /// What the gateway may use at most. Past its memory limit it is killed, and what was pushed is lost.
+    #[serde(default = "default_limits")]
     pub limits: ResourceList,
 }
 
 impl Default for Resources {
     fn default() -> Self {
         Self {
-            requests: ResourceList {
-                cpu: Some("10m".into()),
-                memory: Some("32Mi".into()),
-                ephemeral_storage: None,
-            },
-            limits: ResourceList {
-                cpu: None,
-                memory: Some("128Mi".into()),
-                ephemeral_storage: None,
-            },
+            requests: default_requests(),
+            limits: default_limits(),
         }
+    }
+}
+
+fn default_requests() -> ResourceList {
+    ResourceList {
+        cpu: Some("10m".into()),
+        memory: Some("32Mi".into()),
+        ephemeral_storage: None,
+    }
+}
+
+fn default_limits() -> ResourceList {
+    ResourceList {
+        memory: Some("128Mi".into()),
+        ..ResourceList::default()
     }
 }
 
@@ -162,29 +184,28 @@ pub struct ResourceList {
 
 /// How Prometheus scrapes the gateway.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(
     cel,
-    validation = Rule::new("!has(self.timeout) || self.timeout == '' || self.interval == '' || duration(self.timeout) <= duration(self.interval)")
+    validation = Rule::new("!has(self.timeout) || duration(self.timeout) <= duration(self.interval)")
         .message("timeout must not be longer than interval")
         .field_path(".timeout"),
 )]
 pub struct ScrapeSpec {
     /// Time between two scrapes, from `1s` to `1h`.
+    #[serde(default = "default_interval")]
     #[schemars(length(min = 2, max = 16), regex(pattern = DURATION_PATTERN))]
-    #[x_kube(validation = Rule::new("self == '' || (duration(self) >= duration('1s') && duration(self) <= duration('1h'))").message("interval must be from 1s to 1h, like 30s"))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('1h')").message("interval must be from 1s to 1h, like 30s"))]
     pub interval: String,
     /// Time after which a scrape is given up; at most the interval. Default: 10s, or the interval where that is shorter.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 16), regex(pattern = DURATION_PATTERN))]
-    #[x_kube(validation = Rule::new("self == '' || duration(self) >= duration('1s')").message("timeout must be at least 1s, like 10s"))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1s')").message("timeout must be at least 1s, like 10s"))]
     pub timeout: Option<String>,
     /// Further labels on the ServiceMonitor, for a Prometheus that selects by label (kube-prometheus-stack
     /// wants `release: <its release>`). The operator's own labels can't be set here.
-    #[schemars(
-        extend("maxProperties" = 16),
-        inner(length(max = 63), regex(pattern = LABEL_VALUE_PATTERN))
-    )]
+    #[serde(default)]
+    #[schemars(extend("maxProperties" = 16, "additionalProperties" = label_value()))]
     #[x_kube(
         validation = Rule::new("self.all(k, k.matches('^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$') && k.size() <= 317)")
             .message("label names must be like `release` or `example.com/team`"),
@@ -193,18 +214,23 @@ pub struct ScrapeSpec {
     )]
     pub labels: BTreeMap<String, String>,
     /// What one scrape may bring at most. A scrape that is over a limit fails whole.
+    #[serde(default)]
     pub limits: ScrapeLimits,
 }
 
 impl Default for ScrapeSpec {
     fn default() -> Self {
         Self {
-            interval: "30s".into(),
+            interval: default_interval(),
             timeout: None,
             labels: BTreeMap::new(),
             limits: ScrapeLimits::default(),
         }
     }
+}
+
+fn default_interval() -> String {
+    "30s".into()
 }
 
 /// What one scrape may bring at most.
