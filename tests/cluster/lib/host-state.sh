@@ -20,7 +20,7 @@ host_state() {
   sysctl -e "${settings[@]}" 2>/dev/null
   sysctl -a 2>/dev/null | grep -E '^net\.ipv4\.conf\.(all|default)\.|^net\.ipv6\.conf\.(all|default)\.'
   echo "# cgroups"
-  find /sys/fs/cgroup -type d | sort
+  find /sys/fs/cgroup -maxdepth 2 -type d | sort
   echo "# files"
   find /etc /opt /run /usr/libexec /usr/lib/cni /var/lib /var/log -xdev -maxdepth 3 \
     -not -path '/var/lib/apt/*' -not -path '/var/lib/dpkg/*' -not -path '/run/user/*' | sort

@@ -15,7 +15,7 @@ step() {
   local what=$1 log ticker status started=$SECONDS
   shift
   log=$(mktemp "${TMPDIR:-/tmp}/simplepipe-step.XXXXXX")
-  tick "$what" "$BASHPID" &
+  tick "$what" "$BASHPID" 9>&- & # 9: the caller's lock, see process.sh
   ticker=$!
   set +e
   (
@@ -43,7 +43,8 @@ tick() {
   [[ -t 2 ]] && every=1
   # A read that never gets anything sleeps without a process that could outlive us and keep our stderr open.
   exec {never}<> <(:)
-  while kill -0 "$owner" 2>/dev/null; do
+  # Until somebody else is the parent: the owner was killed.
+  while [[ $(ps -o ppid= -p "$BASHPID") -eq $owner ]]; do
     read -rt 1 -u "$never" || true
     elapsed=$((SECONDS - started))
     ((elapsed >= next)) || continue
