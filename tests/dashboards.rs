@@ -77,6 +77,18 @@ fn no_datasource_is_hard_coded(#[case] dashboard: &str) {
     }
 }
 
+/// Grafana keeps a variable's question twice: one to show, one to ask. The expressions are read from the latter.
+#[rstest]
+#[case::tenant(TENANT)]
+#[case::admin(ADMIN)]
+fn variables_ask_what_they_show(#[case] dashboard: &str) {
+    let dashboard = parsed(dashboard);
+    for variable in list(&dashboard["templating"]["list"]) {
+        let name = &variable["name"];
+        assert_eq!(variable["definition"], variable["query"]["query"], "{name}");
+    }
+}
+
 #[rstest]
 #[case::tenant(TENANT)]
 #[case::admin(ADMIN)]
