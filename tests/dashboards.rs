@@ -1,0 +1,317 @@
+//! The dashboards as files: that Grafana can show them, and that their expressions are right and stay in their
+//! namespace. Whether the expressions find data is asked of a real Prometheus, by the end-to-end test.
+
+#[path = "support/dashboard_expressions.rs"]
+mod dashboard_expressions;
+
+use std::collections::HashSet;
+
+use dashboard_expressions::dashboard_expressions;
+use promql_parser::label::{MatchOp, Matcher};
+use promql_parser::parser::{self, Expr, VectorSelector, token};
+use promql_parser::util::{ExprVisitor, walk_expr};
+use rstest::rstest;
+use serde_json::Value;
+
+const TENANT: &str = include_str!("../dashboards/tenant.json");
+const ADMIN: &str = include_str!("../dashboards/admin.json");
+/// The columns of Grafana's grid.
+const COLUMNS: u64 = 24;
+
+#[rstest]
+#[case::tenant(TENANT)]
+#[case::admin(ADMIN)]
+fn every_panel_tells_what_it_shows(#[case] dashboard: &str) {
+    for panel in graphs(&parsed(dashboard)) {
+        let title = text(&panel["title"]);
+        assert_ne!(title, "", "panel {} has no title", panel["id"]);
+        assert!(
+            text(&panel["description"]).ends_with('.'),
+            "{title}: the description is no sentence"
+        );
+        let defaults = &panel["fieldConfig"]["defaults"];
+        assert_ne!(text(&defaults["unit"]), "", "{title}: no unit");
+        assert_ne!(
+            text(&defaults["noValue"]),
+            "",
+            "{title}: nothing to say where there is no data"
+        );
+        assert_ne!(
+            list(&defaults["thresholds"]["steps"]).len(),
+            0,
+            "{title}: no thresholds"
+        );
+        assert_ne!(
+            list(&panel["targets"]).len(),
+            0,
+            "{title}: asks for nothing"
+        );
+    }
+}
+
+#[rstest]
+#[case::tenant(TENANT)]
+#[case::admin(ADMIN)]
+fn no_datasource_is_hard_coded(#[case] dashboard: &str) {
+    let dashboard = parsed(dashboard);
+    let variables = list(&dashboard["templating"]["list"]);
+    let chosen = variables
+        .iter()
+        .find(|variable| variable["name"] == "datasource");
+    let chosen = chosen.expect("a variable named datasource");
+    assert_eq!(
+        (&chosen["type"], &chosen["query"]),
+        (&"datasource".into(), &"prometheus".into())
+    );
+    let asks = variables
+        .iter()
+        .filter(|variable| variable["type"] == "query")
+        .chain(
+            graphs(&dashboard)
+                .into_iter()
+                .flat_map(|panel| list(&panel["targets"]).iter().chain([panel])),
+        );
+    for asking in asks {
+        assert_eq!(asking["datasource"]["type"], "prometheus", "{asking:#}");
+        assert_eq!(asking["datasource"]["uid"], "${datasource}", "{asking:#}");
+    }
+}
+
+/// Grafana keeps a variable's question twice: one to show, one to ask. The expressions are read from the latter.
+#[rstest]
+#[case::tenant(TENANT)]
+#[case::admin(ADMIN)]
+fn variables_ask_what_they_show(#[case] dashboard: &str) {
+    let dashboard = parsed(dashboard);
+    for variable in list(&dashboard["templating"]["list"]) {
+        let name = &variable["name"];
+        assert_eq!(variable["definition"], variable["query"]["query"], "{name}");
+    }
+}
+
+#[rstest]
+#[case::tenant(TENANT)]
+#[case::admin(ADMIN)]
+fn panels_can_be_told_apart(#[case] dashboard: &str) {
+    let dashboard = parsed(dashboard);
+    let (mut ids, mut titles) = (HashSet::new(), HashSet::new());
+    for panel in list(&dashboard["panels"]) {
+        assert!(
+            ids.insert(panel["id"].as_u64().expect("an id")),
+            "id {} twice",
+            panel["id"]
+        );
+    }
+    for panel in graphs(&dashboard) {
+        assert!(
+            titles.insert(text(&panel["title"])),
+            "title {} twice",
+            panel["title"]
+        );
+        let mut names = HashSet::new();
+        for target in list(&panel["targets"]) {
+            assert!(
+                names.insert(text(&target["refId"])),
+                "{}: refId {} twice",
+                panel["title"],
+                target["refId"]
+            );
+        }
+    }
+}
+
+#[rstest]
+#[case::tenant(TENANT)]
+#[case::admin(ADMIN)]
+fn panels_fit_the_grid_and_do_not_overlap(#[case] dashboard: &str) {
+    let mut taken = HashSet::new();
+    for panel in list(&parsed(dashboard)["panels"]) {
+        let [x, y, w, h] = ["x", "y", "w", "h"]
+            .map(|side| panel["gridPos"][side].as_u64().expect("a whole number"));
+        assert!(
+            w > 0 && h > 0 && x + w <= COLUMNS,
+            "{} leaves the grid",
+            panel["title"]
+        );
+        for cell in (x..x + w).flat_map(|column| (y..y + h).map(move |line| (column, line))) {
+            assert!(
+                taken.insert(cell),
+                "{} lies on another panel",
+                panel["title"]
+            );
+        }
+    }
+}
+
+#[rstest]
+#[case::tenant(TENANT)]
+#[case::admin(ADMIN)]
+fn every_expression_is_promql(#[case] dashboard: &str) {
+    for (panel, expression) in dashboard_expressions(&parsed(dashboard)) {
+        assert!(
+            !expression.contains('$'),
+            "{panel}: a variable that the dashboard does not have: {expression}"
+        );
+        if let Err(error) = parser::parse(&expression) {
+            panic!("{panel}: {error}: {expression}");
+        }
+    }
+}
+
+/// A pushed series often has no instance.
+#[rstest]
+#[case::tenant(TENANT)]
+#[case::admin(ADMIN)]
+fn no_expression_asks_for_an_instance(#[case] dashboard: &str) {
+    for (panel, expression) in dashboard_expressions(&parsed(dashboard)) {
+        for selector in selectors(&expression) {
+            assert!(
+                matchers_of(&selector, "instance").is_empty(),
+                "{panel}: {selector}"
+            );
+        }
+    }
+}
+
+#[rstest]
+#[case::tenant(TENANT)]
+#[case::admin(ADMIN)]
+fn metrics_of_any_name_are_counted_or_cut_off(#[case] dashboard: &str) {
+    for (panel, expression) in dashboard_expressions(&parsed(dashboard)) {
+        let any_name = |selector: &VectorSelector| {
+            let named = matchers_of(selector, "__name__");
+            selector.name.is_none()
+                && named
+                    .iter()
+                    .all(|by| !by.is_match("run_time") || by.is_match("whatever"))
+        };
+        if !selectors(&expression).iter().any(any_name) {
+            continue;
+        }
+        match parser::parse(&expression) {
+            Ok(Expr::Aggregate(outermost)) => {
+                let operator = outermost.op.id();
+                assert!(
+                    [token::T_TOPK, token::T_COUNT].contains(&operator),
+                    "{panel}: {expression}"
+                );
+            }
+            _ => panic!("{panel} shows every series there is: {expression}"),
+        }
+    }
+}
+
+#[test]
+fn a_tenant_sees_only_its_namespace() {
+    for (panel, expression) in dashboard_expressions(&parsed(TENANT)) {
+        for selector in selectors(&expression) {
+            let namespace = matchers_of(&selector, "namespace");
+            let [only] = namespace[..] else {
+                panic!("{panel}: no namespace, or several: {selector}")
+            };
+            assert_eq!(only.op, MatchOp::Equal, "{panel}: {selector}");
+            assert_eq!(only.value, "@NAMESPACE@", "{panel}: {selector}");
+            assert!(
+                selector.matchers.or_matchers.is_empty(),
+                "{panel}: {selector}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_administrator_chooses_the_namespaces_of_everything() {
+    for (panel, expression) in dashboard_expressions(&parsed(ADMIN)) {
+        // This one asks which namespaces there are to choose from.
+        if panel == "variable namespace" {
+            continue;
+        }
+        for selector in selectors(&expression) {
+            let namespace = matchers_of(&selector, "namespace");
+            let [only] = namespace[..] else {
+                panic!("{panel}: no namespace, or several: {selector}")
+            };
+            assert!(matches!(only.op, MatchOp::Re(_)), "{panel}: {selector}");
+            assert_eq!(
+                only.value, ".+",
+                "{panel} does not take $namespace: {selector}"
+            );
+        }
+    }
+}
+
+#[test]
+fn names_by_which_others_find_the_dashboards() {
+    let admin = parsed(ADMIN);
+    assert_eq!(
+        (text(&admin["uid"]), text(&admin["title"])),
+        ("simplepipe-tenants", "Simplepipe: all tenants")
+    );
+    let tenant = parsed(
+        &TENANT
+            .replace("@NAMESPACE@", "alice")
+            .replace("@UID@", "simplepipe-alice"),
+    );
+    assert_eq!(
+        (text(&tenant["uid"]), text(&tenant["title"])),
+        ("simplepipe-alice", "Simplepipe: alice")
+    );
+    for dashboard in [admin, tenant] {
+        assert_eq!(dashboard["tags"][0], "simplepipe");
+        let whole = dashboard.to_string();
+        let placeholder = whole
+            .split('@')
+            .find(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_uppercase()));
+        assert_eq!(placeholder, None, "a placeholder that nobody replaces");
+    }
+}
+
+fn parsed(dashboard: &str) -> Value {
+    serde_json::from_str(dashboard).unwrap_or_else(|error| panic!("no JSON: {error}"))
+}
+
+/// The panels without the headings between them.
+fn graphs(dashboard: &Value) -> Vec<&Value> {
+    list(&dashboard["panels"])
+        .iter()
+        .filter(|panel| panel["type"] != "row")
+        .collect()
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// Every selector anywhere in the expression; none where it is no PromQL, which another test tells.
+fn selectors(expression: &str) -> Vec<VectorSelector> {
+    struct Found(Vec<VectorSelector>);
+    impl ExprVisitor for Found {
+        type Error = std::convert::Infallible;
+        fn pre_visit(&mut self, expression: &Expr) -> Result<bool, Self::Error> {
+            match expression {
+                Expr::VectorSelector(selector) => self.0.push(selector.clone()),
+                Expr::MatrixSelector(range) => self.0.push(range.vs.clone()),
+                _ => {}
+            }
+            Ok(true)
+        }
+    }
+    let mut found = Found(Vec::new());
+    if let Ok(parsed) = parser::parse(expression) {
+        let Ok(_) = walk_expr(&mut found, &parsed);
+    }
+    found.0
+}
+
+fn matchers_of<'a>(selector: &'a VectorSelector, label: &str) -> Vec<&'a Matcher> {
+    selector
+        .matchers
+        .matchers
+        .iter()
+        .filter(|matcher| matcher.name == label)
+        .collect()
+}
