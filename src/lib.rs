@@ -9,3 +9,4 @@
 //! - [`api`]: what users write and read. Uses nobody.
 
 pub mod api;
+pub mod operator;

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use simplepipe::operator::{self, settings};
 
 /// Push metrics for every Kubernetes namespace.
 #[derive(Parser)]
@@ -14,12 +15,15 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run the operator.
+    Operator(Box<settings::Flags>),
     /// Print the CustomResourceDefinition.
     Crd,
 }
 
 fn main() -> ExitCode {
     let outcome = match CommandLine::parse().command {
+        Command::Operator(flags) => operator(*flags),
         Command::Crd => crd(),
     };
     outcome.unwrap_or_else(|error| {
@@ -29,6 +33,11 @@ fn main() -> ExitCode {
 }
 
 type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
+
+fn operator(flags: settings::Flags) -> Outcome {
+    tokio::runtime::Runtime::new()?.block_on(operator::run(flags))?;
+    Ok(ExitCode::SUCCESS)
+}
 
 fn crd() -> Outcome {
     print!("{}", simplepipe::api::crd::crd_yaml()?);

@@ -1,0 +1,187 @@
+//! What the watches know, held once for all reconciles.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kube::ResourceExt;
+use kube::runtime::reflector::{ObjectRef, Store};
+
+use crate::api::MetricsNamespace;
+use crate::api::prometheus_operator::Labels;
+
+use super::child_cache::ChildCache;
+use super::selection::Prometheus;
+
+/// Everything that the watches know.
+pub struct Caches {
+    /// MetricsNamespaces.
+    pub objects: Objects,
+    /// Namespaces.
+    pub namespaces: Namespaces,
+    /// Prometheus and PrometheusAgent objects.
+    pub prometheuses: Prometheuses,
+    /// Children.
+    pub children: ChildCache,
+}
+
+/// MetricsNamespaces, and which namespace has which.
+pub struct Objects {
+    store: Store<MetricsNamespace>,
+    names: Locked<HashMap<String, BTreeSet<String>>>,
+}
+
+impl Objects {
+    /// Over a store that a watch fills.
+    pub fn new(store: Store<MetricsNamespace>) -> Self {
+        Self {
+            store,
+            names: Locked::default(),
+        }
+    }
+
+    /// Notes that a watch saw this object.
+    pub fn saw(&self, object: &MetricsNamespace) {
+        let namespace = object.namespace().unwrap_or_default();
+        self.names.lock().entry(namespace).or_default().insert(object.name_any());
+    }
+
+    /// Notes that an object is gone.
+    pub fn gone(&self, object: &MetricsNamespace) {
+        let mut names = self.names.lock();
+        let namespace = object.namespace().unwrap_or_default();
+        if let Some(left) = names.get_mut(&namespace) {
+            left.remove(&object.name_any());
+            if left.is_empty() {
+                names.remove(&namespace);
+            }
+        }
+    }
+
+    /// After a complete list: forgets what was not in it, and says what that was.
+    pub fn forget_all_but(&self, seen: &HashSet<ObjectRef<MetricsNamespace>>) -> Vec<ObjectRef<MetricsNamespace>> {
+        let mut lost = Vec::new();
+        self.names.lock().retain(|namespace, names| {
+            names.retain(|name| {
+                let reference = ObjectRef::new(name).within(namespace);
+                let kept = seen.contains(&reference);
+                if !kept {
+                    lost.push(reference);
+                }
+                kept
+            });
+            !names.is_empty()
+        });
+        lost
+    }
+
+    /// The objects of a namespace.
+    pub fn in_namespace(&self, namespace: &str) -> Vec<Arc<MetricsNamespace>> {
+        self.references(namespace)
+            .iter()
+            .filter_map(|reference| self.store.get(reference))
+            .collect()
+    }
+
+    /// References to the objects of a namespace.
+    pub fn references(&self, namespace: &str) -> Vec<ObjectRef<MetricsNamespace>> {
+        self.names
+            .lock()
+            .get(namespace)
+            .into_iter()
+            .flatten()
+            .map(|name| ObjectRef::new(name).within(namespace))
+            .collect()
+    }
+
+    /// References to all objects.
+    pub fn all(&self) -> Vec<ObjectRef<MetricsNamespace>> {
+        self.store.state().iter().map(|o| ObjectRef::from_obj(&**o)).collect()
+    }
+
+    /// All objects.
+    pub fn state(&self) -> Vec<Arc<MetricsNamespace>> {
+        self.store.state()
+    }
+}
+
+/// What is known of a namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Namespace {
+    /// Its labels.
+    pub labels: Labels,
+    /// Whether it is being deleted.
+    pub terminating: bool,
+}
+
+/// Namespaces by name.
+#[derive(Default)]
+pub struct Namespaces(Locked<HashMap<String, Namespace>>);
+
+impl Namespaces {
+    /// What is known of one; `None` where it is gone.
+    pub fn get(&self, name: &str) -> Option<Namespace> {
+        self.0.lock().get(name).cloned()
+    }
+
+    /// Notes what a watch saw; true if it is news.
+    pub fn saw(&self, name: &str, namespace: Namespace) -> bool {
+        self.0.lock().insert(name.to_owned(), namespace.clone()) != Some(namespace)
+    }
+
+    /// Notes that one is gone.
+    pub fn gone(&self, name: &str) {
+        self.0.lock().remove(name);
+    }
+
+    /// Drops what a complete list lacks.
+    pub fn keep(&self, names: &BTreeSet<String>) {
+        self.0.lock().retain(|name, _| names.contains(name));
+    }
+}
+
+/// Prometheus and PrometheusAgent objects, by kind and then by namespace and name.
+#[derive(Default)]
+pub struct Prometheuses(Locked<BTreeMap<(&'static str, String, String), Prometheus>>);
+
+impl Prometheuses {
+    /// All of them.
+    pub fn all(&self) -> Vec<Prometheus> {
+        self.0.lock().values().cloned().collect()
+    }
+
+    /// Notes what a watch saw; true if it is news.
+    pub fn saw(&self, kind: &'static str, prometheus: Prometheus) -> bool {
+        let key = (kind, prometheus.namespace.clone(), prometheus.name.clone());
+        self.0.lock().insert(key, prometheus.clone()) != Some(prometheus)
+    }
+
+    /// Notes that one is gone; true if it was known.
+    pub fn gone(&self, kind: &'static str, namespace: &str, name: &str) -> bool {
+        self.0.lock().remove(&(kind, namespace.to_owned(), name.to_owned())).is_some()
+    }
+
+    /// Drops what a complete list of a kind lacks; true if something was dropped.
+    pub fn keep(&self, kind: &'static str, seen: &BTreeSet<(String, String)>) -> bool {
+        let mut known = self.0.lock();
+        let before = known.len();
+        known.retain(|(k, namespace, name), _| *k != kind || seen.contains(&(namespace.clone(), name.clone())));
+        known.len() < before
+    }
+}
+
+/// A lock that a panic elsewhere does not close: nothing that holds one can leave its content half changed.
+#[derive(Default)]
+pub struct Locked<T>(Mutex<T>);
+
+impl<T> Locked<T> {
+    /// Waits for the content.
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> From<T> for Locked<T> {
+    fn from(content: T) -> Self {
+        Self(Mutex::new(content))
+    }
+}

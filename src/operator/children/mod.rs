@@ -1,0 +1,152 @@
+//! Pure: from a plan to each child object, one file per child. A new child costs a file here, a line in [`build`]
+//! and a snapshot; where it is of a new kind, a variant of [`Kind`] too.
+
+mod client_settings;
+mod dashboard;
+mod deployment;
+mod service;
+mod service_account;
+mod service_monitor;
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Serialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::api::conditions::ConditionType;
+use crate::api::names;
+
+use super::kind::Kind;
+use super::plan::Plan;
+
+/// A child object as it should be, ready to be written.
+#[derive(Clone, Debug)]
+pub struct Child {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+    /// The condition that is false while this child can't be written.
+    pub serves: ConditionType,
+    /// Digest of the object, as in its annotation `simplepipe.dev/applied-digest`.
+    pub digest: String,
+    /// The whole object.
+    pub object: Value,
+}
+
+/// Every child that the plan wants, in the order in which they are written.
+pub fn build(plan: &Plan) -> Vec<Child> {
+    use ConditionType::{ClientSettingsPublished, DashboardPublished, GatewayAvailable, ScrapeConfigured};
+    // The gateway's pod is what takes longest to come up, so its Deployment goes as early as it can.
+    let mut children = vec![
+        child(Kind::ServiceAccount, GatewayAvailable, service_account::build(plan)),
+        child(Kind::Deployment, GatewayAvailable, deployment::build(plan)),
+        child(Kind::Service, GatewayAvailable, service::build(plan)),
+        child(Kind::ServiceMonitor, ScrapeConfigured, service_monitor::build(plan)),
+        child(Kind::ConfigMap, ClientSettingsPublished, client_settings::build(plan)),
+    ];
+    if let Some(dashboard) = &plan.dashboard {
+        children.push(child(Kind::ConfigMap, DashboardPublished, dashboard::build(plan, dashboard)));
+    }
+    children
+}
+
+/// Metadata that every child has.
+fn metadata(plan: &Plan, name: &str, labels: BTreeMap<String, String>) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name.to_owned()),
+        namespace: Some(plan.namespace.clone()),
+        labels: Some(labels),
+        owner_references: Some(vec![plan.owner.clone()]),
+        ..ObjectMeta::default()
+    }
+}
+
+/// Labels that every child has.
+fn common_labels() -> BTreeMap<String, String> {
+    let mut labels = gateway_selector();
+    labels.extend(
+        [
+            ("app.kubernetes.io/component", "gateway"),
+            ("app.kubernetes.io/part-of", "simplepipe"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned())),
+    );
+    labels
+}
+
+/// Labels by which the gateway's pods and Service are selected. A Deployment's selector can't be changed, so
+/// nothing that differs between two MetricsNamespaces of one namespace may be among them.
+fn gateway_selector() -> BTreeMap<String, String> {
+    [
+        ("app.kubernetes.io/name", names::GATEWAY),
+        ("app.kubernetes.io/instance", names::GATEWAY),
+        (names::MANAGED_BY_LABEL, names::MANAGER),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
+}
+
+fn child(kind: Kind, serves: ConditionType, object: impl Serialize) -> Child {
+    // Builders make Kubernetes' own types, which always are JSON objects.
+    let mut object = serde_json::to_value(object).unwrap_or_default();
+    let resource = kind.api_resource();
+    object["apiVersion"] = json!(resource.api_version);
+    object["kind"] = json!(resource.kind);
+    let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let digest = format!("{:x}", Sha256::digest(object.to_string()))[..16].to_owned();
+    object["metadata"]["annotations"][names::DIGEST_ANNOTATION] = json!(digest);
+    Child {
+        kind,
+        name,
+        serves,
+        digest,
+        object,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operator::plan::fixtures;
+
+    #[test]
+    fn each_child_as_it_is_written() {
+        for child in build(&fixtures::alice()) {
+            let mut object = child.object;
+            if child.name == names::DASHBOARD {
+                // The dashboard itself has tests of its own.
+                object["data"] = json!(object["data"].as_object().unwrap().keys().collect::<Vec<_>>());
+            }
+            insta::assert_yaml_snapshot!(format!("{}-{}", child.kind.as_str(), child.name), object);
+        }
+    }
+
+    #[test]
+    fn a_digest_changes_with_what_is_written_and_with_nothing_else() {
+        let plan = fixtures::alice();
+        let digests = |plan: &Plan| build(plan).into_iter().map(|c| c.digest).collect::<Vec<_>>();
+        assert_eq!(digests(&plan), digests(&plan.clone()));
+        let mut other = plan.clone();
+        other.image = "other".into();
+        let changed: Vec<_> = build(&plan)
+            .iter()
+            .zip(build(&other))
+            .filter(|(a, b)| a.digest != b.digest)
+            .map(|(a, _)| a.kind)
+            .collect();
+        assert_eq!(changed, [Kind::Deployment]);
+    }
+
+    #[test]
+    fn without_a_dashboard_everything_else_is_as_before() {
+        let mut plan = fixtures::alice();
+        let all = build(&plan).len();
+        plan.dashboard = None;
+        let rest = build(&plan);
+        assert_eq!(rest.len(), all - 1);
+        assert!(rest.iter().all(|c| c.name != names::DASHBOARD));
+    }
+}

@@ -1,0 +1,16 @@
+//! The account that the gateway's pod runs as. It may do nothing, and its token is never mounted.
+
+use k8s_openapi::api::core::v1::ServiceAccount;
+
+use crate::api::names;
+use crate::operator::plan::Plan;
+
+use super::{common_labels, metadata};
+
+pub fn build(plan: &Plan) -> ServiceAccount {
+    ServiceAccount {
+        metadata: metadata(plan, names::GATEWAY, common_labels()),
+        automount_service_account_token: Some(false),
+        ..ServiceAccount::default()
+    }
+}

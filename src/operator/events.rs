@@ -1,0 +1,127 @@
+//! Events: what changed, on the object whose `kubectl describe` a person reads.
+
+use std::collections::BTreeMap;
+
+use kube::runtime::events::{Event, EventType, Recorder};
+use kube::{Resource, ResourceExt};
+use tracing::debug;
+
+use crate::api::conditions::{ConditionType, Reason};
+use crate::api::{MetricsNamespace, MetricsNamespaceStatus};
+
+use super::apply::{Verb, Written};
+
+/// An event's note may not be longer.
+const LONGEST_NOTE: usize = 1000;
+
+/// Tells what was written, and how `Ready` changed. A lost event is no reason to try anything again.
+pub async fn publish(recorder: &Recorder, object: &MetricsNamespace, written: &[Written], status: &MetricsNamespaceStatus) {
+    let reference = object.object_ref(&());
+    for event in written_event(written).into_iter().chain(ready_event(object.status.as_ref(), status)) {
+        if let Err(error) = recorder.publish(&event, &reference).await {
+            debug!(namespace = object.namespace(), %error, "event was not taken");
+        }
+    }
+}
+
+/// What was written, in one sentence.
+pub fn in_words(written: &[Written]) -> String {
+    let mut by_verb: BTreeMap<Verb, Vec<String>> = BTreeMap::new();
+    for w in written {
+        by_verb
+            .entry(w.verb)
+            .or_default()
+            .push(format!("{} {}", w.kind.as_str(), w.name));
+    }
+    by_verb
+        .into_iter()
+        .map(|(verb, objects)| {
+            let verb = match verb {
+                Verb::Created => "created",
+                Verb::Updated => "updated",
+                Verb::Removed => "removed",
+            };
+            format!("{verb} {}", objects.join(", "))
+        })
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+fn written_event(written: &[Written]) -> Option<Event> {
+    (!written.is_empty()).then(|| event(EventType::Normal, "Applied", in_words(written)))
+}
+
+/// `None` where nothing changed that a person would want to know.
+fn ready_event(before: Option<&MetricsNamespaceStatus>, now: &MetricsNamespaceStatus) -> Option<Event> {
+    let ready = |status: &MetricsNamespaceStatus| {
+        status
+            .conditions
+            .iter()
+            .find(|c| c.type_ == ConditionType::Ready.as_str())
+            .cloned()
+    };
+    let (before, now) = (before.and_then(ready), ready(now)?);
+    let same = before.is_some_and(|b| b.status == now.status && b.reason == now.reason);
+    if same || now.reason == Reason::GatewayStarting.as_str() {
+        return None;
+    }
+    let type_ = if now.status == "True" {
+        EventType::Normal
+    } else {
+        EventType::Warning
+    };
+    let reason = if now.status == "True" { "Ready" } else { &now.reason };
+    Some(event(type_, reason, now.message.clone()))
+}
+
+fn event(type_: EventType, reason: &str, note: String) -> Event {
+    Event {
+        type_,
+        reason: reason.into(),
+        note: Some(note.chars().take(LONGEST_NOTE).collect()),
+        action: "Reconcile".into(),
+        secondary: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operator::kind::Kind;
+
+    #[test]
+    fn what_was_written_is_one_sentence() {
+        let written = |verb, kind| Written {
+            verb,
+            kind,
+            name: "pushgateway".into(),
+        };
+        let all = [
+            written(Verb::Updated, Kind::Service),
+            written(Verb::Created, Kind::ServiceAccount),
+            written(Verb::Updated, Kind::Deployment),
+        ];
+        assert_eq!(
+            in_words(&all),
+            "created ServiceAccount pushgateway; updated Service pushgateway, Deployment pushgateway"
+        );
+    }
+
+    fn status(status: &str, reason: &str) -> MetricsNamespaceStatus {
+        serde_json::from_value(serde_json::json!({"conditions": [{
+            "type": "Ready", "status": status, "reason": reason, "message": "why", "lastTransitionTime": "2026-01-01T00:00:00Z"
+        }]}))
+        .unwrap()
+    }
+
+    #[test]
+    fn only_a_change_of_ready_is_told() {
+        let good = status("True", "AllWorking");
+        assert!(ready_event(Some(&good), &good).is_none());
+        assert!(ready_event(None, &status("False", "GatewayStarting")).is_none());
+        assert_eq!(ready_event(None, &good).unwrap().reason, "Ready");
+        let bad = ready_event(Some(&good), &status("False", "NotSelected")).unwrap();
+        assert_eq!((bad.reason.as_str(), bad.note.as_deref()), ("NotSelected", Some("why")));
+        assert!(matches!(bad.type_, EventType::Warning));
+    }
+}

@@ -1,0 +1,260 @@
+//! Whether the operator works: what `/livez` and `/readyz` say, in words.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use kube::runtime::reflector::ObjectRef;
+use tokio::sync::Notify;
+
+use crate::api::MetricsNamespace;
+
+use super::caches::Locked;
+
+/// A reconcile is given up long before; one that still runs then never will end.
+const STUCK: Duration = Duration::from_secs(180);
+/// A watch that fails for less is being mended by itself.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// What is known of the operator's own state.
+pub struct Health {
+    watches: Locked<BTreeMap<&'static str, Watch>>,
+    all_synced: Notify,
+    running: Locked<HashMap<ObjectRef<MetricsNamespace>, Instant>>,
+    role: Locked<Role>,
+}
+
+/// Whether this operator is the one that works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It waits for the Lease.
+    Standby,
+    /// It works.
+    Leading,
+    /// It ends.
+    Stopping,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Watch {
+    synced: bool,
+    kind_missing: bool,
+    failing: Option<(Instant, String)>,
+}
+
+/// An answer, and whether it is a good one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Whether all is well.
+    pub healthy: bool,
+    /// What is, line by line.
+    pub text: String,
+}
+
+impl Health {
+    /// Nothing is known yet of these watches.
+    pub fn new(watches: &[&'static str]) -> Self {
+        Self {
+            watches: Locked::from(watches.iter().map(|w| (*w, Watch::default())).collect::<BTreeMap<_, _>>()),
+            all_synced: Notify::new(),
+            running: Locked::default(),
+            role: Locked::from(Role::Standby),
+        }
+    }
+
+    /// Notes what this operator is.
+    pub fn set_role(&self, role: Role) {
+        *self.role.lock() = role;
+    }
+
+    /// Whether this operator is the one that works.
+    pub fn is_leading(&self) -> bool {
+        *self.role.lock() == Role::Leading
+    }
+
+    /// Notes that a watch has seen everything there is.
+    pub fn synced(&self, watch: &'static str) {
+        self.update(watch, |w| w.synced = true);
+        self.all_synced.notify_waiters();
+    }
+
+    /// Notes that a watch works.
+    pub fn works(&self, watch: &'static str) {
+        self.update(watch, |w| {
+            w.failing = None;
+            w.kind_missing = false;
+        });
+    }
+
+    /// Notes that a watch fails.
+    pub fn fails(&self, watch: &'static str, error: &str) {
+        self.update(watch, |w| {
+            let since = w.failing.as_ref().map_or_else(Instant::now, |(since, _)| *since);
+            w.failing = Some((since, error.to_owned()));
+        });
+    }
+
+    /// Notes that the cluster does not have the kind; true if that is news.
+    pub fn kind_missing(&self, watch: &'static str) -> bool {
+        let mut news = false;
+        self.update(watch, |w| {
+            news = !w.kind_missing;
+            *w = Watch {
+                synced: true,
+                kind_missing: true,
+                failing: None,
+            };
+        });
+        self.all_synced.notify_waiters();
+        news
+    }
+
+    fn update(&self, watch: &'static str, change: impl FnOnce(&mut Watch)) {
+        change(self.watches.lock().entry(watch).or_default());
+    }
+
+    /// Waits until every watch has seen everything there is.
+    pub async fn wait_until_synced(&self) {
+        loop {
+            let news = self.all_synced.notified();
+            if self.watches.lock().values().all(|w| w.synced) {
+                return;
+            }
+            news.await;
+        }
+    }
+
+    /// Notes that a reconcile begins; it ends when the answer is dropped.
+    pub fn reconciling(&self, object: ObjectRef<MetricsNamespace>) -> Running<'_> {
+        self.running.lock().insert(object.clone(), Instant::now());
+        Running { health: self, object }
+    }
+
+    /// Whether the process can go on: a kubelet restarts it if not.
+    pub fn live(&self) -> Report {
+        let now = Instant::now();
+        let stuck: Vec<_> = self
+            .running
+            .lock()
+            .iter()
+            .filter(|(_, since)| now.duration_since(**since) > STUCK)
+            .map(|(object, since)| format!("reconcile of {object} has not ended for {}s", now.duration_since(*since).as_secs()))
+            .collect();
+        Report {
+            healthy: stuck.is_empty(),
+            text: if stuck.is_empty() { "ok\n".into() } else { stuck.join("\n") + "\n" },
+        }
+    }
+
+    /// Whether the operator does its work, or stands by to.
+    pub fn ready(&self) -> Report {
+        let role = self.role.lock().clone();
+        match role {
+            Role::Standby => Report {
+                healthy: true,
+                text: "ok: standing by, another operator holds the Lease\n".into(),
+            },
+            Role::Stopping => Report {
+                healthy: false,
+                text: "stopping\n".into(),
+            },
+            Role::Leading => self.watches_ready(),
+        }
+    }
+
+    fn watches_ready(&self) -> Report {
+        let mut healthy = true;
+        let mut text = String::new();
+        for (name, watch) in self.watches.lock().iter() {
+            let word = match watch {
+                Watch {
+                    failing: Some((since, error)),
+                    synced,
+                    ..
+                } => {
+                    let long = since.elapsed();
+                    healthy &= *synced && long < GRACE;
+                    format!("failing for {}s: {error}", long.as_secs())
+                }
+                Watch { synced: false, .. } => {
+                    healthy = false;
+                    "not listed yet".into()
+                }
+                Watch { kind_missing: true, .. } => "ok: this cluster does not have the kind".into(),
+                Watch { .. } => "ok".into(),
+            };
+            let _ = writeln!(text, "watch {name}: {word}");
+        }
+        Report { healthy, text }
+    }
+}
+
+/// A reconcile that runs.
+pub struct Running<'a> {
+    health: &'a Health,
+    object: ObjectRef<MetricsNamespace>,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.health.running.lock().remove(&self.object);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_only_once_every_watch_has_listed_and_none_fails_for_long() {
+        let health = Health::new(&["a", "b"]);
+        assert!(health.ready().healthy, "a standby is ready");
+        health.set_role(Role::Leading);
+        health.synced("a");
+        let report = health.ready();
+        assert!(!report.healthy);
+        assert!(report.text.contains("watch b: not listed yet"), "{}", report.text);
+
+        health.synced("b");
+        assert!(health.ready().healthy);
+        health.fails("b", "forbidden");
+        assert!(health.ready().healthy, "a watch has a moment to mend itself");
+        health.update("b", |w| w.failing = Some((Instant::now() - GRACE * 2, "forbidden".into())));
+        let report = health.ready();
+        assert!(!report.healthy);
+        assert!(report.text.contains("forbidden"), "{}", report.text);
+        health.works("b");
+        assert!(health.ready().healthy);
+    }
+
+    #[test]
+    fn a_watch_that_never_listed_and_fails_is_not_ready() {
+        let health = Health::new(&["a"]);
+        health.set_role(Role::Leading);
+        health.fails("a", "forbidden");
+        assert!(!health.ready().healthy);
+    }
+
+    #[test]
+    fn a_kind_that_the_cluster_lacks_is_fine_and_news_once() {
+        let health = Health::new(&["a"]);
+        health.set_role(Role::Leading);
+        assert!(health.kind_missing("a"));
+        assert!(!health.kind_missing("a"));
+        assert!(health.ready().healthy);
+    }
+
+    #[test]
+    fn a_reconcile_that_never_ends_is_fatal() {
+        let health = Health::new(&[]);
+        let object = ObjectRef::new("metrics").within("alice");
+        let running = health.reconciling(object.clone());
+        assert!(health.live().healthy);
+        health.running.lock().insert(object, Instant::now() - STUCK * 2);
+        let report = health.live();
+        assert!(!report.healthy);
+        assert!(report.text.contains("alice"), "{}", report.text);
+        drop(running);
+        assert!(health.live().healthy);
+    }
+}

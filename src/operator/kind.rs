@@ -1,0 +1,55 @@
+//! The kinds of child objects, and where the API serves them.
+
+use kube::api::ApiResource;
+use kube::core::GroupVersionKind;
+
+use crate::api::prometheus_operator;
+
+/// A kind of child object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// `v1` ServiceAccount.
+    ServiceAccount,
+    /// `v1` ConfigMap.
+    ConfigMap,
+    /// `v1` Service.
+    Service,
+    /// `apps/v1` Deployment.
+    Deployment,
+    /// `monitoring.coreos.com/v1` ServiceMonitor; served only where its CRD is installed.
+    ServiceMonitor,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::ServiceAccount,
+        Self::ConfigMap,
+        Self::Service,
+        Self::Deployment,
+        Self::ServiceMonitor,
+    ];
+
+    /// The kind's name, as in a manifest.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ServiceAccount => "ServiceAccount",
+            Self::ConfigMap => "ConfigMap",
+            Self::Service => "Service",
+            Self::Deployment => "Deployment",
+            Self::ServiceMonitor => "ServiceMonitor",
+        }
+    }
+
+    /// Where the API serves it.
+    pub fn api_resource(self) -> ApiResource {
+        let (group, plural) = match self {
+            Self::ServiceAccount => ("", "serviceaccounts"),
+            Self::ConfigMap => ("", "configmaps"),
+            Self::Service => ("", "services"),
+            Self::Deployment => ("apps", "deployments"),
+            Self::ServiceMonitor => (prometheus_operator::GROUP, "servicemonitors"),
+        };
+        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, "v1", self.as_str()), plural)
+    }
+}

@@ -1,0 +1,116 @@
+//! Everything that a plan and a status depend on, from the caches; and, where a gateway does not come up, its pod's
+//! own words from the API.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::{ContainerState, Pod};
+use kube::api::{Api, ListParams};
+use kube::{Client, ResourceExt};
+
+use crate::api::prometheus_operator::Labels;
+use crate::api::{MetricsNamespace, names};
+
+use super::caches::Caches;
+use super::child_cache::{Rollout, Served};
+use super::kind::Kind;
+use super::plan::Inputs;
+use super::selection::{Candidate, Selection, select};
+use super::settings::Platform;
+
+/// A pod that is not ready after this long is asked why.
+const PATIENCE: SignedDuration = SignedDuration::from_secs(5);
+/// A pod's words are cut here: they go into a status.
+const LONGEST_WORDS: usize = 400;
+
+/// What a plan depends on.
+pub fn inputs(object: &Arc<MetricsNamespace>, caches: &Caches, platform: &Arc<Platform>) -> Inputs {
+    let namespace = object.namespace().unwrap_or_default();
+    Inputs {
+        object: object.clone(),
+        in_namespace: caches.objects.in_namespace(&namespace),
+        namespace_terminating: caches.namespaces.get(&namespace).is_none_or(|n| n.terminating),
+        platform: platform.clone(),
+    }
+}
+
+/// Who scrapes what carries these labels; `None` where the cluster has no ServiceMonitors.
+pub fn selection(namespace: &str, service_monitor: &Labels, caches: &Caches) -> Option<Selection> {
+    if caches.children.served(Kind::ServiceMonitor) == Served::No {
+        return None;
+    }
+    let known = caches.namespaces.get(namespace).unwrap_or_default();
+    Some(select(
+        &caches.prometheuses.all(),
+        &Candidate {
+            namespace,
+            namespace_labels: &known.labels,
+            labels: service_monitor,
+        },
+    ))
+}
+
+/// How long the gateway has not answered, where that is long enough to ask why.
+pub fn unavailable_for(rollout: &Rollout, now: Timestamp) -> Option<SignedDuration> {
+    if rollout.available {
+        return None;
+    }
+    let long = now.duration_since(rollout.since?);
+    (long >= PATIENCE).then_some(long)
+}
+
+/// What keeps the newest gateway pod from being ready, in the kubelet's or the scheduler's words.
+///
+/// # Errors
+/// The API server's.
+pub async fn pod_problem(client: &Client, namespace: &str) -> Result<Option<String>, kube::Error> {
+    let selector = format!(
+        "app.kubernetes.io/name={},{}={}",
+        names::GATEWAY,
+        names::MANAGED_BY_LABEL,
+        names::MANAGER
+    );
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let pods = pods.list(&ListParams::default().labels(&selector).limit(20)).await?.items;
+    Ok(pods
+        .iter()
+        .max_by_key(|pod| pod.creation_timestamp())
+        .and_then(problem_of)
+        .map(|words| words.chars().take(LONGEST_WORDS).collect()))
+}
+
+fn problem_of(pod: &Pod) -> Option<String> {
+    let status = pod.status.as_ref()?;
+    let container = status.container_statuses.iter().flatten().find(|c| !c.ready);
+    let of_container = container.and_then(|c| {
+        let now = c.state.as_ref().and_then(in_words);
+        let before = c.last_state.as_ref().and_then(in_words);
+        match (now, before) {
+            (Some(now), Some(before)) => Some(format!("{now} (before: {before})")),
+            (now, before) => now.or(before),
+        }
+        .map(|words| format!("container {}: {words}", c.name))
+    });
+    let of_pod = || {
+        status
+            .conditions
+            .iter()
+            .flatten()
+            .find(|c| c.status == "False" && c.message.is_some())
+            .and_then(|c| Some(format!("{}: {}", c.reason.as_deref().unwrap_or(&c.type_), c.message.as_ref()?)))
+    };
+    of_container.or_else(of_pod)
+}
+
+fn in_words(state: &ContainerState) -> Option<String> {
+    let join = |reason: &Option<String>, message: &Option<String>| match (reason, message) {
+        (Some(reason), Some(message)) => Some(format!("{reason}: {message}")),
+        (reason, message) => reason.clone().or_else(|| message.clone()),
+    };
+    if let Some(waiting) = &state.waiting {
+        return join(&waiting.reason, &waiting.message);
+    }
+    let ended = state.terminated.as_ref()?;
+    let why = join(&ended.reason, &ended.message).unwrap_or_else(|| "ended".into());
+    Some(format!("{why}, exit code {}", ended.exit_code))
+}

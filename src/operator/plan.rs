@@ -1,0 +1,298 @@
+//! Pure: from everything that was observed to what the namespace should hold, or why it should hold nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::{Resource, ResourceExt};
+
+use crate::api::metrics_namespace::{DashboardSpec, GatewaySpec, ScrapeLimits};
+use crate::api::MetricsNamespace;
+
+use super::settings::Platform;
+
+/// Scrape timeout where the object sets none and the interval is not shorter.
+const DEFAULT_TIMEOUT_SECONDS: u64 = 10;
+
+/// Everything that a plan depends on.
+pub struct Inputs {
+    /// The object to plan for.
+    pub object: Arc<MetricsNamespace>,
+    /// All MetricsNamespaces of its namespace, itself among them.
+    pub in_namespace: Vec<Arc<MetricsNamespace>>,
+    /// Whether the namespace is being deleted, or gone.
+    pub namespace_terminating: bool,
+    /// What the platform sets for all.
+    pub platform: Arc<Platform>,
+}
+
+/// What the namespace should hold. Builders take this and nothing else.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The tenant's namespace.
+    pub namespace: String,
+    /// The MetricsNamespace, as owner of every child.
+    pub owner: OwnerReference,
+    /// The gateway's image.
+    pub image: String,
+    /// When the image is pulled.
+    pub image_pull_policy: String,
+    /// The gateway's other settings.
+    pub gateway: GatewaySpec,
+    /// The ServiceMonitor's settings.
+    pub scrape: Scrape,
+    /// The dashboard, where one is wanted.
+    pub dashboard: Option<DashboardSpec>,
+}
+
+/// The ServiceMonitor's settings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scrape {
+    /// Time between two scrapes, in Prometheus' notation.
+    pub interval: String,
+    /// Time after which a scrape is given up, in Prometheus' notation.
+    pub timeout: String,
+    /// Labels beside the operator's own.
+    pub labels: BTreeMap<String, String>,
+    /// What one scrape may bring.
+    pub limits: ScrapeLimits,
+    /// Patterns of metric names that a tenant may not push.
+    pub reserved_metrics: Vec<String>,
+}
+
+/// Why nothing is applied for an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// An older MetricsNamespace, named here, serves the namespace.
+    AlreadyServed {
+        /// Its name.
+        by: String,
+    },
+    /// The namespace is being deleted.
+    NamespaceTerminating,
+    /// The object itself is being deleted.
+    Deleting,
+    /// A field of the spec can't be used.
+    InvalidSpec {
+        /// Path of the field.
+        field: &'static str,
+        /// What it holds.
+        value: String,
+        /// What would be right.
+        expected: &'static str,
+    },
+}
+
+/// What should be there, or why nothing is done.
+///
+/// # Errors
+/// The reason why nothing may be applied for this object.
+pub fn plan(inputs: &Inputs) -> Result<Plan, Hold> {
+    let object = &inputs.object;
+    if object.metadata.deletion_timestamp.is_some() {
+        return Err(Hold::Deleting);
+    }
+    if inputs.namespace_terminating {
+        return Err(Hold::NamespaceTerminating);
+    }
+    if let Some(first) = first_of(&inputs.in_namespace)
+        && first.metadata.uid != object.metadata.uid
+    {
+        return Err(Hold::AlreadyServed { by: first.name_any() });
+    }
+    let spec = &object.spec;
+    let platform = &inputs.platform;
+    let mut labels = platform.service_monitor_labels.clone();
+    labels.extend(spec.scrape.labels.clone());
+    Ok(Plan {
+        namespace: object.namespace().unwrap_or_default(),
+        owner: OwnerReference {
+            api_version: MetricsNamespace::api_version(&()).into_owned(),
+            kind: MetricsNamespace::kind(&()).into_owned(),
+            name: object.name_any(),
+            uid: object.uid().unwrap_or_default(),
+            controller: Some(true),
+            block_owner_deletion: Some(true),
+        },
+        image: spec
+            .gateway
+            .image
+            .clone()
+            .unwrap_or_else(|| platform.gateway_image.clone()),
+        image_pull_policy: platform.gateway_image_pull_policy.clone(),
+        gateway: spec.gateway.clone(),
+        scrape: Scrape {
+            interval: spec.scrape.interval.clone(),
+            timeout: scrape_timeout(&spec.scrape.interval, spec.scrape.timeout.as_deref())?,
+            labels,
+            limits: spec.scrape.limits.clone(),
+            reserved_metrics: platform.reserved_metrics.clone(),
+        },
+        dashboard: spec.dashboard.enabled.then(|| spec.dashboard.clone()),
+    })
+}
+
+/// The object that serves the namespace: the oldest that stays, by name among those of one second.
+fn first_of(objects: &[Arc<MetricsNamespace>]) -> Option<&Arc<MetricsNamespace>> {
+    objects
+        .iter()
+        .filter(|o| o.metadata.deletion_timestamp.is_none())
+        .min_by_key(|o| (o.creation_timestamp(), o.name_any()))
+}
+
+fn scrape_timeout(interval: &str, timeout: Option<&str>) -> Result<String, Hold> {
+    let interval_seconds = seconds(interval).ok_or_else(|| Hold::InvalidSpec {
+        field: "spec.scrape.interval",
+        value: interval.to_owned(),
+        expected: "hours, minutes and seconds, like 30s",
+    })?;
+    match timeout {
+        None => Ok(format!("{}s", interval_seconds.min(DEFAULT_TIMEOUT_SECONDS))),
+        // Prometheus refuses its whole configuration, every tenant's, over one timeout that is longer than its interval.
+        Some(set) if seconds(set).is_some_and(|s| (1..=interval_seconds).contains(&s)) => Ok(set.to_owned()),
+        Some(set) => Err(Hold::InvalidSpec {
+            field: "spec.scrape.timeout",
+            value: set.to_owned(),
+            expected: "from 1s to the interval",
+        }),
+    }
+}
+
+/// Seconds of a duration like `1h30m10s`; `None` where it is not one, or zero.
+fn seconds(duration: &str) -> Option<u64> {
+    let mut total = 0_u64;
+    let mut number = String::new();
+    for c in duration.chars() {
+        let unit = match c {
+            'h' => 3600,
+            'm' => 60,
+            's' => 1,
+            _ => {
+                number.push(c);
+                continue;
+            }
+        };
+        total = total.checked_add(number.parse::<u64>().ok()?.checked_mul(unit)?)?;
+        number.clear();
+    }
+    (number.is_empty() && total > 0).then_some(total)
+}
+
+#[cfg(test)]
+pub(crate) mod fixtures {
+    //! One tenant, whose namespace, object and platform have names of their own so that a mix-up shows.
+
+    use super::*;
+
+    pub fn object(yaml: &str) -> Arc<MetricsNamespace> {
+        Arc::new(serde_saphyr::from_str(yaml).unwrap())
+    }
+
+    pub const ALICE: &str = "
+apiVersion: simplepipe.dev/v1alpha1
+kind: MetricsNamespace
+metadata: {name: push, namespace: alice, uid: uid-of-push, creationTimestamp: '2026-01-01T00:00:00Z', generation: 3}
+spec: {}
+";
+
+    pub fn inputs(object: Arc<MetricsNamespace>) -> Inputs {
+        Inputs {
+            in_namespace: vec![object.clone()],
+            object,
+            namespace_terminating: false,
+            platform: Arc::new(Platform {
+                gateway_image: "registry.example/pushgateway:v1".into(),
+                ..Platform::default()
+            }),
+        }
+    }
+
+    pub fn alice() -> Plan {
+        plan(&inputs(object(ALICE))).unwrap()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fixtures::*;
+    use super::*;
+    use rstest::rstest;
+
+    #[test]
+    fn the_oldest_object_serves_the_namespace_and_the_next_one_takes_over() {
+        let old = object(ALICE);
+        let young = object(&ALICE.replace("push", "another").replace("2026", "2027"));
+        let mut inputs = inputs(young.clone());
+        inputs.in_namespace = vec![young.clone(), old.clone()];
+        assert_eq!(plan(&inputs), Err(Hold::AlreadyServed { by: "push".into() }));
+
+        inputs.in_namespace = vec![young, object(&ALICE.replace("uid:", "deletionTimestamp: '2026-02-02T00:00:00Z', uid:"))];
+        assert!(plan(&inputs).is_ok());
+    }
+
+    #[test]
+    fn of_two_objects_from_one_second_the_first_by_name_serves() {
+        let other = object(&ALICE.replace("push", "another"));
+        let mut inputs = inputs(object(ALICE));
+        inputs.in_namespace.push(other);
+        assert_eq!(plan(&inputs), Err(Hold::AlreadyServed { by: "another".into() }));
+    }
+
+    #[test]
+    fn nothing_is_planned_for_what_is_being_deleted() {
+        let mut going = inputs(object(&ALICE.replace("uid:", "deletionTimestamp: '2026-02-02T00:00:00Z', uid:")));
+        assert_eq!(plan(&going), Err(Hold::Deleting));
+        going = inputs(object(ALICE));
+        going.namespace_terminating = true;
+        assert_eq!(plan(&going), Err(Hold::NamespaceTerminating));
+    }
+
+    #[test]
+    fn the_tenants_own_image_and_labels_win_over_the_platforms() {
+        let mut inputs = inputs(object(&ALICE.replace(
+            "spec: {}",
+            "spec: {gateway: {image: mine:1}, scrape: {labels: {release: mine}}}",
+        )));
+        inputs.platform = Arc::new(Platform {
+            service_monitor_labels: [("release", "theirs"), ("team", "all")]
+                .map(|(k, v)| (k.into(), v.into()))
+                .into(),
+            ..Platform::default()
+        });
+        let plan = plan(&inputs).unwrap();
+        assert_eq!(plan.image, "mine:1");
+        assert_eq!(plan.scrape.labels["release"], "mine");
+        assert_eq!(plan.scrape.labels["team"], "all");
+    }
+
+    #[rstest]
+    #[case("30s", None, "10s")]
+    #[case("5s", None, "5s")]
+    #[case("1m30s", None, "10s")]
+    #[case("1h", Some("59m"), "59m")]
+    fn a_scrape_is_given_up_within_its_interval(
+        #[case] interval: &str,
+        #[case] timeout: Option<&str>,
+        #[case] expected: &str,
+    ) {
+        assert_eq!(scrape_timeout(interval, timeout).unwrap(), expected);
+    }
+
+    #[rstest]
+    #[case("30s", Some("31s"), "spec.scrape.timeout")]
+    #[case("30s", Some("0s"), "spec.scrape.timeout")]
+    #[case("0s", None, "spec.scrape.interval")]
+    #[case("5", None, "spec.scrape.interval")]
+    #[case("s", None, "spec.scrape.interval")]
+    #[case("99999999999999999999h", None, "spec.scrape.interval")]
+    fn a_duration_that_prometheus_would_refuse_is_refused_here(
+        #[case] interval: &str,
+        #[case] timeout: Option<&str>,
+        #[case] at: &str,
+    ) {
+        let Err(Hold::InvalidSpec { field, .. }) = scrape_timeout(interval, timeout) else {
+            panic!("{interval} {timeout:?} was taken");
+        };
+        assert_eq!(field, at);
+    }
+}

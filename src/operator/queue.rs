@@ -1,0 +1,81 @@
+//! Which objects wait for a reconcile.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use kube::api::DynamicObject;
+use kube::runtime::reflector::ObjectRef;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::api::MetricsNamespace;
+
+use super::caches::Locked;
+
+/// Tells the controller which objects to look at. An object that already waits is not told twice.
+#[derive(Clone)]
+pub struct Queue {
+    waiting: Arc<Locked<HashSet<ObjectRef<MetricsNamespace>>>>,
+    sender: UnboundedSender<ObjectRef<MetricsNamespace>>,
+}
+
+/// The controller's end of a [`Queue`].
+pub type Triggers = UnboundedReceiver<ObjectRef<MetricsNamespace>>;
+
+impl Queue {
+    /// A queue, and the controller's end of it.
+    pub fn new() -> (Self, Triggers) {
+        let (sender, triggers) = unbounded_channel();
+        let queue = Self {
+            waiting: Arc::default(),
+            sender,
+        };
+        (queue, triggers)
+    }
+
+    /// Asks for a reconcile of each.
+    pub fn add_all(&self, objects: Vec<ObjectRef<MetricsNamespace>>) {
+        let mut waiting = self.waiting.lock();
+        for object in objects {
+            if waiting.insert(object.clone()) {
+                // Fails only when the controller has ended, and then nothing is to be done.
+                let _ = self.sender.send(object);
+            }
+        }
+    }
+
+    /// Notes that one is being looked at, or is gone: what happens from now on is asked for anew.
+    pub fn taken(&self, object: &ObjectRef<MetricsNamespace>) {
+        self.waiting.lock().remove(object);
+    }
+
+    /// As [`Self::taken`], for a reference whose kind is not known at compile time.
+    pub fn forget(&self, object: &ObjectRef<DynamicObject>) {
+        let mut typed = ObjectRef::new(&object.name);
+        typed.namespace.clone_from(&object.namespace);
+        self.taken(&typed);
+    }
+
+    /// How many wait.
+    pub fn depth(&self) -> usize {
+        self.waiting.lock().len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_is_told_once_and_again_after_it_was_taken() {
+        let (queue, mut triggers) = Queue::new();
+        let object = ObjectRef::new("metrics").within("alice");
+        queue.add_all(vec![object.clone(), object.clone()]);
+        assert_eq!(queue.depth(), 1);
+        assert_eq!(triggers.try_recv().ok(), Some(object.clone()));
+        assert!(triggers.try_recv().is_err());
+
+        queue.taken(&object);
+        queue.add_all(vec![object.clone()]);
+        assert_eq!(triggers.try_recv().ok(), Some(object));
+    }
+}

@@ -1,0 +1,392 @@
+//! The operator's settings: by flag, else environment, else file, else default. Checked whole before anything starts.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+use thiserror::Error;
+
+use super::labels::{label_name_problem, label_value_problem};
+
+/// What the platform sets for every tenant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Platform {
+    /// Image of gateways whose object names none.
+    pub gateway_image: String,
+    /// When a gateway's image is pulled.
+    pub gateway_image_pull_policy: String,
+    /// Labels on every ServiceMonitor; an object's own win.
+    pub service_monitor_labels: BTreeMap<String, String>,
+    /// Patterns of metric names that tenants may not push, anchored at both ends.
+    pub reserved_metrics: Vec<String>,
+}
+
+impl Default for Platform {
+    fn default() -> Self {
+        Self {
+            gateway_image: "quay.io/prometheus/pushgateway:v1.11.1".into(),
+            gateway_image_pull_policy: "IfNotPresent".into(),
+            service_monitor_labels: BTreeMap::new(),
+            reserved_metrics: vec!["kube_.*".into()],
+        }
+    }
+}
+
+/// How the operator itself runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// What it sets for every tenant.
+    pub platform: Platform,
+    /// Objects reconciled side by side.
+    pub concurrency: u16,
+    /// Where `/livez`, `/readyz` and `/metrics` answer.
+    pub listen: SocketAddr,
+    /// The Lease, unless the operator runs alone.
+    pub lease: Option<LeaseSettings>,
+    /// How log lines are written.
+    pub log_format: LogFormat,
+    /// Which log lines are written.
+    pub log_level: String,
+    /// Time that running reconciles have to end after SIGTERM.
+    pub shutdown_timeout: Duration,
+}
+
+/// The Lease that lets one of several operators work.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LeaseSettings {
+    /// Its name.
+    pub name: String,
+    /// Its namespace; by default the operator's own.
+    pub namespace: Option<String>,
+    /// Who holds it; by default the pod's name.
+    pub identity: Option<String>,
+    /// Time without renewal after which another may take it.
+    pub duration: Duration,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For a person.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Flags of `simplepipe operator`, each with its environment variable.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Flags {
+    /// Settings file (YAML) with the keys gatewayImage, gatewayImagePullPolicy, serviceMonitorLabels, reservedMetrics,
+    /// concurrency, listen, leaderElection, leaseName, leaseDurationSeconds, logFormat, logLevel, shutdownTimeoutSeconds
+    #[arg(long, env = "SIMPLEPIPE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Image of gateways whose object names none [default: quay.io/prometheus/pushgateway:v1.11.1]
+    #[arg(long, env = "SIMPLEPIPE_GATEWAY_IMAGE", value_name = "IMAGE")]
+    gateway_image: Option<String>,
+    /// When a gateway's image is pulled: Always, IfNotPresent or Never [default: IfNotPresent]
+    #[arg(long, env = "SIMPLEPIPE_GATEWAY_IMAGE_PULL_POLICY", value_name = "POLICY")]
+    gateway_image_pull_policy: Option<String>,
+    /// Label on every ServiceMonitor, for a Prometheus that selects by label; may be given several times
+    #[arg(
+        long = "service-monitor-label",
+        env = "SIMPLEPIPE_SERVICE_MONITOR_LABELS",
+        value_name = "NAME=VALUE",
+        value_delimiter = ','
+    )]
+    service_monitor_labels: Vec<String>,
+    /// Pattern of metric names that tenants may not push; may be given several times [default: kube_.*]
+    #[arg(long = "reserved-metric", env = "SIMPLEPIPE_RESERVED_METRICS", value_name = "REGEX", value_delimiter = ',')]
+    reserved_metrics: Vec<String>,
+    /// Objects reconciled side by side, from 1 to 256 [default: 8]
+    #[arg(long, env = "SIMPLEPIPE_CONCURRENCY", value_name = "N")]
+    concurrency: Option<u16>,
+    /// Address of /livez, /readyz and /metrics [default: 0.0.0.0:8080]
+    #[arg(long, env = "SIMPLEPIPE_LISTEN", value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// Whether only the holder of a Lease works [default: true]
+    #[arg(long, env = "SIMPLEPIPE_LEADER_ELECTION", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    leader_election: Option<bool>,
+    /// Name of the Lease [default: simplepipe]
+    #[arg(long, env = "SIMPLEPIPE_LEASE_NAME", value_name = "NAME")]
+    lease_name: Option<String>,
+    /// Namespace of the Lease [default: the operator's own]
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
+    lease_namespace: Option<String>,
+    /// Who holds the Lease [default: the pod's name, else a random one]
+    #[arg(long, env = "POD_NAME", value_name = "NAME")]
+    identity: Option<String>,
+    /// Seconds without renewal after which another operator takes over, from 5 to 300 [default: 15]
+    #[arg(long, env = "SIMPLEPIPE_LEASE_DURATION_SECONDS", value_name = "SECONDS")]
+    lease_duration_seconds: Option<u64>,
+    /// How log lines are written [default: text]
+    #[arg(long, env = "SIMPLEPIPE_LOG_FORMAT", value_enum)]
+    log_format: Option<LogFormat>,
+    /// Which log lines are written: error, warn, info, debug, trace, or per module as in `info,kube=debug` [default: info]
+    #[arg(long, env = "SIMPLEPIPE_LOG_LEVEL", value_name = "LEVEL")]
+    log_level: Option<String>,
+    /// Seconds that running reconciles have to end after SIGTERM, from 1 to 300 [default: 10]
+    #[arg(long, env = "SIMPLEPIPE_SHUTDOWN_TIMEOUT_SECONDS", value_name = "SECONDS")]
+    shutdown_timeout_seconds: Option<u64>,
+}
+
+impl Flags {
+    /// Who this operator is, where it was told.
+    pub fn identity(&self) -> Option<&str> {
+        self.identity.as_deref()
+    }
+}
+
+/// The settings file.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct File {
+    gateway_image: Option<String>,
+    gateway_image_pull_policy: Option<String>,
+    service_monitor_labels: Option<BTreeMap<String, String>>,
+    reserved_metrics: Option<Vec<String>>,
+    concurrency: Option<u16>,
+    listen: Option<String>,
+    leader_election: Option<bool>,
+    lease_name: Option<String>,
+    lease_duration_seconds: Option<u64>,
+    log_format: Option<LogFormat>,
+    log_level: Option<String>,
+    shutdown_timeout_seconds: Option<u64>,
+}
+
+/// Why the operator does not start with these settings.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The file can't be read.
+    #[error("settings file {path:?} can't be read: {source}")]
+    Unreadable {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not settings.
+    #[error("settings file {path:?}: {message}")]
+    Malformed {
+        /// Its path.
+        path: PathBuf,
+        /// Where and why.
+        message: String,
+    },
+    /// A value can't be used.
+    #[error("setting {setting} is {value:?}; expected {expected}")]
+    Invalid {
+        /// Which one.
+        setting: &'static str,
+        /// What it is set to.
+        value: String,
+        /// What would be right.
+        expected: String,
+    },
+}
+
+impl Settings {
+    /// The settings in force.
+    ///
+    /// # Errors
+    /// The first that can't be read or used, with what would be right.
+    pub fn load(flags: &Flags) -> Result<Self, Error> {
+        let file = flags.config.as_deref().map(read).transpose()?.unwrap_or_default();
+        Self::merge(flags, file)
+    }
+
+    fn merge(flags: &Flags, file: File) -> Result<Self, Error> {
+        let default = Platform::default();
+        let platform = Platform {
+            gateway_image: flags.gateway_image.clone().or(file.gateway_image).unwrap_or(default.gateway_image),
+            gateway_image_pull_policy: flags
+                .gateway_image_pull_policy
+                .clone()
+                .or(file.gateway_image_pull_policy)
+                .unwrap_or(default.gateway_image_pull_policy),
+            service_monitor_labels: if flags.service_monitor_labels.is_empty() {
+                file.service_monitor_labels.unwrap_or_default()
+            } else {
+                flags.service_monitor_labels.iter().map(|l| name_and_value(l)).collect::<Result<_, _>>()?
+            },
+            reserved_metrics: if flags.reserved_metrics.is_empty() {
+                file.reserved_metrics.unwrap_or(default.reserved_metrics)
+            } else {
+                flags.reserved_metrics.clone()
+            },
+        };
+        check(&platform)?;
+        let listen = flags.listen.clone().or(file.listen).unwrap_or_else(|| "0.0.0.0:8080".into());
+        let lease = LeaseSettings {
+            name: flags.lease_name.clone().or(file.lease_name).unwrap_or_else(|| "simplepipe".into()),
+            namespace: flags.lease_namespace.clone(),
+            identity: flags.identity.clone(),
+            duration: Duration::from_secs(within(
+                "leaseDurationSeconds",
+                flags.lease_duration_seconds.or(file.lease_duration_seconds).unwrap_or(15),
+                5,
+                300,
+            )?),
+        };
+        Ok(Self {
+            platform,
+            concurrency: within("concurrency", flags.concurrency.or(file.concurrency).unwrap_or(8), 1, 256)?,
+            listen: listen.parse().map_err(|_| Error::Invalid {
+                setting: "listen",
+                value: listen,
+                expected: "an address and a port, like 0.0.0.0:8080".into(),
+            })?,
+            lease: flags.leader_election.or(file.leader_election).unwrap_or(true).then_some(lease),
+            log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
+            log_level: flags.log_level.clone().or(file.log_level).unwrap_or_else(|| "info".into()),
+            shutdown_timeout: Duration::from_secs(within(
+                "shutdownTimeoutSeconds",
+                flags.shutdown_timeout_seconds.or(file.shutdown_timeout_seconds).unwrap_or(10),
+                1,
+                300,
+            )?),
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<File, Error> {
+    let text = std::fs::read_to_string(path).map_err(|source| Error::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    // An empty file means all defaults, as an absent one does.
+    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+        return Ok(File::default());
+    }
+    serde_saphyr::from_str(&text).map_err(|error| Error::Malformed {
+        path: path.to_owned(),
+        message: error.to_string(),
+    })
+}
+
+fn name_and_value(label: &str) -> Result<(String, String), Error> {
+    label
+        .split_once('=')
+        .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
+        .ok_or_else(|| Error::Invalid {
+            setting: "serviceMonitorLabels",
+            value: label.to_owned(),
+            expected: "NAME=VALUE, like release=monitoring".into(),
+        })
+}
+
+fn check(platform: &Platform) -> Result<(), Error> {
+    let invalid = |setting, value: &str, expected: &str| {
+        Err(Error::Invalid {
+            setting,
+            value: value.to_owned(),
+            expected: expected.to_owned(),
+        })
+    };
+    if platform.gateway_image.is_empty() || platform.gateway_image.contains(char::is_whitespace) {
+        return invalid(
+            "gatewayImage",
+            &platform.gateway_image,
+            "an image reference, like quay.io/prometheus/pushgateway:v1.11.1",
+        );
+    }
+    if !["Always", "IfNotPresent", "Never"].contains(&platform.gateway_image_pull_policy.as_str()) {
+        return invalid(
+            "gatewayImagePullPolicy",
+            &platform.gateway_image_pull_policy,
+            "Always, IfNotPresent or Never",
+        );
+    }
+    for (name, value) in &platform.service_monitor_labels {
+        if let Some(expected) = label_name_problem(name) {
+            return invalid("serviceMonitorLabels", name, expected);
+        }
+        if let Some(expected) = label_value_problem(value) {
+            return invalid("serviceMonitorLabels", value, expected);
+        }
+    }
+    for pattern in &platform.reserved_metrics {
+        // A pattern that Prometheus refuses would break the scrape configuration of every tenant.
+        if pattern.is_empty() || !pattern.chars().all(|c| c.is_ascii_alphanumeric() || "_:.*+?|()[]^-".contains(c)) || regex_lite::Regex::new(pattern).is_err() {
+            return invalid("reservedMetrics", pattern, "a regular expression over metric names, like kube_.*");
+        }
+    }
+    Ok(())
+}
+
+fn within<N: PartialOrd + Copy + std::fmt::Display>(setting: &'static str, value: N, least: N, most: N) -> Result<N, Error> {
+    if (least..=most).contains(&value) {
+        return Ok(value);
+    }
+    Err(Error::Invalid {
+        setting,
+        value: value.to_string(),
+        expected: format!("from {least} to {most}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn from_file(yaml: &str) -> Result<Settings, Error> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), yaml).unwrap();
+        Settings::load(&Flags {
+            config: Some(file.path().to_owned()),
+            ..Flags::default()
+        })
+    }
+
+    #[test]
+    fn an_empty_file_means_all_defaults() {
+        assert_eq!(from_file("# nothing\n\n").unwrap(), Settings::load(&Flags::default()).unwrap());
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
+        let file: File = serde_saphyr::from_str("{concurrency: 3, leaseName: theirs, serviceMonitorLabels: {a: b}}").unwrap();
+        let flags = Flags {
+            concurrency: Some(5),
+            ..Flags::default()
+        };
+        let settings = Settings::merge(&flags, file).unwrap();
+        assert_eq!(settings.concurrency, 5);
+        assert_eq!(settings.lease.unwrap().name, "theirs");
+        assert_eq!(settings.platform.service_monitor_labels["a"], "b");
+        assert_eq!(settings.platform.reserved_metrics, ["kube_.*"]);
+    }
+
+    #[rstest]
+    #[case("concurrency: 0", "setting concurrency is \"0\"; expected from 1 to 256")]
+    #[case("listen: here", "setting listen is \"here\"; expected an address and a port, like 0.0.0.0:8080")]
+    #[case("reservedMetrics: ['kube_(']", "setting reservedMetrics is \"kube_(\"; expected a regular expression over metric names, like kube_.*")]
+    #[case("gatewayImagePullPolicy: Sometimes", "setting gatewayImagePullPolicy is \"Sometimes\"; expected Always, IfNotPresent or Never")]
+    #[case("serviceMonitorLabels: {'a b': c}", "setting serviceMonitorLabels is \"a b\"; expected a label name, like release or example.com/team")]
+    #[case("shutdownTimeoutSeconds: 301", "setting shutdownTimeoutSeconds is \"301\"; expected from 1 to 300")]
+    fn a_value_that_cannot_be_used_is_named_with_what_would_be_right(#[case] yaml: &str, #[case] message: &str) {
+        assert_eq!(from_file(yaml).unwrap_err().to_string(), message);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name() {
+        let message = from_file("concurency: 3").unwrap_err().to_string();
+        assert!(message.contains("concurency") && message.contains("concurrency"), "{message}");
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named() {
+        let flags = Flags {
+            config: Some("/nowhere/settings.yaml".into()),
+            ..Flags::default()
+        };
+        let message = Settings::load(&flags).unwrap_err().to_string();
+        assert!(message.contains("/nowhere/settings.yaml"), "{message}");
+    }
+}

@@ -1,0 +1,317 @@
+//! The only writer of status. It is computed, purely, from what was applied and seen.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::api::{Api, Patch, PatchParams};
+use kube::{Client, Error as KubeError, Resource, ResourceExt};
+use serde_json::json;
+
+use crate::api::conditions::{ConditionType, Reason};
+use crate::api::status::{GatewayStatus, ScrapeStatus};
+use crate::api::{MetricsNamespace, MetricsNamespaceStatus, names};
+
+use super::apply::{Cause, Problem};
+use super::child_cache::Rollout;
+use super::plan::{Hold, Plan};
+use super::selection::Selection;
+
+/// Conditions that must not be false for Ready, in the order in which they are worth mending.
+const SUMMED_UP: [ConditionType; 4] = [
+    ConditionType::GatewayAvailable,
+    ConditionType::ScrapeConfigured,
+    ConditionType::ClientSettingsPublished,
+    ConditionType::DashboardPublished,
+];
+
+/// What was applied and seen of one object.
+pub struct Seen<'a> {
+    /// What was wanted, or why nothing.
+    pub decision: Result<&'a Plan, &'a Hold>,
+    /// What could not be written.
+    pub problems: &'a [Problem],
+    /// How the gateway's pods are; `None` where there is no Deployment.
+    pub rollout: Option<&'a Rollout>,
+    /// What keeps the gateway's pod from being ready, in its own words.
+    pub pod_problem: Option<&'a str>,
+    /// Who scrapes; `None` where the cluster has no ServiceMonitors.
+    pub selection: Option<&'a Selection>,
+    /// Of a paused object: whether it is as it asks to be.
+    pub converged: bool,
+    /// The time now.
+    pub now: Timestamp,
+}
+
+struct Verdict {
+    type_: ConditionType,
+    status: &'static str,
+    reason: Reason,
+    message: String,
+}
+
+impl Verdict {
+    fn new(type_: ConditionType, status: &'static str, reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            type_,
+            status,
+            reason,
+            message: message.into(),
+        }
+    }
+}
+
+/// The status that says what was seen.
+pub fn compute(object: &MetricsNamespace, seen: &Seen) -> MetricsNamespaceStatus {
+    let mut verdicts = match seen.decision {
+        Ok(plan) => working(plan, seen),
+        Err(hold) => vec![held(hold)],
+    };
+    if object.spec.paused {
+        let differs = if seen.converged { "" } else { ", and they differ from what this object asks for" };
+        verdicts.push(Verdict::new(
+            ConditionType::Paused,
+            "True",
+            Reason::PausedBySpec,
+            format!("nothing is changed here while spec.paused is true{differs}; set it to false to go on"),
+        ));
+    }
+    let plan = seen.decision.ok();
+    let before = object.status.as_ref();
+    MetricsNamespaceStatus {
+        observed_generation: object.metadata.generation,
+        url: plan.map(|p| names::gateway_url(&p.namespace)),
+        conditions: verdicts.into_iter().map(|v| condition(v, object, seen.now)).collect(),
+        gateway: plan.map(|p| GatewayStatus {
+            image: Some(p.image.clone()),
+            ready_since: seen
+                .rollout
+                .filter(|r| r.available)
+                .and_then(|r| r.since.map(Time))
+                .or_else(|| {
+                    // A Deployment that has lost its condition for a moment does not restart the clock.
+                    before
+                        .and_then(|s| s.gateway.as_ref()?.ready_since.clone())
+                        .filter(|_| seen.rollout.is_some_and(|r| r.available))
+                }),
+        }),
+        scrape: plan.map(|_| ScrapeStatus {
+            selected_by: seen.selection.map(|s| s.selected_by.clone()).unwrap_or_default(),
+        }),
+    }
+}
+
+fn condition(verdict: Verdict, object: &MetricsNamespace, now: Timestamp) -> Condition {
+    let type_ = verdict.type_.as_str();
+    let since = object
+        .status
+        .iter()
+        .flat_map(|s| &s.conditions)
+        .find(|c| c.type_ == type_ && c.status == verdict.status)
+        .map_or(Time(whole_seconds(now)), |c| c.last_transition_time.clone());
+    Condition {
+        type_: type_.into(),
+        status: verdict.status.into(),
+        reason: verdict.reason.as_str().into(),
+        message: verdict.message,
+        observed_generation: object.metadata.generation,
+        last_transition_time: since,
+    }
+}
+
+/// The API keeps whole seconds; a finer time would come back changed, and be written again.
+fn whole_seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+fn held(hold: &Hold) -> Verdict {
+    let (reason, message) = match hold {
+        Hold::AlreadyServed { by } => (
+            Reason::NamespaceAlreadyServed,
+            format!("MetricsNamespace {by} is older and serves this namespace; this one takes over when it is deleted"),
+        ),
+        Hold::NamespaceTerminating | Hold::Deleting => (Reason::NamespaceTerminating, "the namespace is being deleted".to_owned()),
+        Hold::InvalidSpec { field, value, expected } => (
+            Reason::InvalidSpec,
+            format!("{field} is {value:?}; expected {expected}. What was applied before stays as it is"),
+        ),
+    };
+    Verdict::new(ConditionType::Ready, "False", reason, message)
+}
+
+fn working(plan: &Plan, seen: &Seen) -> Vec<Verdict> {
+    let verdicts = vec![
+        gateway(plan, seen),
+        scrape(plan, seen),
+        published(ConditionType::ClientSettingsPublished, seen, || {
+            format!("pods find the gateway by ConfigMap {}", names::CLIENT_CONFIG)
+        }),
+        match &plan.dashboard {
+            Some(_) => published(ConditionType::DashboardPublished, seen, || {
+                format!("ConfigMap {} is there for Grafana's sidecar", names::DASHBOARD)
+            }),
+            None => Verdict::new(
+                ConditionType::DashboardPublished,
+                "False",
+                Reason::Disabled,
+                "spec.dashboard.enabled is false",
+            ),
+        },
+    ];
+    let ready = summary(&verdicts, seen);
+    std::iter::once(ready).chain(verdicts).collect()
+}
+
+fn summary(verdicts: &[Verdict], seen: &Seen) -> Verdict {
+    let wrong = SUMMED_UP.iter().find_map(|type_| {
+        verdicts
+            .iter()
+            .find(|v| v.type_ == *type_ && v.status == "False" && v.reason != Reason::Disabled)
+    });
+    if let Some(wrong) = wrong {
+        return Verdict::new(ConditionType::Ready, "False", wrong.reason, wrong.message.clone());
+    }
+    let leftovers = seen.problems.iter().find(|p| p.serves == ConditionType::Ready);
+    if let Some(problem) = leftovers {
+        let (reason, message) = explain(problem);
+        return Verdict::new(ConditionType::Ready, "False", reason, message);
+    }
+    let scraped = match seen.selection {
+        Some(s) if !s.selected_by.is_empty() => format!("is scraped by {}", s.selected_by.join(", ")),
+        _ => "is there to be scraped; no Prometheus object was found, so by whom is not known".to_owned(),
+    };
+    Verdict::new(
+        ConditionType::Ready,
+        "True",
+        Reason::AllWorking,
+        format!("what is pushed to http://{}:{} {scraped}", names::GATEWAY, names::PORT),
+    )
+}
+
+fn gateway(plan: &Plan, seen: &Seen) -> Verdict {
+    let verdict = |status, reason, message: String| Verdict::new(ConditionType::GatewayAvailable, status, reason, message);
+    if let Some(problem) = problem_of(seen, ConditionType::GatewayAvailable) {
+        let (reason, message) = explain(problem);
+        return verdict("False", reason, message);
+    }
+    match seen.rollout {
+        None => verdict(
+            "False",
+            Reason::GatewayMissing,
+            format!("Deployment {} is not there", names::GATEWAY),
+        ),
+        Some(rollout) if rollout.available => {
+            let mut message = format!("the gateway answers at {}", names::gateway_url(&plan.namespace));
+            if !rollout.complete {
+                let _ = write!(message, "; a changed one is being rolled out");
+                if let Some(why) = seen.pod_problem.or(rollout.problem.as_deref()) {
+                    let _ = write!(message, " and does not come up: {why}");
+                }
+            }
+            verdict("True", Reason::GatewayAnswers, message)
+        }
+        Some(rollout) => match seen.pod_problem.or(rollout.problem.as_deref()) {
+            None => verdict(
+                "False",
+                Reason::GatewayStarting,
+                "the gateway's pod is not ready yet".to_owned(),
+            ),
+            Some(why) => verdict("False", Reason::GatewayNotReady, format!("the gateway's pod is not ready: {why}")),
+        },
+    }
+}
+
+fn scrape(plan: &Plan, seen: &Seen) -> Verdict {
+    let verdict = |status, reason, message: String| Verdict::new(ConditionType::ScrapeConfigured, status, reason, message);
+    if let Some(problem) = problem_of(seen, ConditionType::ScrapeConfigured) {
+        let (reason, message) = explain(problem);
+        return verdict("False", reason, message);
+    }
+    match seen.selection {
+        None => {
+            let (reason, message) = kind_missing();
+            verdict("False", reason, message)
+        }
+        Some(s) if !s.selected_by.is_empty() => verdict(
+            "True",
+            Reason::Selected,
+            format!("scraped every {} by {}", plan.scrape.interval, s.selected_by.join(", ")),
+        ),
+        Some(s) if s.ignored_by.is_empty() => verdict(
+            "Unknown",
+            Reason::NoPrometheusFound,
+            format!(
+                "ServiceMonitor {} is there, and this cluster has no Prometheus object that could select it",
+                names::GATEWAY
+            ),
+        ),
+        Some(s) => verdict(
+            "False",
+            Reason::NotSelected,
+            format!("nobody scrapes this namespace: {}", s.ignored_by.join("; ")),
+        ),
+    }
+}
+
+fn published(type_: ConditionType, seen: &Seen, message: impl FnOnce() -> String) -> Verdict {
+    match problem_of(seen, type_) {
+        Some(problem) => {
+            let (reason, message) = explain(problem);
+            Verdict::new(type_, "False", reason, message)
+        }
+        None => Verdict::new(type_, "True", Reason::Published, message()),
+    }
+}
+
+fn problem_of<'a>(seen: &'a Seen, type_: ConditionType) -> Option<&'a Problem> {
+    seen.problems.iter().find(|p| p.serves == type_)
+}
+
+fn explain(problem: &Problem) -> (Reason, String) {
+    let object = format!("{} {}", problem.kind.as_str(), problem.name);
+    match &problem.cause {
+        Cause::NameTaken => (
+            Reason::NameTaken,
+            format!("{object} is there and was not made by Simplepipe; rename or delete it, and it will be made"),
+        ),
+        Cause::KindNotServed => kind_missing(),
+        Cause::Refused(why) => (Reason::Refused, format!("the API server refuses {object}: {why}")),
+        Cause::Unavailable(why) => (
+            Reason::ApiUnavailable,
+            format!("{object} could not be written and is tried again: {why}"),
+        ),
+    }
+}
+
+fn kind_missing() -> (Reason, String) {
+    (
+        Reason::ServiceMonitorKindMissing,
+        "this cluster has no ServiceMonitors (CRD servicemonitors.monitoring.coreos.com), so nobody scrapes the \
+         gateway; install the Prometheus Operator's CRDs, and it is picked up by itself"
+            .to_owned(),
+    )
+}
+
+/// Writes a status, unless it is there already. True if it was written.
+///
+/// # Errors
+/// The API server's, except that the object is gone, which is no error here.
+pub async fn write(client: &Client, object: &MetricsNamespace, status: &MetricsNamespaceStatus) -> Result<bool, KubeError> {
+    if object.status.as_ref() == Some(status) {
+        return Ok(false);
+    }
+    let api: Api<MetricsNamespace> = Api::namespaced(client.clone(), &object.namespace().unwrap_or_default());
+    let body = json!({
+        "apiVersion": MetricsNamespace::api_version(&()),
+        "kind": MetricsNamespace::kind(&()),
+        // With its UID, so that an object that was made anew meanwhile does not get the old one's status.
+        "metadata": {"name": object.name_any(), "uid": object.uid()},
+        "status": status,
+    });
+    let parameters = PatchParams::apply(names::MANAGER).force();
+    match api.patch_status(&object.name_any(), &parameters, &Patch::Apply(body)).await {
+        Ok(_) => Ok(true),
+        Err(KubeError::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(false),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,213 @@
+//! The operator's own metrics, and its log.
+
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use thiserror::Error;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::api::MetricsNamespace;
+
+use super::apply::Verb;
+use super::kind::Kind;
+use super::settings::LogFormat;
+
+/// Upper bounds of the duration's buckets, in seconds: from a reconcile that only looks to one that times out.
+const DURATION_BUCKETS: [f64; 10] = [0.0005, 0.002, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
+/// The operator's own metrics.
+pub struct Metrics {
+    registry: Registry,
+    reconciles: Family<ResultLabel, Counter>,
+    duration: Histogram,
+    errors: Family<ReasonLabel, Counter>,
+    writes: Family<WriteLabels, Counter>,
+    queue_depth: Gauge,
+    tenants: Family<ConditionLabels, Gauge>,
+    leading: Gauge,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ResultLabel {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct WriteLabels {
+    verb: &'static str,
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ConditionLabels {
+    condition: String,
+    status: String,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All at zero.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("simplepipe");
+        let metrics = Self {
+            reconciles: Family::default(),
+            duration: Histogram::new(DURATION_BUCKETS),
+            errors: Family::default(),
+            writes: Family::default(),
+            queue_depth: Gauge::default(),
+            tenants: Family::default(),
+            leading: Gauge::default(),
+            registry: Registry::default(),
+        };
+        registry.register("reconciles", "Reconciles that ended, by result", metrics.reconciles.clone());
+        registry.register_with_unit(
+            "reconcile_duration",
+            "Time that a reconcile took",
+            Unit::Seconds,
+            metrics.duration.clone(),
+        );
+        registry.register("reconcile_errors", "Reconciles that failed, by reason", metrics.errors.clone());
+        registry.register("child_writes", "Writes of child objects, by verb and kind", metrics.writes.clone());
+        registry.register("queue_depth", "Objects that wait for a reconcile", metrics.queue_depth.clone());
+        registry.register(
+            "tenants",
+            "MetricsNamespaces, by condition and its status",
+            metrics.tenants.clone(),
+        );
+        registry.register("leading", "1 where this operator holds the Lease and works", metrics.leading.clone());
+        let build: Gauge<f64, AtomicU64> = Gauge::default();
+        build.set(1.0);
+        let version = [("version".into(), env!("CARGO_PKG_VERSION").into())];
+        registry
+            .sub_registry_with_labels(version.into_iter())
+            .register("build_info", "The operator's version", build);
+        Self { registry, ..metrics }
+    }
+
+    /// Notes a reconcile that ended; `error` is the reason of one that failed.
+    pub fn reconciled(&self, took: Duration, error: Option<&'static str>) {
+        self.duration.observe(took.as_secs_f64());
+        let result = if error.is_some() { "error" } else { "success" };
+        self.reconciles.get_or_create(&ResultLabel { result }).inc();
+        if let Some(reason) = error {
+            self.errors.get_or_create(&ReasonLabel { reason }).inc();
+        }
+    }
+
+    /// Notes a write of a child.
+    pub fn wrote(&self, verb: Verb, kind: Kind) {
+        let verb = match verb {
+            Verb::Created => "create",
+            Verb::Updated => "update",
+            Verb::Removed => "delete",
+        };
+        let kind = kind.as_str();
+        self.writes.get_or_create(&WriteLabels { verb, kind }).inc();
+    }
+
+    /// The exposition, with what is only counted when it is asked for.
+    pub fn expose<'a>(
+        &self,
+        queue_depth: usize,
+        leading: bool,
+        objects: impl Iterator<Item = &'a MetricsNamespace>,
+    ) -> Result<String, std::fmt::Error> {
+        self.queue_depth.set(i64::try_from(queue_depth).unwrap_or(i64::MAX));
+        self.leading.set(leading.into());
+        self.tenants.clear();
+        for condition in objects.filter_map(|o| o.status.as_ref()).flat_map(|s| &s.conditions) {
+            self.tenants
+                .get_or_create(&ConditionLabels {
+                    condition: condition.type_.clone(),
+                    status: condition.status.clone(),
+                })
+                .inc();
+        }
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+/// The log level can't be used.
+#[derive(Debug, Error)]
+#[error("setting logLevel is {level:?}; expected error, warn, info, debug or trace, or per module as in info,kube=debug ({source})")]
+pub struct LogLevelError {
+    level: String,
+    source: tracing_subscriber::filter::ParseError,
+}
+
+/// Starts the log, on standard error.
+///
+/// # Errors
+/// When the level can't be used.
+pub fn start_log(format: LogFormat, level: &str) -> Result<(), LogLevelError> {
+    let filter = EnvFilter::try_new(level).map_err(|source| LogLevelError {
+        level: level.to_owned(),
+        source,
+    })?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    // A second start, as in a test, keeps the first log.
+    let _ = match format {
+        LogFormat::Text => builder.with_ansi(false).finish().try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).finish().try_init(),
+    };
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_have_the_names_and_units_that_the_docs_give() {
+        let metrics = Metrics::new();
+        metrics.reconciled(Duration::from_millis(3), Some("refused"));
+        metrics.wrote(Verb::Created, Kind::Service);
+        let object: MetricsNamespace = serde_saphyr::from_str(
+            "{apiVersion: simplepipe.dev/v1alpha1, kind: MetricsNamespace, metadata: {name: a}, spec: {}, status: \
+             {conditions: [{type: Ready, status: 'True', reason: R, message: '', lastTransitionTime: '2026-01-01T00:00:00Z'}]}}",
+        )
+        .unwrap();
+        let text = metrics.expose(2, true, [&object].into_iter()).unwrap();
+        for line in [
+            "simplepipe_reconciles_total{result=\"error\"} 1",
+            "simplepipe_reconcile_errors_total{reason=\"refused\"} 1",
+            "simplepipe_reconcile_duration_seconds_bucket{le=\"0.01\"} 1",
+            "simplepipe_child_writes_total{verb=\"create\",kind=\"Service\"} 1",
+            "simplepipe_queue_depth 2",
+            "simplepipe_leading 1",
+            "simplepipe_tenants{condition=\"Ready\",status=\"True\"} 1",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+        let again = metrics.expose(0, false, std::iter::empty()).unwrap();
+        assert!(!again.contains("simplepipe_tenants{"), "a condition that no tenant has is gone");
+    }
+
+    #[test]
+    fn a_log_level_that_is_none_is_named() {
+        let message = start_log(LogFormat::Text, "a=b=c").unwrap_err().to_string();
+        assert!(message.contains("a=b=c") && message.contains("expected error, warn"), "{message}");
+    }
+}

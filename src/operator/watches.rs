@@ -1,0 +1,351 @@
+//! The watches: each keeps one cache true, and says which objects a change concerns.
+
+use std::collections::{BTreeSet, HashSet};
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt, future};
+use k8s_openapi::api::apps::v1::DeploymentStatus;
+use k8s_openapi::api::core::v1;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{Api, ApiResource, DynamicObject};
+use kube::core::{DeserializeGuard, GroupVersionKind, NotUsed, Object, PartialObjectMeta};
+use kube::runtime::reflector::{ObjectRef, store::Writer};
+use kube::runtime::watcher::{Config, Error as WatchError, Event};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Client, Error as KubeError, Resource, ResourceExt};
+use serde::Deserialize;
+use tracing::{info, warn};
+
+use crate::api::prometheus_operator::{self, PrometheusSelectors};
+use crate::api::{MetricsNamespace, names};
+
+use super::apply::is_unknown_kind;
+use super::backoff::WatchBackoff;
+use super::caches::{Caches, Namespace};
+use super::child_cache::{Live, Served};
+use super::health::Health;
+use super::kind::Kind;
+use super::queue::Queue;
+use super::selection::Prometheus;
+
+/// Objects in one page of a list: a page is held whole while it is read.
+const PAGE: u32 = 250;
+
+/// What every watch works with.
+#[derive(Clone)]
+pub struct Watches {
+    /// Where to watch.
+    pub client: Client,
+    /// What to keep true.
+    pub caches: Arc<Caches>,
+    /// Whom to tell which objects a change concerns.
+    pub queue: Queue,
+    /// Whom to tell which namespaces changed, for enrolment.
+    pub namespaces: tokio::sync::mpsc::UnboundedSender<String>,
+    /// Whom to tell whether the watch works.
+    pub health: Arc<Health>,
+}
+
+/// Of a Deployment, all but its status is left unread.
+#[derive(Clone, Debug, Deserialize)]
+struct Unread {}
+
+impl Watches {
+    /// All watches' names, as health shows them.
+    pub fn names() -> Vec<&'static str> {
+        let mut names = vec!["metricsnamespaces", "namespaces", "prometheuses", "prometheusagents"];
+        names.extend(Kind::ALL.map(child_watch));
+        names
+    }
+
+    /// Runs all of them; returns only when one ends, which none should.
+    pub async fn run(self, writer: Writer<MetricsNamespace>) {
+        let children = Kind::ALL.map(|kind| self.clone().children(kind).boxed());
+        let others = [
+            self.clone().objects(writer).boxed(),
+            self.clone().namespaces().boxed(),
+            self.clone().prometheuses("prometheuses", "v1", "Prometheus").boxed(),
+            self.clone().prometheuses("prometheusagents", "v1alpha1", "PrometheusAgent").boxed(),
+        ];
+        future::select_all(others.into_iter().chain(children)).await;
+    }
+
+    async fn objects(self, writer: Writer<MetricsNamespace>) {
+        const WATCH: &str = "metricsnamespaces";
+        let api: Api<DeserializeGuard<MetricsNamespace>> = Api::all(self.client.clone());
+        let stream = watcher(api, config()).try_filter_map(|event| future::ready(Ok(parsed(event))));
+        let mut listed = Vec::new();
+        let mut stream = std::pin::pin!(self.steady(WATCH, false, stream.reflect(writer)));
+        while let Some(event) = stream.next().await {
+            match event {
+                Event::Init => listed.clear(),
+                Event::InitApply(object) => {
+                    self.caches.objects.saw(&object);
+                    listed.push(object);
+                }
+                Event::InitDone => {
+                    let seen: HashSet<_> = listed.iter().map(ObjectRef::from_obj).collect();
+                    for lost in self.caches.objects.forget_all_but(&seen) {
+                        self.object_changed(&lost.namespace.unwrap_or_default());
+                    }
+                    listed.drain(..).for_each(|o| self.object_changed(&o.namespace().unwrap_or_default()));
+                    self.health.synced(WATCH);
+                }
+                Event::Apply(object) => {
+                    self.caches.objects.saw(&object);
+                    self.object_changed(&object.namespace().unwrap_or_default());
+                }
+                Event::Delete(object) => {
+                    self.caches.objects.gone(&object);
+                    self.object_changed(&object.namespace().unwrap_or_default());
+                }
+            }
+        }
+    }
+
+    /// Whether an object serves its namespace depends on the others there.
+    fn object_changed(&self, namespace: &str) {
+        self.queue.add_all(self.caches.objects.references(namespace));
+        let _ = self.namespaces.send(namespace.to_owned());
+    }
+
+    async fn namespaces(self) {
+        const WATCH: &str = "namespaces";
+        let api: Api<PartialObjectMeta<v1::Namespace>> = Api::all(self.client.clone());
+        let mut listed = BTreeSet::new();
+        let mut stream = std::pin::pin!(self.steady(WATCH, false, watcher(api, config())));
+        while let Some(event) = stream.next().await {
+            match event {
+                Event::Init => listed.clear(),
+                Event::InitApply(namespace) => {
+                    listed.insert(namespace.name_any());
+                    self.namespace_seen(&namespace.metadata);
+                }
+                Event::InitDone => {
+                    self.caches.namespaces.keep(&std::mem::take(&mut listed));
+                    self.health.synced(WATCH);
+                }
+                Event::Apply(namespace) => self.namespace_seen(&namespace.metadata),
+                Event::Delete(namespace) => self.caches.namespaces.gone(&namespace.name_any()),
+            }
+        }
+    }
+
+    fn namespace_seen(&self, metadata: &ObjectMeta) {
+        let name = metadata.name.clone().unwrap_or_default();
+        let namespace = Namespace {
+            labels: metadata.labels.clone().unwrap_or_default(),
+            terminating: metadata.deletion_timestamp.is_some(),
+        };
+        if self.caches.namespaces.saw(&name, namespace) {
+            self.object_changed(&name);
+        }
+    }
+
+    async fn prometheuses(self, watch: &'static str, version: &'static str, kind: &'static str) {
+        let resource = ApiResource::from_gvk_with_plural(
+            &GroupVersionKind::gvk(prometheus_operator::GROUP, version, kind),
+            watch,
+        );
+        let api: Api<Object<PrometheusSelectors, NotUsed>> = Api::all_with(self.client.clone(), &resource);
+        let mut listed = BTreeSet::new();
+        let mut stream = std::pin::pin!(self.steady(watch, true, watcher(api, config())));
+        while let Some(event) = stream.next().await {
+            let news = match event {
+                Event::Init => {
+                    listed.clear();
+                    false
+                }
+                Event::InitApply(object) => {
+                    listed.insert((object.namespace().unwrap_or_default(), object.name_any()));
+                    self.caches.prometheuses.saw(kind, prometheus(object))
+                }
+                Event::InitDone => {
+                    self.health.synced(watch);
+                    self.caches.prometheuses.keep(kind, &std::mem::take(&mut listed))
+                }
+                Event::Apply(object) => self.caches.prometheuses.saw(kind, prometheus(object)),
+                Event::Delete(object) => {
+                    self.caches
+                        .prometheuses
+                        .gone(kind, &object.namespace().unwrap_or_default(), &object.name_any())
+                }
+            };
+            if news {
+                self.queue.add_all(self.caches.objects.all());
+            }
+        }
+    }
+
+    async fn children(self, kind: Kind) {
+        let resource = kind.api_resource();
+        let config = config().labels(&format!("{}={}", names::MANAGED_BY_LABEL, names::MANAGER));
+        if kind == Kind::Deployment {
+            let api: Api<Object<Unread, DeploymentStatus>> = Api::all_with(self.client.clone(), &resource);
+            self.follow(kind, watcher(api, config), |deployment| {
+                (&deployment.metadata, deployment.status.as_ref())
+            })
+            .await;
+        } else {
+            let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(self.client.clone(), &resource);
+            self.follow(kind, watcher(api, config), |object| (&object.metadata, None))
+                .await;
+        }
+    }
+
+    async fn follow<K: Send + 'static>(
+        &self,
+        kind: Kind,
+        stream: impl Stream<Item = Result<Event<K>, WatchError>> + Send,
+        parts: impl Fn(&K) -> (&ObjectMeta, Option<&DeploymentStatus>),
+    ) {
+        let watch = child_watch(kind);
+        let live = |object: &K| {
+            let (metadata, status) = parts(object);
+            (
+                metadata.namespace.clone().unwrap_or_default(),
+                Live::new(kind, metadata, status),
+            )
+        };
+        let optional = kind == Kind::ServiceMonitor;
+        let children = &self.caches.children;
+        let mut listed = HashSet::new();
+        let mut stream = std::pin::pin!(self.steady(watch, optional, stream));
+        while let Some(event) = stream.next().await {
+            match event {
+                Event::Init => listed.clear(),
+                Event::InitApply(object) => {
+                    let (namespace, live) = live(&object);
+                    listed.insert((namespace.clone(), live.name.clone()));
+                    if children.saw(&namespace, live) {
+                        self.child_changed(&namespace);
+                    }
+                }
+                Event::InitDone => {
+                    children
+                        .listed(kind, &std::mem::take(&mut listed))
+                        .iter()
+                        .for_each(|namespace| self.child_changed(namespace));
+                    if children.set_served(kind, Served::Yes) {
+                        self.queue.add_all(self.caches.objects.all());
+                    }
+                    self.health.synced(watch);
+                }
+                Event::Apply(object) => {
+                    let (namespace, live) = live(&object);
+                    if children.saw(&namespace, live) {
+                        self.child_changed(&namespace);
+                    }
+                }
+                Event::Delete(object) => {
+                    let (namespace, live) = live(&object);
+                    if children.gone(&namespace, kind, &live.name, Some(&live.uid)) {
+                        self.child_changed(&namespace);
+                    }
+                }
+            }
+        }
+    }
+
+    fn child_changed(&self, namespace: &str) {
+        self.queue.add_all(self.caches.objects.references(namespace));
+    }
+
+    /// A watch that goes on after errors, and says so. `optional`: its kind may be one that the cluster lacks.
+    fn steady<T: Send>(
+        &self,
+        watch: &'static str,
+        optional: bool,
+        stream: impl Stream<Item = Result<Event<T>, WatchError>> + Send,
+    ) -> impl Stream<Item = Event<T>> + Send {
+        let this = self.clone();
+        stream
+            .backoff(WatchBackoff::default())
+            .filter_map(move |event| {
+                future::ready(match event {
+                    // A list that is about to be tried shows nothing yet.
+                    Ok(event @ Event::Init) => Some(event),
+                    Ok(event) => {
+                        this.health.works(watch);
+                        Some(event)
+                    }
+                    Err(error) => {
+                        this.failed(watch, optional, &error);
+                        None
+                    }
+                })
+            })
+    }
+
+    fn failed(&self, watch: &'static str, optional: bool, error: &WatchError) {
+        if optional && is_kind_missing(error) {
+            if self.health.kind_missing(watch) {
+                info!(watch, "the cluster does not have this kind; it is looked for again by itself");
+            }
+            if let Some(kind) = Kind::ALL.into_iter().find(|k| child_watch(*k) == watch) {
+                self.caches.children.listed(kind, &HashSet::new());
+                if self.caches.children.set_served(kind, Served::No) {
+                    self.queue.add_all(self.caches.objects.all());
+                }
+            }
+            return;
+        }
+        warn!(watch, %error, "watch failed; it is tried again");
+        self.health.fails(watch, &error.to_string());
+    }
+}
+
+fn config() -> Config {
+    Config::default().page_size(PAGE)
+}
+
+fn child_watch(kind: Kind) -> &'static str {
+    match kind {
+        Kind::ServiceAccount => "serviceaccounts",
+        Kind::ConfigMap => "configmaps",
+        Kind::Service => "services",
+        Kind::Deployment => "deployments",
+        Kind::ServiceMonitor => "servicemonitors",
+    }
+}
+
+fn prometheus(object: Object<PrometheusSelectors, NotUsed>) -> Prometheus {
+    Prometheus {
+        namespace: object.namespace().unwrap_or_default(),
+        name: object.name_any(),
+        selectors: object.spec,
+    }
+}
+
+fn is_kind_missing(error: &WatchError) -> bool {
+    match error {
+        WatchError::InitialListFailed(KubeError::Api(status)) | WatchError::WatchStartFailed(KubeError::Api(status)) => {
+            is_unknown_kind(status)
+        }
+        _ => false,
+    }
+}
+
+/// One object that can't be read must not stop the others: it is named in the log, and left out.
+fn parsed<K: Resource + Debug>(event: Event<DeserializeGuard<K>>) -> Option<Event<K>> {
+    let usable = |guard: DeserializeGuard<K>| match guard.0 {
+        Ok(object) => Some(object),
+        Err(invalid) => {
+            warn!(
+                namespace = invalid.metadata.namespace,
+                name = invalid.metadata.name,
+                error = invalid.error,
+                "an object can't be read and is left alone"
+            );
+            None
+        }
+    };
+    Some(match event {
+        Event::Init => Event::Init,
+        Event::InitDone => Event::InitDone,
+        Event::Apply(object) => Event::Apply(usable(object)?),
+        Event::InitApply(object) => Event::InitApply(usable(object)?),
+        Event::Delete(object) => Event::Delete(usable(object)?),
+    })
+}
