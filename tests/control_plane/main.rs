@@ -1,0 +1,19 @@
+//! The operator as a process, on a real Kubernetes API server.
+//!
+//! There are no nodes: a test says itself how a gateway's pod is. Two control planes serve all tests. On the shared
+//! one, one operator runs all the time, and each test has namespaces of its own. The other is for tests that stop
+//! operators or take away what all tenants need; those have it one after another.
+
+#[path = "../support/audit.rs"]
+mod audit;
+#[path = "../support/control_plane.rs"]
+mod control_plane;
+#[path = "../support/eventually.rs"]
+mod eventually;
+#[path = "../support/operator.rs"]
+mod operator;
+#[path = "../support/tenant.rs"]
+mod tenant;
+
+mod children;
+mod stages;
