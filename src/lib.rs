@@ -10,5 +10,6 @@
 //! - [`api`]: what users write and read. Uses nobody.
 
 pub mod api;
+pub mod gateway;
 pub mod metrics_file;
 pub mod terminal;
