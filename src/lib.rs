@@ -7,9 +7,12 @@
 //! - [`gateway`]: a Pushgateway over HTTP. Uses `terminal`.
 //! - [`metrics_file`]: the file that a workflow step writes: read, check, exposition. Uses `terminal`.
 //! - [`terminal`]: text from outside, made safe to print. Uses nobody.
+//! - [`exit_code`]: how every subcommand ends. Uses nobody.
 //! - [`api`]: what users write and read. Uses nobody.
 
 pub mod api;
+pub mod exit_code;
 pub mod gateway;
 pub mod metrics_file;
+pub mod push;
 pub mod terminal;

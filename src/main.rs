@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use simplepipe::push;
 
 /// Push metrics for every Kubernetes namespace.
 #[derive(Parser)]
@@ -16,11 +17,13 @@ struct CommandLine {
 enum Command {
     /// Print the CustomResourceDefinition.
     Crd,
+    Push(push::Arguments),
 }
 
 fn main() -> ExitCode {
     let outcome = match CommandLine::parse().command {
         Command::Crd => crd(),
+        Command::Push(arguments) => push(&arguments),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("simplepipe: {error}");
@@ -33,4 +36,14 @@ type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
 fn crd() -> Outcome {
     print!("{}", simplepipe::api::crd::crd_yaml()?);
     Ok(ExitCode::SUCCESS)
+}
+
+fn push(arguments: &push::Arguments) -> Outcome {
+    Ok(push::run(arguments).map_or_else(
+        |error| {
+            eprintln!("simplepipe: {error}");
+            error.exit_code().into()
+        },
+        |()| ExitCode::SUCCESS,
+    ))
 }
