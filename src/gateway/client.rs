@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,9 +41,13 @@ pub enum PushError {
     /// No answer within the time for one try.
     #[error("did not answer in time")]
     Timeout,
-    /// No connection, or one that broke off. The push may have arrived all the same; pushing it again does no harm.
+    /// No connection.
     #[error("can't be reached: {0}")]
     Unreachable(String),
+    /// A connection that broke off, or on which something else than HTTP came back. The push may have arrived all the
+    /// same; pushing it again does no harm.
+    #[error("gave no proper answer: {0}")]
+    NoAnswer(String),
     /// TLS failed on either side, as with a certificate that is not trusted.
     #[error("can't be spoken to over TLS: {0}")]
     Tls(String),
@@ -79,7 +84,7 @@ impl PushError {
     /// Whether the same push may succeed a little later.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Timeout | Self::Unreachable(_) | Self::Unavailable(_) => true,
+            Self::Timeout | Self::Unreachable(_) | Self::NoAnswer(_) | Self::Unavailable(_) => true,
             Self::Tls(_) | Self::Refused(_) | Self::Elsewhere(_) => false,
         }
     }
@@ -173,23 +178,27 @@ fn transport_error(error: reqwest::Error) -> PushError {
         PushError::Timeout
     } else if is_tls(&error) {
         PushError::Tls(innermost(&error))
-    } else {
+    } else if error.is_connect() {
         PushError::Unreachable(innermost(&error))
+    } else {
+        PushError::NoAnswer(innermost(&error))
     }
 }
 
 fn is_tls(error: &reqwest::Error) -> bool {
-    causes(error).any(|cause| {
-        // An I/O error leaves the error that it carries out of its chain of sources.
-        let carried = cause
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref);
-        cause.is::<rustls::Error>() || carried.is_some_and(|carried| carried.is::<rustls::Error>())
-    })
+    causes(error).any(|cause| cause.is::<rustls::Error>())
 }
 
+/// The error and all below it. An I/O error leaves the one that it carries out of its sources, hence the special case.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&error| error.source())
+    std::iter::successors(Some(error), |&error| {
+        match error.downcast_ref::<io::Error>() {
+            Some(error) => error
+                .get_ref()
+                .map(|carried| carried as &(dyn Error + 'static)),
+            None => error.source(),
+        }
+    })
 }
 
 /// The cause at the bottom, such as "Connection refused": those above say only in which part of the client it was.
