@@ -73,8 +73,8 @@ pub enum Error {
     /// No client could be made.
     #[error("nothing was pushed to {gateway}: {cause}")]
     Client {
-        /// Where it should have gone.
-        gateway: Address,
+        /// Where it should have gone, ready to print.
+        gateway: String,
         /// What was missing.
         cause: ClientError,
     },
@@ -84,8 +84,8 @@ pub enum Error {
     /// The gateway does not have the metrics.
     #[error("not pushed: {gateway} {cause}{}", tries_note(*.tries))]
     Push {
-        /// Where it should have gone.
-        gateway: Address,
+        /// Where it should have gone, ready to print.
+        gateway: String,
         /// The last try's error.
         cause: PushError,
         /// How many there were.
@@ -117,7 +117,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
     let file = read(&Source::from_argument(&arguments.file))?;
 
     let client = Client::new(gateway.clone()).map_err(|cause| Error::Client {
-        gateway: gateway.clone(),
+        gateway: gateway.to_string(),
         cause,
     })?;
     let exposition = exposition(&file);
@@ -197,7 +197,7 @@ async fn deliver(
         };
         let Some(wait) = wait else {
             return Err(Error::Push {
-                gateway: client.address().clone(),
+                gateway: client.address().to_string(),
                 cause,
                 tries,
             });
