@@ -1,0 +1,10 @@
+//! End to end, on the node cluster with the demo on it: `make demo` first. `make test` does both.
+
+#[path = "../support/dashboard_expressions.rs"]
+mod dashboard_expressions;
+
+mod cluster;
+mod dashboards;
+mod gateway;
+mod isolation;
+mod scraping;
