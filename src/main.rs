@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use simplepipe::operator::{self, settings};
+use simplepipe::push;
 
 /// Push metrics for every Kubernetes namespace.
 #[derive(Parser)]
@@ -19,12 +20,14 @@ enum Command {
     Operator(Box<settings::Flags>),
     /// Print the CustomResourceDefinition.
     Crd,
+    Push(push::Arguments),
 }
 
 fn main() -> ExitCode {
     let outcome = match CommandLine::parse().command {
         Command::Operator(flags) => operator(*flags),
         Command::Crd => crd(),
+        Command::Push(arguments) => push(&arguments),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("simplepipe: {error}");
@@ -42,4 +45,14 @@ fn operator(flags: settings::Flags) -> Outcome {
 fn crd() -> Outcome {
     print!("{}", simplepipe::api::crd::crd_yaml()?);
     Ok(ExitCode::SUCCESS)
+}
+
+fn push(arguments: &push::Arguments) -> Outcome {
+    Ok(push::run(arguments).map_or_else(
+        |error| {
+            eprintln!("simplepipe: {error}");
+            error.exit_code().into()
+        },
+        |()| ExitCode::SUCCESS,
+    ))
 }

@@ -14,7 +14,11 @@ use super::MetricsNamespace;
 pub fn crd() -> CustomResourceDefinition {
     let mut crd = MetricsNamespace::crd();
     for version in &mut crd.spec.versions {
-        let Some(root) = version.schema.as_mut().and_then(|s| s.open_api_v3_schema.as_mut()) else {
+        let Some(root) = version
+            .schema
+            .as_mut()
+            .and_then(|s| s.open_api_v3_schema.as_mut())
+        else {
             continue;
         };
         root.required = None;

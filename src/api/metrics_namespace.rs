@@ -1,5 +1,8 @@
 //! `MetricsNamespace`: one object that gives its namespace a Pushgateway which Prometheus scrapes.
 
+// The lint takes the keys of one printer column for those of the next.
+#![allow(clippy::duplicated_attributes)]
+
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Affinity, Toleration};
@@ -36,15 +39,59 @@ fn label_value() -> serde_json::Value {
     derive = "Default",
     derive = "PartialEq",
     doc = "A MetricsNamespace gives its namespace a Pushgateway that Prometheus scrapes, so that whatever ends before a scrape can push its metrics to `http://pushgateway:9091`.",
-    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#, description = "Whether pushed metrics reach Prometheus"),
-    printcolumn(name = "URL", type_ = "string", json_path = ".status.url", description = "Where the gateway answers, from any namespace"),
-    printcolumn(name = "Scraped by", type_ = "string", json_path = ".status.scrape.selectedBy", description = "Prometheus objects that select this namespace's ServiceMonitor"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#, priority = 1),
-    printcolumn(name = "Interval", type_ = "string", json_path = ".spec.scrape.interval", priority = 1),
-    printcolumn(name = "Image", type_ = "string", json_path = ".status.gateway.image", priority = 1),
-    printcolumn(name = "Paused", type_ = "boolean", json_path = ".spec.paused", priority = 1),
-    printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
+        description = "Whether pushed metrics reach Prometheus"
+    ),
+    printcolumn(
+        name = "URL",
+        type_ = "string",
+        json_path = ".status.url",
+        description = "Where the gateway answers, from any namespace"
+    ),
+    printcolumn(
+        name = "Scraped by",
+        type_ = "string",
+        json_path = ".status.scrape.selectedBy",
+        description = "Prometheus objects that select this namespace's ServiceMonitor"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
+        priority = 1
+    ),
+    printcolumn(
+        name = "Interval",
+        type_ = "string",
+        json_path = ".spec.scrape.interval",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Image",
+        type_ = "string",
+        json_path = ".status.gateway.image",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Paused",
+        type_ = "boolean",
+        json_path = ".spec.paused",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        priority = 1
+    )
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(cel)]
@@ -70,7 +117,10 @@ pub struct MetricsNamespaceSpec {
 pub struct GatewaySpec {
     /// Image of the Pushgateway. Default: the one that the operator is set to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 512), regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$"))]
+    #[schemars(
+        length(min = 1, max = 512),
+        regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$")
+    )]
     pub image: Option<String>,
     /// The least severe level that the gateway logs.
     #[serde(default)]
@@ -91,7 +141,10 @@ pub struct GatewaySpec {
     pub affinity: Option<Affinity>,
     /// PriorityClass of the gateway's pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
+    )]
     pub priority_class_name: Option<String>,
 }
 
@@ -250,7 +303,10 @@ pub struct ScrapeLimits {
     #[schemars(range(min = 128, max = 16_384))]
     pub label_value_length: i64,
     /// Size of the uncompressed answer, in bytes (`16Mi`).
-    #[schemars(length(min = 3, max = 8), regex(pattern = r"^[1-9][0-9]{0,4}(Ki|Mi|Gi)$"))]
+    #[schemars(
+        length(min = 3, max = 8),
+        regex(pattern = r"^[1-9][0-9]{0,4}(Ki|Mi|Gi)$")
+    )]
     pub body_size: String,
 }
 
@@ -274,7 +330,10 @@ pub struct DashboardSpec {
     pub enabled: bool,
     /// Grafana folder that it is put into, where the sidecar is set up for folders (`folderAnnotation: grafana_folder`).
     // The sidecar makes a directory of this name: no slash and no leading dot.
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z0-9]([A-Za-z0-9 _.-]*[A-Za-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[A-Za-z0-9]([A-Za-z0-9 _.-]*[A-Za-z0-9])?$")
+    )]
     pub folder: String,
 }
 

@@ -1,7 +1,10 @@
 //! The only writer of children. Creates what is absent by POST, changes what differs by server-side apply, removes
 //! what is no longer wanted, and touches nothing that it did not make.
 
-use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions, ValidationDirective};
+use kube::api::{
+    Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions,
+    ValidationDirective,
+};
 use kube::core::{PartialObjectMeta, Request, Status};
 use kube::{Client, Error as KubeError, Resource};
 use serde_json::json;
@@ -75,7 +78,13 @@ pub struct Outcome {
 }
 
 /// Makes the namespace hold these children, and no other that was made for a MetricsNamespace.
-pub async fn apply(client: &Client, cache: &ChildCache, namespace: &str, owner: &str, wanted: &[Child]) -> Outcome {
+pub async fn apply(
+    client: &Client,
+    cache: &ChildCache,
+    namespace: &str,
+    owner: &str,
+    wanted: &[Child],
+) -> Outcome {
     let mut outcome = Outcome::default();
     let live = cache.in_namespace(namespace);
     let writer = Writer {
@@ -84,7 +93,9 @@ pub async fn apply(client: &Client, cache: &ChildCache, namespace: &str, owner: 
         namespace,
     };
     for child in wanted {
-        let found = live.iter().find(|l| l.kind == child.kind && l.name == child.name);
+        let found = live
+            .iter()
+            .find(|l| l.kind == child.kind && l.name == child.name);
         match writer.ensure(child, found, owner).await {
             Ok(None) => {}
             Ok(Some(verb)) => outcome.written.push(Written {
@@ -131,7 +142,9 @@ fn is_surplus(live: &Live, wanted: &[Child]) -> bool {
     live.ours.is_some()
         && live.owner.is_some()
         && live.digest.is_some()
-        && !wanted.iter().any(|w| w.kind == live.kind && w.name == live.name)
+        && !wanted
+            .iter()
+            .any(|w| w.kind == live.kind && w.name == live.name)
 }
 
 struct Writer<'a> {
@@ -143,7 +156,12 @@ struct Writer<'a> {
 type Meta = PartialObjectMeta<DynamicObject>;
 
 impl Writer<'_> {
-    async fn ensure(&self, child: &Child, live: Option<&Live>, owner: &str) -> Result<Option<Verb>, Cause> {
+    async fn ensure(
+        &self,
+        child: &Child,
+        live: Option<&Live>,
+        owner: &str,
+    ) -> Result<Option<Verb>, Cause> {
         if self.cache.served(child.kind) == Served::No {
             return Err(Cause::KindNotServed);
         }
@@ -151,7 +169,9 @@ impl Writer<'_> {
             return match self.create(child).await {
                 Ok(()) => Ok(Some(Verb::Created)),
                 // It is there unseen: made a moment ago, or without our label.
-                Err(KubeError::Api(status)) if status.is_already_exists() => self.take_or_leave(child, owner).await,
+                Err(KubeError::Api(status)) if status.is_already_exists() => {
+                    self.take_or_leave(child, owner).await
+                }
                 Err(error) => Err(cause(error)),
             };
         };
@@ -177,10 +197,13 @@ impl Writer<'_> {
             .map_err(KubeError::BuildRequest)?;
         // A field that this cluster's version of the kind lacks would silently be dropped otherwise.
         let strict = format!("{}&fieldValidation=Strict", request.uri());
-        *request.uri_mut() = strict.parse().map_err(|e| KubeError::HttpError(http::Error::from(e)))?;
-        request
-            .headers_mut()
-            .insert(http::header::ACCEPT, http::HeaderValue::from_static(METADATA_ONLY));
+        *request.uri_mut() = strict
+            .parse()
+            .map_err(|e| KubeError::HttpError(http::Error::from(e)))?;
+        request.headers_mut().insert(
+            http::header::ACCEPT,
+            http::HeaderValue::from_static(METADATA_ONLY),
+        );
         let made: Meta = self.client.request(request).await?;
         self.note(child.kind, &made);
         Ok(())
@@ -188,9 +211,18 @@ impl Writer<'_> {
 
     /// Decides on an object that the cache does not know as ours, by looking at it.
     async fn take_or_leave(&self, child: &Child, owner: &str) -> Result<Option<Verb>, Cause> {
-        let Some(metadata) = self.api(child.kind).get_metadata_opt(&child.name).await.map_err(cause)? else {
+        let Some(metadata) = self
+            .api(child.kind)
+            .get_metadata_opt(&child.name)
+            .await
+            .map_err(cause)?
+        else {
             // Gone since. What removed it is an event that brings the next try.
-            return Err(Cause::Unavailable(format!("{} {} vanished while it was looked at", child.kind.as_str(), child.name)));
+            return Err(Cause::Unavailable(format!(
+                "{} {} vanished while it was looked at",
+                child.kind.as_str(),
+                child.name
+            )));
         };
         let live = Live::new(child.kind, &metadata.metadata, None);
         if live.ours.is_none() {
@@ -251,7 +283,8 @@ impl Writer<'_> {
             Err(KubeError::Api(status)) if status.is_not_found() || status.is_conflict() => {}
             Err(error) => return Err(cause(error)),
         }
-        self.cache.gone(self.namespace, live.kind, &live.name, Some(&live.uid));
+        self.cache
+            .gone(self.namespace, live.kind, &live.name, Some(&live.uid));
         Ok(())
     }
 
@@ -276,7 +309,9 @@ impl Writer<'_> {
 pub fn cause(error: KubeError) -> Cause {
     match error {
         KubeError::Api(status) if is_unknown_kind(&status) => Cause::KindNotServed,
-        KubeError::Api(status) if (400..500).contains(&status.code) && status.code != 429 && !status.is_conflict() => {
+        KubeError::Api(status)
+            if (400..500).contains(&status.code) && status.code != 429 && !status.is_conflict() =>
+        {
             Cause::Refused(status.message.clone())
         }
         KubeError::Api(status) => Cause::Unavailable(status.message.clone()),

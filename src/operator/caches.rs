@@ -42,7 +42,11 @@ impl Objects {
     /// Notes that a watch saw this object.
     pub fn saw(&self, object: &MetricsNamespace) {
         let namespace = object.namespace().unwrap_or_default();
-        self.names.lock().entry(namespace).or_default().insert(object.name_any());
+        self.names
+            .lock()
+            .entry(namespace)
+            .or_default()
+            .insert(object.name_any());
     }
 
     /// Notes that an object is gone.
@@ -58,7 +62,10 @@ impl Objects {
     }
 
     /// After a complete list: forgets what was not in it, and says what that was.
-    pub fn forget_all_but(&self, seen: &HashSet<ObjectRef<MetricsNamespace>>) -> Vec<ObjectRef<MetricsNamespace>> {
+    pub fn forget_all_but(
+        &self,
+        seen: &HashSet<ObjectRef<MetricsNamespace>>,
+    ) -> Vec<ObjectRef<MetricsNamespace>> {
         let mut lost = Vec::new();
         self.names.lock().retain(|namespace, names| {
             names.retain(|name| {
@@ -95,7 +102,11 @@ impl Objects {
 
     /// References to all objects.
     pub fn all(&self) -> Vec<ObjectRef<MetricsNamespace>> {
-        self.store.state().iter().map(|o| ObjectRef::from_obj(&**o)).collect()
+        self.store
+            .state()
+            .iter()
+            .map(|o| ObjectRef::from_obj(&**o))
+            .collect()
     }
 
     /// All objects.
@@ -157,14 +168,19 @@ impl Prometheuses {
 
     /// Notes that one is gone; true if it was known.
     pub fn gone(&self, kind: &'static str, namespace: &str, name: &str) -> bool {
-        self.0.lock().remove(&(kind, namespace.to_owned(), name.to_owned())).is_some()
+        self.0
+            .lock()
+            .remove(&(kind, namespace.to_owned(), name.to_owned()))
+            .is_some()
     }
 
     /// Drops what a complete list of a kind lacks; true if something was dropped.
     pub fn keep(&self, kind: &'static str, seen: &BTreeSet<(String, String)>) -> bool {
         let mut known = self.0.lock();
         let before = known.len();
-        known.retain(|(k, namespace, name), _| *k != kind || seen.contains(&(namespace.clone(), name.clone())));
+        known.retain(|(k, namespace, name), _| {
+            *k != kind || seen.contains(&(namespace.clone(), name.clone()))
+        });
         known.len() < before
     }
 }

@@ -65,15 +65,27 @@ impl Live {
             kind,
             name: metadata.name.clone().unwrap_or_default(),
             uid: metadata.uid.clone().unwrap_or_default(),
-            version: metadata.resource_version.as_deref().and_then(|v| v.parse().ok()).unwrap_or(0),
+            version: metadata
+                .resource_version
+                .as_deref()
+                .and_then(|v| v.parse().ok())
+                .unwrap_or(0),
             owner: metadata
                 .owner_references
                 .iter()
                 .flatten()
-                .find(|o| o.kind == "MetricsNamespace" && o.api_version.starts_with("simplepipe.dev/"))
+                .find(|o| {
+                    o.kind == "MetricsNamespace" && o.api_version.starts_with("simplepipe.dev/")
+                })
                 .map(|o| o.uid.clone()),
-            digest: metadata.annotations.as_ref().and_then(|a| a.get(names::DIGEST_ANNOTATION)).cloned(),
-            touched: entry.as_ref().is_some_and(|e| ownership::written_over_after_creation(metadata, e)),
+            digest: metadata
+                .annotations
+                .as_ref()
+                .and_then(|a| a.get(names::DIGEST_ANNOTATION))
+                .cloned(),
+            touched: entry
+                .as_ref()
+                .is_some_and(|e| ownership::written_over_after_creation(metadata, e)),
             ours: entry.map(|e| Ours {
                 fields: without_owner_references(e.fields).to_string().into(),
                 time: e.time,
@@ -88,13 +100,20 @@ impl Live {
         !self.touched
             && self.owner.as_deref() == Some(owner)
             && self.digest.as_deref() == Some(&wanted.digest)
-            && serde_json::from_str(&ours.fields).is_ok_and(|fields| ownership::owns(&fields, &owned_part(wanted)))
+            && serde_json::from_str(&ours.fields)
+                .is_ok_and(|fields| ownership::owns(&fields, &owned_part(wanted)))
     }
 }
 
 impl Rollout {
     fn new(metadata: &ObjectMeta, status: &DeploymentStatus) -> Self {
-        let condition = |name: &str| status.conditions.iter().flatten().find(move |c| c.type_ == name);
+        let condition = |name: &str| {
+            status
+                .conditions
+                .iter()
+                .flatten()
+                .find(move |c| c.type_ == name)
+        };
         let seen = status.observed_generation >= metadata.generation;
         let available = status.available_replicas.unwrap_or(0) > 0;
         let problem = [("ReplicaFailure", "True"), ("Progressing", "False")]
@@ -181,12 +200,20 @@ impl ChildCache {
 
     /// The live children of a namespace.
     pub fn in_namespace(&self, namespace: &str) -> Vec<Live> {
-        self.state().by_namespace.get(namespace).cloned().unwrap_or_default()
+        self.state()
+            .by_namespace
+            .get(namespace)
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// Whether a kind is served.
     pub fn served(&self, kind: Kind) -> Served {
-        self.state().served.get(&kind).copied().unwrap_or(Served::Unknown)
+        self.state()
+            .served
+            .get(&kind)
+            .copied()
+            .unwrap_or(Served::Unknown)
     }
 
     /// Notes whether a kind is served; true if that is news.
@@ -199,7 +226,10 @@ impl ChildCache {
         let mut state = self.state();
         state.intern(&mut live);
         let children = state.by_namespace.entry(namespace.to_owned()).or_default();
-        let Some(known) = children.iter_mut().find(|c| c.kind == live.kind && c.name == live.name) else {
+        let Some(known) = children
+            .iter_mut()
+            .find(|c| c.kind == live.kind && c.name == live.name)
+        else {
             children.push(live);
             return true;
         };
@@ -210,7 +240,10 @@ impl ChildCache {
             // Whoever changes our entry changes the object: to what, the metadata does not say.
             live.touched = known.touched || known.ours != live.ours;
         }
-        let news = Live { version: known.version, ..live.clone() } != *known;
+        let news = Live {
+            version: known.version,
+            ..live.clone()
+        } != *known;
         *known = live;
         news
     }
@@ -221,7 +254,10 @@ impl ChildCache {
         let mut state = self.state();
         state.intern(&mut live);
         let children = state.by_namespace.entry(namespace.to_owned()).or_default();
-        match children.iter_mut().find(|c| c.kind == live.kind && c.name == live.name) {
+        match children
+            .iter_mut()
+            .find(|c| c.kind == live.kind && c.name == live.name)
+        {
             None => children.push(live),
             Some(known) if known.uid != live.uid || known.version <= live.version => *known = live,
             // The watch is ahead of this answer.
@@ -236,7 +272,8 @@ impl ChildCache {
             return false;
         };
         let before = children.len();
-        children.retain(|c| c.kind != kind || c.name != name || uid.is_some_and(|uid| c.uid != uid));
+        children
+            .retain(|c| c.kind != kind || c.name != name || uid.is_some_and(|uid| c.uid != uid));
         let found = children.len() < before;
         if children.is_empty() {
             state.by_namespace.remove(namespace);
@@ -250,7 +287,8 @@ impl ChildCache {
         let mut lost = Vec::new();
         state.by_namespace.retain(|namespace, children| {
             let before = children.len();
-            children.retain(|c| c.kind != kind || seen.contains(&(namespace.clone(), c.name.clone())));
+            children
+                .retain(|c| c.kind != kind || seen.contains(&(namespace.clone(), c.name.clone())));
             if children.len() < before {
                 lost.push(namespace.clone());
             }
@@ -345,7 +383,10 @@ mod tests {
         let seen = [("bob".to_owned(), "pushgateway".to_owned())].into();
         assert_eq!(cache.listed(Kind::Service, &seen), ["alice"]);
         assert!(cache.in_namespace("alice").is_empty());
-        assert_eq!(cache.listed(Kind::Deployment, &HashSet::new()), Vec::<String>::new());
+        assert_eq!(
+            cache.listed(Kind::Deployment, &HashSet::new()),
+            Vec::<String>::new()
+        );
     }
 
     #[test]
@@ -353,7 +394,13 @@ mod tests {
         let cache = ChildCache::new();
         cache.wrote("alice", live(5, json!({"f:a": {}}), EARLY));
         cache.wrote("bob", live(6, json!({"f:a": {}}), EARLY));
-        let fields = |namespace| cache.in_namespace(namespace)[0].ours.clone().unwrap().fields;
+        let fields = |namespace| {
+            cache.in_namespace(namespace)[0]
+                .ours
+                .clone()
+                .unwrap()
+                .fields
+        };
         assert!(Arc::ptr_eq(&fields("alice"), &fields("bob")));
     }
 }

@@ -35,7 +35,10 @@ pub async fn run(client: Client, caches: Arc<Caches>, mut namespaces: UnboundedR
         waiting.dedup();
         let mut failed = Vec::new();
         for name in waiting.drain(..) {
-            let Some(step) = step(caches.namespaces.get(&name).as_ref(), &caches.objects.in_namespace(&name)) else {
+            let Some(step) = step(
+                caches.namespaces.get(&name).as_ref(),
+                &caches.objects.in_namespace(&name),
+            ) else {
                 continue;
             };
             if let Err(error) = take(&client, &name, step).await {
@@ -52,7 +55,10 @@ pub async fn run(client: Client, caches: Arc<Caches>, mut namespaces: UnboundedR
 
 fn step(namespace: Option<&Namespace>, objects: &[Arc<MetricsNamespace>]) -> Option<Step> {
     let namespace = namespace.filter(|n| !n.terminating)?;
-    let enrolled = namespace.labels.get(names::ENROLL_LABEL).is_some_and(|v| v == "true");
+    let enrolled = namespace
+        .labels
+        .get(names::ENROLL_LABEL)
+        .is_some_and(|v| v == "true");
     if enrolled {
         return objects.is_empty().then_some(Step::Create);
     }
@@ -64,7 +70,9 @@ fn step(namespace: Option<&Namespace>, objects: &[Arc<MetricsNamespace>]) -> Opt
 
 /// Whether enrolment made it and nobody else wrote to it since. A status is no edit.
 fn is_as_enrolled(object: &MetricsNamespace) -> bool {
-    object.annotations().contains_key(names::ENROLLED_ANNOTATION)
+    object
+        .annotations()
+        .contains_key(names::ENROLLED_ANNOTATION)
         && object.metadata.generation == Some(1)
         && object
             .managed_fields()
@@ -83,7 +91,8 @@ async fn take(client: &Client, namespace: &str, step: Step) -> Result<(), KubeEr
             };
             match api.create(&parameters, &enrolled()).await {
                 Ok(_) => info!(namespace, "enrolled by label"),
-                Err(KubeError::Api(status)) if status.is_already_exists() || status.is_not_found() => {}
+                Err(KubeError::Api(status))
+                    if status.is_already_exists() || status.is_not_found() => {}
                 Err(error) => return Err(error),
             }
         }
@@ -111,7 +120,10 @@ fn enrolled() -> MetricsNamespace {
         metadata: ObjectMeta {
             name: Some(names::ENROLLED_NAME.into()),
             annotations: Some([(names::ENROLLED_ANNOTATION.to_owned(), "true".to_owned())].into()),
-            labels: Some(BTreeMap::from([(names::MANAGED_BY_LABEL.to_owned(), names::MANAGER.to_owned())])),
+            labels: Some(BTreeMap::from([(
+                names::MANAGED_BY_LABEL.to_owned(),
+                names::MANAGER.to_owned(),
+            )])),
             ..ObjectMeta::default()
         },
         spec: MetricsNamespaceSpec::default(),
@@ -127,17 +139,28 @@ mod tests {
 
     fn namespace(value: Option<&str>) -> Namespace {
         Namespace {
-            labels: value.map(|v| (names::ENROLL_LABEL.to_owned(), v.to_owned())).into_iter().collect(),
+            labels: value
+                .map(|v| (names::ENROLL_LABEL.to_owned(), v.to_owned()))
+                .into_iter()
+                .collect(),
             terminating: false,
         }
     }
 
-    fn object(generation: i64, annotation: bool, managers: &[(&str, &str)]) -> Arc<MetricsNamespace> {
+    fn object(
+        generation: i64,
+        annotation: bool,
+        managers: &[(&str, &str)],
+    ) -> Arc<MetricsNamespace> {
         let entries: Vec<_> = managers
             .iter()
             .map(|(manager, subresource)| json!({"manager": manager, "subresource": subresource, "operation": "Update"}))
             .collect();
-        let annotations = if annotation { json!({names::ENROLLED_ANNOTATION: "true"}) } else { json!({}) };
+        let annotations = if annotation {
+            json!({names::ENROLLED_ANNOTATION: "true"})
+        } else {
+            json!({})
+        };
         Arc::new(
             serde_json::from_value(json!({
                 "apiVersion": "simplepipe.dev/v1alpha1", "kind": "MetricsNamespace", "spec": {},
@@ -151,8 +174,14 @@ mod tests {
     #[case::labelled(Some("true"), true)]
     #[case::labelled_otherwise(Some("false"), false)]
     #[case::not_labelled(None, false)]
-    fn a_labelled_namespace_without_an_object_gets_one(#[case] label: Option<&str>, #[case] created: bool) {
-        assert_eq!(step(Some(&namespace(label)), &[]) == Some(Step::Create), created);
+    fn a_labelled_namespace_without_an_object_gets_one(
+        #[case] label: Option<&str>,
+        #[case] created: bool,
+    ) {
+        assert_eq!(
+            step(Some(&namespace(label)), &[]) == Some(Step::Create),
+            created
+        );
     }
 
     #[test]
@@ -173,7 +202,13 @@ mod tests {
     #[case::spec_edited(object(2, true, &[("simplepipe", "")]), false)]
     #[case::labels_edited(object(1, true, &[("simplepipe", ""), ("kubectl-label", "")]), false)]
     #[case::made_by_a_person(object(1, false, &[("kubectl", "")]), false)]
-    fn without_the_label_only_what_enrolment_made_goes(#[case] object: Arc<MetricsNamespace>, #[case] goes: bool) {
-        assert_eq!(step(Some(&namespace(None)), &[object.clone()]), goes.then_some(Step::Delete(object)));
+    fn without_the_label_only_what_enrolment_made_goes(
+        #[case] object: Arc<MetricsNamespace>,
+        #[case] goes: bool,
+    ) {
+        assert_eq!(
+            step(Some(&namespace(None)), std::slice::from_ref(&object)),
+            goes.then_some(Step::Delete(object))
+        );
     }
 }

@@ -15,9 +15,17 @@ use super::apply::{Verb, Written};
 const LONGEST_NOTE: usize = 1000;
 
 /// Tells what was written, and how `Ready` changed. A lost event is no reason to try anything again.
-pub async fn publish(recorder: &Recorder, object: &MetricsNamespace, written: &[Written], status: &MetricsNamespaceStatus) {
+pub async fn publish(
+    recorder: &Recorder,
+    object: &MetricsNamespace,
+    written: &[Written],
+    status: &MetricsNamespaceStatus,
+) {
     let reference = object.object_ref(&());
-    for event in written_event(written).into_iter().chain(ready_event(object.status.as_ref(), status)) {
+    for event in written_event(written)
+        .into_iter()
+        .chain(ready_event(object.status.as_ref(), status))
+    {
         if let Err(error) = recorder.publish(&event, &reference).await {
             debug!(namespace = object.namespace(), %error, "event was not taken");
         }
@@ -52,7 +60,10 @@ fn written_event(written: &[Written]) -> Option<Event> {
 }
 
 /// `None` where nothing changed that a person would want to know.
-fn ready_event(before: Option<&MetricsNamespaceStatus>, now: &MetricsNamespaceStatus) -> Option<Event> {
+fn ready_event(
+    before: Option<&MetricsNamespaceStatus>,
+    now: &MetricsNamespaceStatus,
+) -> Option<Event> {
     let ready = |status: &MetricsNamespaceStatus| {
         status
             .conditions
@@ -70,7 +81,11 @@ fn ready_event(before: Option<&MetricsNamespaceStatus>, now: &MetricsNamespaceSt
     } else {
         EventType::Warning
     };
-    let reason = if now.status == "True" { "Ready" } else { &now.reason };
+    let reason = if now.status == "True" {
+        "Ready"
+    } else {
+        &now.reason
+    };
     Some(event(type_, reason, now.message.clone()))
 }
 
@@ -121,7 +136,10 @@ mod tests {
         assert!(ready_event(None, &status("False", "GatewayStarting")).is_none());
         assert_eq!(ready_event(None, &good).unwrap().reason, "Ready");
         let bad = ready_event(Some(&good), &status("False", "NotSelected")).unwrap();
-        assert_eq!((bad.reason.as_str(), bad.note.as_deref()), ("NotSelected", Some("why")));
+        assert_eq!(
+            (bad.reason.as_str(), bad.note.as_deref()),
+            ("NotSelected", Some("why"))
+        );
         assert!(matches!(bad.type_, EventType::Warning));
     }
 }

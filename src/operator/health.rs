@@ -55,7 +55,12 @@ impl Health {
     /// Nothing is known yet of these watches.
     pub fn new(watches: &[&'static str]) -> Self {
         Self {
-            watches: Locked::from(watches.iter().map(|w| (*w, Watch::default())).collect::<BTreeMap<_, _>>()),
+            watches: Locked::from(
+                watches
+                    .iter()
+                    .map(|w| (*w, Watch::default()))
+                    .collect::<BTreeMap<_, _>>(),
+            ),
             all_synced: Notify::new(),
             running: Locked::default(),
             role: Locked::from(Role::Standby),
@@ -89,7 +94,10 @@ impl Health {
     /// Notes that a watch fails.
     pub fn fails(&self, watch: &'static str, error: &str) {
         self.update(watch, |w| {
-            let since = w.failing.as_ref().map_or_else(Instant::now, |(since, _)| *since);
+            let since = w
+                .failing
+                .as_ref()
+                .map_or_else(Instant::now, |(since, _)| *since);
             w.failing = Some((since, error.to_owned()));
         });
     }
@@ -127,7 +135,10 @@ impl Health {
     /// Notes that a reconcile begins; it ends when the answer is dropped.
     pub fn reconciling(&self, object: ObjectRef<MetricsNamespace>) -> Running<'_> {
         self.running.lock().insert(object.clone(), Instant::now());
-        Running { health: self, object }
+        Running {
+            health: self,
+            object,
+        }
     }
 
     /// Whether the process can go on: a kubelet restarts it if not.
@@ -138,11 +149,20 @@ impl Health {
             .lock()
             .iter()
             .filter(|(_, since)| now.duration_since(**since) > STUCK)
-            .map(|(object, since)| format!("reconcile of {object} has not ended for {}s", now.duration_since(*since).as_secs()))
+            .map(|(object, since)| {
+                format!(
+                    "reconcile of {object} has not ended for {}s",
+                    now.duration_since(*since).as_secs()
+                )
+            })
             .collect();
         Report {
             healthy: stuck.is_empty(),
-            text: if stuck.is_empty() { "ok\n".into() } else { stuck.join("\n") + "\n" },
+            text: if stuck.is_empty() {
+                "ok\n".into()
+            } else {
+                stuck.join("\n") + "\n"
+            },
         }
     }
 
@@ -180,7 +200,9 @@ impl Health {
                     healthy = false;
                     "not listed yet".into()
                 }
-                Watch { kind_missing: true, .. } => "ok: this cluster does not have the kind".into(),
+                Watch {
+                    kind_missing: true, ..
+                } => "ok: this cluster does not have the kind".into(),
                 Watch { .. } => "ok".into(),
             };
             let _ = writeln!(text, "watch {name}: {word}");
@@ -213,13 +235,22 @@ mod tests {
         health.synced("a");
         let report = health.ready();
         assert!(!report.healthy);
-        assert!(report.text.contains("watch b: not listed yet"), "{}", report.text);
+        assert!(
+            report.text.contains("watch b: not listed yet"),
+            "{}",
+            report.text
+        );
 
         health.synced("b");
         assert!(health.ready().healthy);
         health.fails("b", "forbidden");
-        assert!(health.ready().healthy, "a watch has a moment to mend itself");
-        health.update("b", |w| w.failing = Some((Instant::now() - GRACE * 2, "forbidden".into())));
+        assert!(
+            health.ready().healthy,
+            "a watch has a moment to mend itself"
+        );
+        health.update("b", |w| {
+            w.failing = Some((Instant::now() - GRACE * 2, "forbidden".into()))
+        });
         let report = health.ready();
         assert!(!report.healthy);
         assert!(report.text.contains("forbidden"), "{}", report.text);
@@ -250,7 +281,10 @@ mod tests {
         let object = ObjectRef::new("metrics").within("alice");
         let running = health.reconciling(object.clone());
         assert!(health.live().healthy);
-        health.running.lock().insert(object, Instant::now() - STUCK * 2);
+        health
+            .running
+            .lock()
+            .insert(object, Instant::now() - STUCK * 2);
         let report = health.live();
         assert!(!report.healthy);
         assert!(report.text.contains("alice"), "{}", report.text);

@@ -50,6 +50,9 @@ impl Kind {
             Self::Deployment => ("apps", "deployments"),
             Self::ServiceMonitor => (prometheus_operator::GROUP, "servicemonitors"),
         };
-        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, "v1", self.as_str()), plural)
+        ApiResource::from_gvk_with_plural(
+            &GroupVersionKind::gvk(group, "v1", self.as_str()),
+            plural,
+        )
     }
 }

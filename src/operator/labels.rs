@@ -7,12 +7,17 @@ use kube::core::{Selector, SelectorExt};
 
 /// What would be right, where this is no label name.
 pub fn label_name_problem(name: &str) -> Option<&'static str> {
-    let (prefix, last) = name.rsplit_once('/').map_or((None, name), |(p, l)| (Some(p), l));
+    let (prefix, last) = name
+        .rsplit_once('/')
+        .map_or((None, name), |(p, l)| (Some(p), l));
     let prefix_is_fine = prefix.is_none_or(|p| {
         !p.is_empty()
             && p.len() <= 253
             && p.split('.').all(|part| {
-                is_framed(part, char::is_ascii_alphanumeric) && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+                is_framed(part, char::is_ascii_alphanumeric)
+                    && part
+                        .chars()
+                        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
             })
     });
     (!prefix_is_fine || last.is_empty() || label_value_problem(last).is_some())
@@ -24,8 +29,12 @@ pub fn label_value_problem(value: &str) -> Option<&'static str> {
     let fine = value.is_empty()
         || (value.len() <= 63
             && is_framed(value, char::is_ascii_alphanumeric)
-            && value.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c)));
-    (!fine).then_some("at most 63 letters, digits, '-', '_' and '.', with a letter or digit first and last")
+            && value
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c)));
+    (!fine).then_some(
+        "at most 63 letters, digits, '-', '_' and '.', with a letter or digit first and last",
+    )
 }
 
 fn is_framed(text: &str, by: fn(&char) -> bool) -> bool {

@@ -170,7 +170,13 @@ pub async fn run(flags: Flags) -> Result<(), Error> {
             enrolment::run(client, caches, namespaces).await;
         }
     });
-    let mut controller = tokio::spawn(control(context, reader, triggers, settings.concurrency, stop.clone()));
+    let mut controller = tokio::spawn(control(
+        context,
+        reader,
+        triggers,
+        settings.concurrency,
+        stop.clone(),
+    ));
 
     let ended = tokio::select! {
         _ = stop.changed() => Ok(()),
@@ -182,8 +188,14 @@ pub async fn run(flags: Flags) -> Result<(), Error> {
     };
     health.set_role(Role::Stopping);
     if ended.is_ok() {
-        info!("stopping; running reconciles have {}s to end", settings.shutdown_timeout.as_secs());
-        if timeout(settings.shutdown_timeout, controller).await.is_err() {
+        info!(
+            "stopping; running reconciles have {}s to end",
+            settings.shutdown_timeout.as_secs()
+        );
+        if timeout(settings.shutdown_timeout, controller)
+            .await
+            .is_err()
+        {
             warn!("some reconciles had not ended; what they left is finished by the next operator");
         }
         enrolment.abort();
@@ -232,14 +244,21 @@ async fn control(
         () = context.health.wait_until_synced() => {}
         _ = stop.changed() => return,
     }
-    info!(objects = context.caches.objects.all().len(), "everything is listed; reconciling");
+    info!(
+        objects = context.caches.objects.all().len(),
+        "everything is listed; reconciling"
+    );
     let queue = context.queue.clone();
     let triggers = stream::unfold(triggers, |mut triggers| async move {
         triggers.recv().await.map(|object| (object, triggers))
     });
     let mut results = pin!(
         Controller::for_stream(stream::pending(), reader)
-            .with_config(Config::default().debounce(DEBOUNCE).concurrency(concurrency))
+            .with_config(
+                Config::default()
+                    .debounce(DEBOUNCE)
+                    .concurrency(concurrency)
+            )
             .reconcile_on(triggers)
             .graceful_shutdown_on(stopped)
             .run(reconcile::run, reconcile::retry, context)

@@ -29,7 +29,10 @@ pub fn inputs(object: &Arc<MetricsNamespace>, caches: &Caches, platform: &Arc<Pl
     Inputs {
         object: object.clone(),
         in_namespace: caches.objects.in_namespace(&namespace),
-        namespace_terminating: caches.namespaces.get(&namespace).is_none_or(|n| n.terminating),
+        namespace_terminating: caches
+            .namespaces
+            .get(&namespace)
+            .is_none_or(|n| n.terminating),
         platform: platform.clone(),
     }
 }
@@ -71,7 +74,10 @@ pub async fn pod_problem(client: &Client, namespace: &str) -> Result<Option<Stri
         names::MANAGER
     );
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    let pods = pods.list(&ListParams::default().labels(&selector).limit(20)).await?.items;
+    let pods = pods
+        .list(&ListParams::default().labels(&selector).limit(20))
+        .await?
+        .items;
     Ok(pods
         .iter()
         .max_by_key(|pod| pod.creation_timestamp())
@@ -81,7 +87,11 @@ pub async fn pod_problem(client: &Client, namespace: &str) -> Result<Option<Stri
 
 fn problem_of(pod: &Pod) -> Option<String> {
     let status = pod.status.as_ref()?;
-    let container = status.container_statuses.iter().flatten().find(|c| !c.ready);
+    let container = status
+        .container_statuses
+        .iter()
+        .flatten()
+        .find(|c| !c.ready);
     let of_container = container.and_then(|c| {
         let now = c.state.as_ref().and_then(in_words);
         let before = c.last_state.as_ref().and_then(in_words);
@@ -97,7 +107,13 @@ fn problem_of(pod: &Pod) -> Option<String> {
             .iter()
             .flatten()
             .find(|c| c.status == "False" && c.message.is_some())
-            .and_then(|c| Some(format!("{}: {}", c.reason.as_deref().unwrap_or(&c.type_), c.message.as_ref()?)))
+            .and_then(|c| {
+                Some(format!(
+                    "{}: {}",
+                    c.reason.as_deref().unwrap_or(&c.type_),
+                    c.message.as_ref()?
+                ))
+            })
     };
     of_container.or_else(of_pod)
 }

@@ -62,9 +62,11 @@ pub fn owns(fields: &Value, wanted: &Value) -> bool {
         return true;
     }
     match wanted {
-        Value::Object(object) => object
-            .iter()
-            .all(|(name, value)| fields.get(&format!("f:{name}")).is_some_and(|f| owns(f, value))),
+        Value::Object(object) => object.iter().all(|(name, value)| {
+            fields
+                .get(&format!("f:{name}"))
+                .is_some_and(|f| owns(f, value))
+        }),
         Value::Array(items) => items.iter().all(|item| owns_item(fields, item)),
         _ => true,
     }
@@ -74,9 +76,10 @@ pub fn owns(fields: &Value, wanted: &Value) -> bool {
 fn owns_item(fields: &Map<String, Value>, item: &Value) -> bool {
     fields.iter().any(|(path, inner)| {
         if let Some(keys) = path.strip_prefix("k:") {
-            serde_json::from_str::<Map<String, Value>>(keys)
-                .is_ok_and(|keys| keys.iter().all(|(name, value)| item.get(name) == Some(value)))
-                && owns(inner, item)
+            serde_json::from_str::<Map<String, Value>>(keys).is_ok_and(|keys| {
+                keys.iter()
+                    .all(|(name, value)| item.get(name) == Some(value))
+            }) && owns(inner, item)
         } else if let Some(value) = path.strip_prefix("v:") {
             serde_json::from_str::<Value>(value).is_ok_and(|v| v == *item)
         } else {
@@ -124,7 +127,11 @@ mod tests {
     #[case::field_of_an_item_taken(json!({"f:c": {"k:{\"name\":\"x\"}": {".": {}, "f:name": {}}}}), json!({"c": [{"name": "x", "image": "i"}]}), false)]
     #[case::value_of_a_set(json!({"f:s": {"v:\"a\"": {}}}), json!({"s": ["a"]}), true)]
     #[case::other_value_of_a_set(json!({"f:s": {"v:\"a\"": {}}}), json!({"s": ["b"]}), false)]
-    fn a_field_is_ours_at_its_place_or_within_an_owned_whole(#[case] fields: Value, #[case] wanted: Value, #[case] owned: bool) {
+    fn a_field_is_ours_at_its_place_or_within_an_owned_whole(
+        #[case] fields: Value,
+        #[case] wanted: Value,
+        #[case] owned: bool,
+    ) {
         assert_eq!(owns(&fields, &wanted), owned);
     }
 
@@ -146,7 +153,9 @@ mod tests {
     #[test]
     fn a_patch_under_our_name_shows_by_its_time() {
         let at = |time: &str| {
-            let metadata = metadata(json!([{"manager": "simplepipe", "operation": "Update", "fieldsV1": {}, "time": time}]));
+            let metadata = metadata(
+                json!([{"manager": "simplepipe", "operation": "Update", "fieldsV1": {}, "time": time}]),
+            );
             written_over_after_creation(&metadata, &entry(&metadata).unwrap())
         };
         assert!(!at("2026-01-01T00:00:01Z"));
@@ -159,8 +168,17 @@ mod tests {
             {"manager": "kubectl", "operation": "Update", "fieldsV1": {}},
             {"manager": "simplepipe", "operation": "Update", "fieldsV1": {}},
         ]));
-        let operations: Vec<_> = moved_to_apply(&created).unwrap().into_iter().map(|e| e.operation.unwrap()).collect();
+        let operations: Vec<_> = moved_to_apply(&created)
+            .unwrap()
+            .into_iter()
+            .map(|e| e.operation.unwrap())
+            .collect();
         assert_eq!(operations, ["Update", "Apply"]);
-        assert_eq!(moved_to_apply(&metadata(json!([{"manager": "simplepipe", "operation": "Apply", "fieldsV1": {}}]))), None);
+        assert_eq!(
+            moved_to_apply(&metadata(
+                json!([{"manager": "simplepipe", "operation": "Apply", "fieldsV1": {}}])
+            )),
+            None
+        );
     }
 }

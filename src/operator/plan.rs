@@ -6,8 +6,8 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 
-use crate::api::metrics_namespace::{DashboardSpec, GatewaySpec, ScrapeLimits};
 use crate::api::MetricsNamespace;
+use crate::api::metrics_namespace::{DashboardSpec, GatewaySpec, ScrapeLimits};
 
 use super::settings::Platform;
 
@@ -98,7 +98,9 @@ pub fn plan(inputs: &Inputs) -> Result<Plan, Hold> {
     if let Some(first) = first_of(&inputs.in_namespace)
         && first.metadata.uid != object.metadata.uid
     {
-        return Err(Hold::AlreadyServed { by: first.name_any() });
+        return Err(Hold::AlreadyServed {
+            by: first.name_any(),
+        });
     }
     let spec = &object.spec;
     let platform = &inputs.platform;
@@ -147,9 +149,14 @@ fn scrape_timeout(interval: &str, timeout: Option<&str>) -> Result<String, Hold>
         expected: "hours, minutes and seconds, like 30s",
     })?;
     match timeout {
-        None => Ok(format!("{}s", interval_seconds.min(DEFAULT_TIMEOUT_SECONDS))),
+        None => Ok(format!(
+            "{}s",
+            interval_seconds.min(DEFAULT_TIMEOUT_SECONDS)
+        )),
         // Prometheus refuses its whole configuration, every tenant's, over one timeout that is longer than its interval.
-        Some(set) if seconds(set).is_some_and(|s| (1..=interval_seconds).contains(&s)) => Ok(set.to_owned()),
+        Some(set) if seconds(set).is_some_and(|s| (1..=interval_seconds).contains(&s)) => {
+            Ok(set.to_owned())
+        }
         Some(set) => Err(Hold::InvalidSpec {
             field: "spec.scrape.timeout",
             value: set.to_owned(),
@@ -224,9 +231,15 @@ mod tests {
         let young = object(&ALICE.replace("push", "another").replace("2026", "2027"));
         let mut inputs = inputs(young.clone());
         inputs.in_namespace = vec![young.clone(), old.clone()];
-        assert_eq!(plan(&inputs), Err(Hold::AlreadyServed { by: "push".into() }));
+        assert_eq!(
+            plan(&inputs),
+            Err(Hold::AlreadyServed { by: "push".into() })
+        );
 
-        inputs.in_namespace = vec![young, object(&ALICE.replace("uid:", "deletionTimestamp: '2026-02-02T00:00:00Z', uid:"))];
+        inputs.in_namespace = vec![
+            young,
+            object(&ALICE.replace("uid:", "deletionTimestamp: '2026-02-02T00:00:00Z', uid:")),
+        ];
         assert!(plan(&inputs).is_ok());
     }
 
@@ -235,12 +248,19 @@ mod tests {
         let other = object(&ALICE.replace("push", "another"));
         let mut inputs = inputs(object(ALICE));
         inputs.in_namespace.push(other);
-        assert_eq!(plan(&inputs), Err(Hold::AlreadyServed { by: "another".into() }));
+        assert_eq!(
+            plan(&inputs),
+            Err(Hold::AlreadyServed {
+                by: "another".into()
+            })
+        );
     }
 
     #[test]
     fn nothing_is_planned_for_what_is_being_deleted() {
-        let mut going = inputs(object(&ALICE.replace("uid:", "deletionTimestamp: '2026-02-02T00:00:00Z', uid:")));
+        let mut going = inputs(object(
+            &ALICE.replace("uid:", "deletionTimestamp: '2026-02-02T00:00:00Z', uid:"),
+        ));
         assert_eq!(plan(&going), Err(Hold::Deleting));
         going = inputs(object(ALICE));
         going.namespace_terminating = true;

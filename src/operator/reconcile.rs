@@ -110,9 +110,13 @@ pub async fn run(object: Arc<MetricsNamespace>, context: Arc<Context>) -> Result
     context.queue.taken(&reference);
     let running = context.health.reconciling(reference.clone());
     let began = Instant::now();
-    let result = timeout(LONGEST, reconcile(&object, &context)).await.unwrap_or(Err(Error::TimedOut));
+    let result = timeout(LONGEST, reconcile(&object, &context))
+        .await
+        .unwrap_or(Err(Error::TimedOut));
     drop(running);
-    context.metrics.reconciled(began.elapsed(), result.as_ref().err().map(Error::reason));
+    context
+        .metrics
+        .reconciled(began.elapsed(), result.as_ref().err().map(Error::reason));
     if result.is_ok() {
         context.failures.lock().remove(&reference);
     }
@@ -125,7 +129,9 @@ pub fn retry(object: Arc<MetricsNamespace>, error: &Error, context: Arc<Context>
     let delay = {
         let mut failures = context.failures.lock();
         let count = failures.entry(reference).or_insert(0);
-        let delay = FIRST_RETRY.saturating_mul(2_u32.saturating_pow(*count)).min(LONGEST_RETRY);
+        let delay = FIRST_RETRY
+            .saturating_mul(2_u32.saturating_pow(*count))
+            .min(LONGEST_RETRY);
         *count += 1;
         delay
     };
@@ -149,7 +155,14 @@ async fn reconcile(object: &Arc<MetricsNamespace>, context: &Context) -> Result<
     let applied = match &decision {
         Ok(plan) if !object.spec.paused => {
             let children = &context.caches.children;
-            apply(&context.client, children, &plan.namespace, &plan.owner.uid, &wanted).await
+            apply(
+                &context.client,
+                children,
+                &plan.namespace,
+                &plan.owner.uid,
+                &wanted,
+            )
+            .await
         }
         _ => Outcome::default(),
     };
@@ -158,7 +171,10 @@ async fn reconcile(object: &Arc<MetricsNamespace>, context: &Context) -> Result<
     }
     let now = Timestamp::now();
     let state = State::of(object, &wanted, &context.caches);
-    let down = state.rollout.as_ref().and_then(|r| observe::unavailable_for(r, now));
+    let down = state
+        .rollout
+        .as_ref()
+        .and_then(|r| observe::unavailable_for(r, now));
     let pod_problem = match down {
         Some(_) => ask_pod(object, context).await,
         None => None,
@@ -175,7 +191,9 @@ async fn reconcile(object: &Arc<MetricsNamespace>, context: &Context) -> Result<
             now,
         },
     );
-    let told = status::write(&context.client, object, &status).await.map_err(|e| Error::Status(cause(e)));
+    let told = status::write(&context.client, object, &status)
+        .await
+        .map_err(|e| Error::Status(cause(e)));
     events::publish(&context.recorder, object, &applied.written, &status).await;
     if !applied.written.is_empty() {
         info!(
@@ -236,7 +254,11 @@ async fn ask_pod(object: &MetricsNamespace, context: &Context) -> Option<String>
     }
 }
 
-fn next(problems: Vec<Problem>, state: &State, down: Option<jiff::SignedDuration>) -> Result<Action, Error> {
+fn next(
+    problems: Vec<Problem>,
+    state: &State,
+    down: Option<jiff::SignedDuration>,
+) -> Result<Action, Error> {
     let mut look_again = None;
     for problem in problems {
         match problem.cause {

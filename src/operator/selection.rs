@@ -43,7 +43,9 @@ pub fn select(all: &[Prometheus], candidate: &Candidate) -> Selection {
         let name = format!("{}/{}", prometheus.namespace, prometheus.name);
         match why_ignored(prometheus, candidate) {
             None => selection.selected_by.push(name),
-            Some(why) => selection.ignored_by.push(format!("Prometheus {name} {why}")),
+            Some(why) => selection
+                .ignored_by
+                .push(format!("Prometheus {name} {why}")),
         }
     }
     selection.selected_by.sort();
@@ -97,7 +99,10 @@ fn describe(selector: &LabelSelector) -> String {
             other => format!("{} {other} ({values})", e.key),
         }
     });
-    format!("labels {:?}", equal.chain(expressions).collect::<Vec<_>>().join(","))
+    format!(
+        "labels {:?}",
+        equal.chain(expressions).collect::<Vec<_>>().join(",")
+    )
 }
 
 #[cfg(test)]
@@ -106,7 +111,10 @@ mod tests {
     use rstest::rstest;
 
     fn labels(pairs: &[(&str, &str)]) -> Labels {
-        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+        pairs
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect()
     }
 
     fn prometheus(yaml: &str) -> Prometheus {
@@ -122,14 +130,38 @@ mod tests {
     #[rstest]
     #[case("{}", Some("is not set"))]
     #[case("{serviceMonitorSelector: {}}", Some("in its own namespace only"))]
-    #[case("{serviceMonitorSelector: {}, serviceMonitorNamespaceSelector: {}}", None)]
-    #[case("{serviceMonitorSelector: {matchLabels: {release: m}}, serviceMonitorNamespaceSelector: {}}", None)]
-    #[case("{serviceMonitorSelector: {matchLabels: {release: x}}, serviceMonitorNamespaceSelector: {}}", Some("release=x"))]
-    #[case("{serviceMonitorSelector: {matchExpressions: [{key: release, operator: DoesNotExist}]}, serviceMonitorNamespaceSelector: {}}", Some("!release"))]
-    #[case("{serviceMonitorSelector: {matchExpressions: [{key: release, operator: In, values: [a, m]}]}, serviceMonitorNamespaceSelector: {}}", None)]
-    #[case("{serviceMonitorSelector: {}, serviceMonitorNamespaceSelector: {matchLabels: {team: ml}}}", None)]
-    #[case("{serviceMonitorSelector: {}, serviceMonitorNamespaceSelector: {matchLabels: {team: web}}}", Some("team=web"))]
-    fn whether_a_prometheus_uses_it_and_why_not(#[case] selectors: &str, #[case] why: Option<&str>) {
+    #[case(
+        "{serviceMonitorSelector: {}, serviceMonitorNamespaceSelector: {}}",
+        None
+    )]
+    #[case(
+        "{serviceMonitorSelector: {matchLabels: {release: m}}, serviceMonitorNamespaceSelector: {}}",
+        None
+    )]
+    #[case(
+        "{serviceMonitorSelector: {matchLabels: {release: x}}, serviceMonitorNamespaceSelector: {}}",
+        Some("release=x")
+    )]
+    #[case(
+        "{serviceMonitorSelector: {matchExpressions: [{key: release, operator: DoesNotExist}]}, serviceMonitorNamespaceSelector: {}}",
+        Some("!release")
+    )]
+    #[case(
+        "{serviceMonitorSelector: {matchExpressions: [{key: release, operator: In, values: [a, m]}]}, serviceMonitorNamespaceSelector: {}}",
+        None
+    )]
+    #[case(
+        "{serviceMonitorSelector: {}, serviceMonitorNamespaceSelector: {matchLabels: {team: ml}}}",
+        None
+    )]
+    #[case(
+        "{serviceMonitorSelector: {}, serviceMonitorNamespaceSelector: {matchLabels: {team: web}}}",
+        Some("team=web")
+    )]
+    fn whether_a_prometheus_uses_it_and_why_not(
+        #[case] selectors: &str,
+        #[case] why: Option<&str>,
+    ) {
         let candidate = Candidate {
             namespace: "alice",
             namespace_labels: &labels(&[("team", "ml")]),

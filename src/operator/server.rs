@@ -48,8 +48,14 @@ pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// When the listener fails.
 pub async fn serve(listener: TcpListener, shown: Shown) -> io::Result<()> {
     let router = Router::new()
-        .route("/livez", get(|State(s): State<Shown>| async move { answer(s.health.live()) }))
-        .route("/readyz", get(|State(s): State<Shown>| async move { answer(s.health.ready()) }))
+        .route(
+            "/livez",
+            get(|State(s): State<Shown>| async move { answer(s.health.live()) }),
+        )
+        .route(
+            "/readyz",
+            get(|State(s): State<Shown>| async move { answer(s.health.ready()) }),
+        )
         .route("/metrics", get(metrics))
         .with_state(shown);
     axum::serve(listener, router).await
@@ -66,10 +72,11 @@ fn answer(report: Report) -> Response {
 
 async fn metrics(State(shown): State<Shown>) -> Response {
     let objects = shown.caches.objects.state();
-    match shown
-        .metrics
-        .expose(shown.queue.depth(), shown.health.is_leading(), objects.iter().map(|o| &**o))
-    {
+    match shown.metrics.expose(
+        shown.queue.depth(),
+        shown.health.is_leading(),
+        objects.iter().map(|o| &**o),
+    ) {
         Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }

@@ -89,7 +89,11 @@ pub struct Flags {
     #[arg(long, env = "SIMPLEPIPE_GATEWAY_IMAGE", value_name = "IMAGE")]
     gateway_image: Option<String>,
     /// When a gateway's image is pulled: Always, IfNotPresent or Never [default: IfNotPresent]
-    #[arg(long, env = "SIMPLEPIPE_GATEWAY_IMAGE_PULL_POLICY", value_name = "POLICY")]
+    #[arg(
+        long,
+        env = "SIMPLEPIPE_GATEWAY_IMAGE_PULL_POLICY",
+        value_name = "POLICY"
+    )]
     gateway_image_pull_policy: Option<String>,
     /// Label on every ServiceMonitor, for a Prometheus that selects by label; may be given several times
     #[arg(
@@ -100,7 +104,12 @@ pub struct Flags {
     )]
     service_monitor_labels: Vec<String>,
     /// Pattern of metric names that tenants may not push; may be given several times [default: kube_.*]
-    #[arg(long = "reserved-metric", env = "SIMPLEPIPE_RESERVED_METRICS", value_name = "REGEX", value_delimiter = ',')]
+    #[arg(
+        long = "reserved-metric",
+        env = "SIMPLEPIPE_RESERVED_METRICS",
+        value_name = "REGEX",
+        value_delimiter = ','
+    )]
     reserved_metrics: Vec<String>,
     /// Objects reconciled side by side, from 1 to 256 [default: 8]
     #[arg(long, env = "SIMPLEPIPE_CONCURRENCY", value_name = "N")]
@@ -121,7 +130,11 @@ pub struct Flags {
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     identity: Option<String>,
     /// Seconds without renewal after which another operator takes over, from 5 to 300 [default: 15]
-    #[arg(long, env = "SIMPLEPIPE_LEASE_DURATION_SECONDS", value_name = "SECONDS")]
+    #[arg(
+        long,
+        env = "SIMPLEPIPE_LEASE_DURATION_SECONDS",
+        value_name = "SECONDS"
+    )]
     lease_duration_seconds: Option<u64>,
     /// How log lines are written [default: text]
     #[arg(long, env = "SIMPLEPIPE_LOG_FORMAT", value_enum)]
@@ -130,7 +143,11 @@ pub struct Flags {
     #[arg(long, env = "SIMPLEPIPE_LOG_LEVEL", value_name = "LEVEL")]
     log_level: Option<String>,
     /// Seconds that running reconciles have to end after SIGTERM, from 1 to 300 [default: 10]
-    #[arg(long, env = "SIMPLEPIPE_SHUTDOWN_TIMEOUT_SECONDS", value_name = "SECONDS")]
+    #[arg(
+        long,
+        env = "SIMPLEPIPE_SHUTDOWN_TIMEOUT_SECONDS",
+        value_name = "SECONDS"
+    )]
     shutdown_timeout_seconds: Option<u64>,
 }
 
@@ -196,14 +213,23 @@ impl Settings {
     /// # Errors
     /// The first that can't be read or used, with what would be right.
     pub fn load(flags: &Flags) -> Result<Self, Error> {
-        let file = flags.config.as_deref().map(read).transpose()?.unwrap_or_default();
+        let file = flags
+            .config
+            .as_deref()
+            .map(read)
+            .transpose()?
+            .unwrap_or_default();
         Self::merge(flags, file)
     }
 
     fn merge(flags: &Flags, file: File) -> Result<Self, Error> {
         let default = Platform::default();
         let platform = Platform {
-            gateway_image: flags.gateway_image.clone().or(file.gateway_image).unwrap_or(default.gateway_image),
+            gateway_image: flags
+                .gateway_image
+                .clone()
+                .or(file.gateway_image)
+                .unwrap_or(default.gateway_image),
             gateway_image_pull_policy: flags
                 .gateway_image_pull_policy
                 .clone()
@@ -212,7 +238,11 @@ impl Settings {
             service_monitor_labels: if flags.service_monitor_labels.is_empty() {
                 file.service_monitor_labels.unwrap_or_default()
             } else {
-                flags.service_monitor_labels.iter().map(|l| name_and_value(l)).collect::<Result<_, _>>()?
+                flags
+                    .service_monitor_labels
+                    .iter()
+                    .map(|l| name_and_value(l))
+                    .collect::<Result<_, _>>()?
             },
             reserved_metrics: if flags.reserved_metrics.is_empty() {
                 file.reserved_metrics.unwrap_or(default.reserved_metrics)
@@ -221,32 +251,59 @@ impl Settings {
             },
         };
         check(&platform)?;
-        let listen = flags.listen.clone().or(file.listen).unwrap_or_else(|| "0.0.0.0:8080".into());
+        let listen = flags
+            .listen
+            .clone()
+            .or(file.listen)
+            .unwrap_or_else(|| "0.0.0.0:8080".into());
         let lease = LeaseSettings {
-            name: flags.lease_name.clone().or(file.lease_name).unwrap_or_else(|| "simplepipe".into()),
+            name: flags
+                .lease_name
+                .clone()
+                .or(file.lease_name)
+                .unwrap_or_else(|| "simplepipe".into()),
             namespace: flags.lease_namespace.clone(),
             identity: flags.identity.clone(),
             duration: Duration::from_secs(within(
                 "leaseDurationSeconds",
-                flags.lease_duration_seconds.or(file.lease_duration_seconds).unwrap_or(15),
+                flags
+                    .lease_duration_seconds
+                    .or(file.lease_duration_seconds)
+                    .unwrap_or(15),
                 5,
                 300,
             )?),
         };
         Ok(Self {
             platform,
-            concurrency: within("concurrency", flags.concurrency.or(file.concurrency).unwrap_or(8), 1, 256)?,
+            concurrency: within(
+                "concurrency",
+                flags.concurrency.or(file.concurrency).unwrap_or(8),
+                1,
+                256,
+            )?,
             listen: listen.parse().map_err(|_| Error::Invalid {
                 setting: "listen",
                 value: listen,
                 expected: "an address and a port, like 0.0.0.0:8080".into(),
             })?,
-            lease: flags.leader_election.or(file.leader_election).unwrap_or(true).then_some(lease),
+            lease: flags
+                .leader_election
+                .or(file.leader_election)
+                .unwrap_or(true)
+                .then_some(lease),
             log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
-            log_level: flags.log_level.clone().or(file.log_level).unwrap_or_else(|| "info".into()),
+            log_level: flags
+                .log_level
+                .clone()
+                .or(file.log_level)
+                .unwrap_or_else(|| "info".into()),
             shutdown_timeout: Duration::from_secs(within(
                 "shutdownTimeoutSeconds",
-                flags.shutdown_timeout_seconds.or(file.shutdown_timeout_seconds).unwrap_or(10),
+                flags
+                    .shutdown_timeout_seconds
+                    .or(file.shutdown_timeout_seconds)
+                    .unwrap_or(10),
                 1,
                 300,
             )?),
@@ -260,7 +317,10 @@ fn read(path: &Path) -> Result<File, Error> {
         source,
     })?;
     // An empty file means all defaults, as an absent one does.
-    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+    if text
+        .lines()
+        .all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
+    {
         return Ok(File::default());
     }
     serde_saphyr::from_str(&text).map_err(|error| Error::Malformed {
@@ -312,14 +372,28 @@ fn check(platform: &Platform) -> Result<(), Error> {
     }
     for pattern in &platform.reserved_metrics {
         // A pattern that Prometheus refuses would break the scrape configuration of every tenant.
-        if pattern.is_empty() || !pattern.chars().all(|c| c.is_ascii_alphanumeric() || "_:.*+?|()[]^-".contains(c)) || regex_lite::Regex::new(pattern).is_err() {
-            return invalid("reservedMetrics", pattern, "a regular expression over metric names, like kube_.*");
+        if pattern.is_empty()
+            || !pattern
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "_:.*+?|()[]^-".contains(c))
+            || regex_lite::Regex::new(pattern).is_err()
+        {
+            return invalid(
+                "reservedMetrics",
+                pattern,
+                "a regular expression over metric names, like kube_.*",
+            );
         }
     }
     Ok(())
 }
 
-fn within<N: PartialOrd + Copy + std::fmt::Display>(setting: &'static str, value: N, least: N, most: N) -> Result<N, Error> {
+fn within<N: PartialOrd + Copy + std::fmt::Display>(
+    setting: &'static str,
+    value: N,
+    least: N,
+    most: N,
+) -> Result<N, Error> {
     if (least..=most).contains(&value) {
         return Ok(value);
     }
@@ -346,12 +420,18 @@ mod tests {
 
     #[test]
     fn an_empty_file_means_all_defaults() {
-        assert_eq!(from_file("# nothing\n\n").unwrap(), Settings::load(&Flags::default()).unwrap());
+        assert_eq!(
+            from_file("# nothing\n\n").unwrap(),
+            Settings::load(&Flags::default()).unwrap()
+        );
     }
 
     #[test]
     fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
-        let file: File = serde_saphyr::from_str("{concurrency: 3, leaseName: theirs, serviceMonitorLabels: {a: b}}").unwrap();
+        let file: File = serde_saphyr::from_str(
+            "{concurrency: 3, leaseName: theirs, serviceMonitorLabels: {a: b}}",
+        )
+        .unwrap();
         let flags = Flags {
             concurrency: Some(5),
             ..Flags::default()
@@ -364,20 +444,44 @@ mod tests {
     }
 
     #[rstest]
-    #[case("concurrency: 0", "setting concurrency is \"0\"; expected from 1 to 256")]
-    #[case("listen: here", "setting listen is \"here\"; expected an address and a port, like 0.0.0.0:8080")]
-    #[case("reservedMetrics: ['kube_(']", "setting reservedMetrics is \"kube_(\"; expected a regular expression over metric names, like kube_.*")]
-    #[case("gatewayImagePullPolicy: Sometimes", "setting gatewayImagePullPolicy is \"Sometimes\"; expected Always, IfNotPresent or Never")]
-    #[case("serviceMonitorLabels: {'a b': c}", "setting serviceMonitorLabels is \"a b\"; expected a label name, like release or example.com/team")]
-    #[case("shutdownTimeoutSeconds: 301", "setting shutdownTimeoutSeconds is \"301\"; expected from 1 to 300")]
-    fn a_value_that_cannot_be_used_is_named_with_what_would_be_right(#[case] yaml: &str, #[case] message: &str) {
+    #[case(
+        "concurrency: 0",
+        "setting concurrency is \"0\"; expected from 1 to 256"
+    )]
+    #[case(
+        "listen: here",
+        "setting listen is \"here\"; expected an address and a port, like 0.0.0.0:8080"
+    )]
+    #[case(
+        "reservedMetrics: ['kube_(']",
+        "setting reservedMetrics is \"kube_(\"; expected a regular expression over metric names, like kube_.*"
+    )]
+    #[case(
+        "gatewayImagePullPolicy: Sometimes",
+        "setting gatewayImagePullPolicy is \"Sometimes\"; expected Always, IfNotPresent or Never"
+    )]
+    #[case(
+        "serviceMonitorLabels: {'a b': c}",
+        "setting serviceMonitorLabels is \"a b\"; expected a label name, like release or example.com/team"
+    )]
+    #[case(
+        "shutdownTimeoutSeconds: 301",
+        "setting shutdownTimeoutSeconds is \"301\"; expected from 1 to 300"
+    )]
+    fn a_value_that_cannot_be_used_is_named_with_what_would_be_right(
+        #[case] yaml: &str,
+        #[case] message: &str,
+    ) {
         assert_eq!(from_file(yaml).unwrap_err().to_string(), message);
     }
 
     #[test]
     fn an_unknown_key_is_refused_by_name() {
         let message = from_file("concurency: 3").unwrap_err().to_string();
-        assert!(message.contains("concurency") && message.contains("concurrency"), "{message}");
+        assert!(
+            message.contains("concurency") && message.contains("concurrency"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -77,29 +77,52 @@ impl Metrics {
             leading: Gauge::default(),
             registry: Registry::default(),
         };
-        registry.register("reconciles", "Reconciles that ended, by result", metrics.reconciles.clone());
+        registry.register(
+            "reconciles",
+            "Reconciles that ended, by result",
+            metrics.reconciles.clone(),
+        );
         registry.register_with_unit(
             "reconcile_duration",
             "Time that a reconcile took",
             Unit::Seconds,
             metrics.duration.clone(),
         );
-        registry.register("reconcile_errors", "Reconciles that failed, by reason", metrics.errors.clone());
-        registry.register("child_writes", "Writes of child objects, by verb and kind", metrics.writes.clone());
-        registry.register("queue_depth", "Objects that wait for a reconcile", metrics.queue_depth.clone());
+        registry.register(
+            "reconcile_errors",
+            "Reconciles that failed, by reason",
+            metrics.errors.clone(),
+        );
+        registry.register(
+            "child_writes",
+            "Writes of child objects, by verb and kind",
+            metrics.writes.clone(),
+        );
+        registry.register(
+            "queue_depth",
+            "Objects that wait for a reconcile",
+            metrics.queue_depth.clone(),
+        );
         registry.register(
             "tenants",
             "MetricsNamespaces, by condition and its status",
             metrics.tenants.clone(),
         );
-        registry.register("leading", "1 where this operator holds the Lease and works", metrics.leading.clone());
+        registry.register(
+            "leading",
+            "1 where this operator holds the Lease and works",
+            metrics.leading.clone(),
+        );
         let build: Gauge<f64, AtomicU64> = Gauge::default();
         build.set(1.0);
         let version = [("version".into(), env!("CARGO_PKG_VERSION").into())];
         registry
             .sub_registry_with_labels(version.into_iter())
             .register("build_info", "The operator's version", build);
-        Self { registry, ..metrics }
+        Self {
+            registry,
+            ..metrics
+        }
     }
 
     /// Notes a reconcile that ended; `error` is the reason of one that failed.
@@ -130,10 +153,14 @@ impl Metrics {
         leading: bool,
         objects: impl Iterator<Item = &'a MetricsNamespace>,
     ) -> Result<String, std::fmt::Error> {
-        self.queue_depth.set(i64::try_from(queue_depth).unwrap_or(i64::MAX));
+        self.queue_depth
+            .set(i64::try_from(queue_depth).unwrap_or(i64::MAX));
         self.leading.set(leading.into());
         self.tenants.clear();
-        for condition in objects.filter_map(|o| o.status.as_ref()).flat_map(|s| &s.conditions) {
+        for condition in objects
+            .filter_map(|o| o.status.as_ref())
+            .flat_map(|s| &s.conditions)
+        {
             self.tenants
                 .get_or_create(&ConditionLabels {
                     condition: condition.type_.clone(),
@@ -149,7 +176,9 @@ impl Metrics {
 
 /// The log level can't be used.
 #[derive(Debug, Error)]
-#[error("setting logLevel is {level:?}; expected error, warn, info, debug or trace, or per module as in info,kube=debug ({source})")]
+#[error(
+    "setting logLevel is {level:?}; expected error, warn, info, debug or trace, or per module as in info,kube=debug ({source})"
+)]
 pub struct LogLevelError {
     level: String,
     source: tracing_subscriber::filter::ParseError,
@@ -202,12 +231,18 @@ mod tests {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
         let again = metrics.expose(0, false, std::iter::empty()).unwrap();
-        assert!(!again.contains("simplepipe_tenants{"), "a condition that no tenant has is gone");
+        assert!(
+            !again.contains("simplepipe_tenants{"),
+            "a condition that no tenant has is gone"
+        );
     }
 
     #[test]
     fn a_log_level_that_is_none_is_named() {
         let message = start_log(LogFormat::Text, "a=b=c").unwrap_err().to_string();
-        assert!(message.contains("a=b=c") && message.contains("expected error, warn"), "{message}");
+        assert!(
+            message.contains("a=b=c") && message.contains("expected error, warn"),
+            "{message}"
+        );
     }
 }

@@ -54,7 +54,12 @@ struct Unread {}
 impl Watches {
     /// All watches' names, as health shows them.
     pub fn names() -> Vec<&'static str> {
-        let mut names = vec!["metricsnamespaces", "namespaces", "prometheuses", "prometheusagents"];
+        let mut names = vec![
+            "metricsnamespaces",
+            "namespaces",
+            "prometheuses",
+            "prometheusagents",
+        ];
         names.extend(Kind::ALL.map(child_watch));
         names
     }
@@ -65,8 +70,12 @@ impl Watches {
         let others = [
             self.clone().objects(writer).boxed(),
             self.clone().namespaces().boxed(),
-            self.clone().prometheuses("prometheuses", "v1", "Prometheus").boxed(),
-            self.clone().prometheuses("prometheusagents", "v1alpha1", "PrometheusAgent").boxed(),
+            self.clone()
+                .prometheuses("prometheuses", "v1", "Prometheus")
+                .boxed(),
+            self.clone()
+                .prometheuses("prometheusagents", "v1alpha1", "PrometheusAgent")
+                .boxed(),
         ];
         future::select_all(others.into_iter().chain(children)).await;
     }
@@ -74,7 +83,8 @@ impl Watches {
     async fn objects(self, writer: Writer<MetricsNamespace>) {
         const WATCH: &str = "metricsnamespaces";
         let api: Api<DeserializeGuard<MetricsNamespace>> = Api::all(self.client.clone());
-        let stream = watcher(api, config()).try_filter_map(|event| future::ready(Ok(parsed(event))));
+        let stream =
+            watcher(api, config()).try_filter_map(|event| future::ready(Ok(parsed(event))));
         let mut listed = Vec::new();
         let mut stream = std::pin::pin!(self.steady(WATCH, false, stream.reflect(writer)));
         while let Some(event) = stream.next().await {
@@ -89,7 +99,9 @@ impl Watches {
                     for lost in self.caches.objects.forget_all_but(&seen) {
                         self.object_changed(&lost.namespace.unwrap_or_default());
                     }
-                    listed.drain(..).for_each(|o| self.object_changed(&o.namespace().unwrap_or_default()));
+                    listed
+                        .drain(..)
+                        .for_each(|o| self.object_changed(&o.namespace().unwrap_or_default()));
                     self.health.synced(WATCH);
                 }
                 Event::Apply(object) => {
@@ -106,7 +118,8 @@ impl Watches {
 
     /// Whether an object serves its namespace depends on the others there.
     fn object_changed(&self, namespace: &str) {
-        self.queue.add_all(self.caches.objects.references(namespace));
+        self.queue
+            .add_all(self.caches.objects.references(namespace));
         let _ = self.namespaces.send(namespace.to_owned());
     }
 
@@ -148,7 +161,8 @@ impl Watches {
             &GroupVersionKind::gvk(prometheus_operator::GROUP, version, kind),
             watch,
         );
-        let api: Api<Object<PrometheusSelectors, NotUsed>> = Api::all_with(self.client.clone(), &resource);
+        let api: Api<Object<PrometheusSelectors, NotUsed>> =
+            Api::all_with(self.client.clone(), &resource);
         let mut listed = BTreeSet::new();
         let mut stream = std::pin::pin!(self.steady(watch, true, watcher(api, config())));
         while let Some(event) = stream.next().await {
@@ -163,14 +177,16 @@ impl Watches {
                 }
                 Event::InitDone => {
                     self.health.synced(watch);
-                    self.caches.prometheuses.keep(kind, &std::mem::take(&mut listed))
-                }
-                Event::Apply(object) => self.caches.prometheuses.saw(kind, prometheus(object)),
-                Event::Delete(object) => {
                     self.caches
                         .prometheuses
-                        .gone(kind, &object.namespace().unwrap_or_default(), &object.name_any())
+                        .keep(kind, &std::mem::take(&mut listed))
                 }
+                Event::Apply(object) => self.caches.prometheuses.saw(kind, prometheus(object)),
+                Event::Delete(object) => self.caches.prometheuses.gone(
+                    kind,
+                    &object.namespace().unwrap_or_default(),
+                    &object.name_any(),
+                ),
             };
             if news {
                 self.queue.add_all(self.caches.objects.all());
@@ -182,15 +198,19 @@ impl Watches {
         let resource = kind.api_resource();
         let config = config().labels(&format!("{}={}", names::MANAGED_BY_LABEL, names::MANAGER));
         if kind == Kind::Deployment {
-            let api: Api<Object<Unread, DeploymentStatus>> = Api::all_with(self.client.clone(), &resource);
+            let api: Api<Object<Unread, DeploymentStatus>> =
+                Api::all_with(self.client.clone(), &resource);
             self.follow(kind, watcher(api, config), |deployment| {
                 (&deployment.metadata, deployment.status.as_ref())
             })
             .await;
         } else {
-            let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(self.client.clone(), &resource);
-            self.follow(kind, watcher(api, config), |object| (&object.metadata, None))
-                .await;
+            let api: Api<PartialObjectMeta<DynamicObject>> =
+                Api::all_with(self.client.clone(), &resource);
+            self.follow(kind, watcher(api, config), |object| {
+                (&object.metadata, None)
+            })
+            .await;
         }
     }
 
@@ -249,7 +269,8 @@ impl Watches {
     }
 
     fn child_changed(&self, namespace: &str) {
-        self.queue.add_all(self.caches.objects.references(namespace));
+        self.queue
+            .add_all(self.caches.objects.references(namespace));
     }
 
     /// A watch that goes on after errors, and says so. `optional`: its kind may be one that the cluster lacks.
@@ -281,7 +302,10 @@ impl Watches {
     fn failed(&self, watch: &'static str, optional: bool, error: &WatchError) {
         if optional && is_kind_missing(error) {
             if self.health.kind_missing(watch) {
-                info!(watch, "the cluster does not have this kind; it is looked for again by itself");
+                info!(
+                    watch,
+                    "the cluster does not have this kind; it is looked for again by itself"
+                );
             }
             if let Some(kind) = Kind::ALL.into_iter().find(|k| child_watch(*k) == watch) {
                 self.caches.children.listed(kind, &HashSet::new());
@@ -320,9 +344,8 @@ fn prometheus(object: Object<PrometheusSelectors, NotUsed>) -> Prometheus {
 
 fn is_kind_missing(error: &WatchError) -> bool {
     match error {
-        WatchError::InitialListFailed(KubeError::Api(status)) | WatchError::WatchStartFailed(KubeError::Api(status)) => {
-            is_unknown_kind(status)
-        }
+        WatchError::InitialListFailed(KubeError::Api(status))
+        | WatchError::WatchStartFailed(KubeError::Api(status)) => is_unknown_kind(status),
         _ => false,
     }
 }

@@ -25,7 +25,9 @@ pub fn build(plan: &Plan, dashboard: &DashboardSpec) -> ConfigMap {
         data: Some(
             [(
                 format!("simplepipe-{namespace}.json"),
-                TEMPLATE.replace("@NAMESPACE@", namespace).replace("@UID@", &uid(namespace)),
+                TEMPLATE
+                    .replace("@NAMESPACE@", namespace)
+                    .replace("@UID@", &uid(namespace)),
             )]
             .into(),
         ),

@@ -38,17 +38,35 @@ pub struct Child {
 
 /// Every child that the plan wants, in the order in which they are written.
 pub fn build(plan: &Plan) -> Vec<Child> {
-    use ConditionType::{ClientSettingsPublished, DashboardPublished, GatewayAvailable, ScrapeConfigured};
+    use ConditionType::{
+        ClientSettingsPublished, DashboardPublished, GatewayAvailable, ScrapeConfigured,
+    };
     // The gateway's pod is what takes longest to come up, so its Deployment goes as early as it can.
     let mut children = vec![
-        child(Kind::ServiceAccount, GatewayAvailable, service_account::build(plan)),
+        child(
+            Kind::ServiceAccount,
+            GatewayAvailable,
+            service_account::build(plan),
+        ),
         child(Kind::Deployment, GatewayAvailable, deployment::build(plan)),
         child(Kind::Service, GatewayAvailable, service::build(plan)),
-        child(Kind::ServiceMonitor, ScrapeConfigured, service_monitor::build(plan)),
-        child(Kind::ConfigMap, ClientSettingsPublished, client_settings::build(plan)),
+        child(
+            Kind::ServiceMonitor,
+            ScrapeConfigured,
+            service_monitor::build(plan),
+        ),
+        child(
+            Kind::ConfigMap,
+            ClientSettingsPublished,
+            client_settings::build(plan),
+        ),
     ];
     if let Some(dashboard) = &plan.dashboard {
-        children.push(child(Kind::ConfigMap, DashboardPublished, dashboard::build(plan, dashboard)));
+        children.push(child(
+            Kind::ConfigMap,
+            DashboardPublished,
+            dashboard::build(plan, dashboard),
+        ));
     }
     children
 }
@@ -95,7 +113,10 @@ fn child(kind: Kind, serves: ConditionType, object: impl Serialize) -> Child {
     let resource = kind.api_resource();
     object["apiVersion"] = json!(resource.api_version);
     object["kind"] = json!(resource.kind);
-    let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let name = object["metadata"]["name"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     let digest = format!("{:x}", Sha256::digest(object.to_string()))[..16].to_owned();
     object["metadata"]["annotations"][names::DIGEST_ANNOTATION] = json!(digest);
     Child {
@@ -118,7 +139,13 @@ mod tests {
             let mut object = child.object;
             if child.name == names::DASHBOARD {
                 // The dashboard itself has tests of its own.
-                object["data"] = json!(object["data"].as_object().unwrap().keys().collect::<Vec<_>>());
+                object["data"] = json!(
+                    object["data"]
+                        .as_object()
+                        .unwrap()
+                        .keys()
+                        .collect::<Vec<_>>()
+                );
             }
             insta::assert_yaml_snapshot!(format!("{}-{}", child.kind.as_str(), child.name), object);
         }
@@ -127,7 +154,12 @@ mod tests {
     #[test]
     fn a_digest_changes_with_what_is_written_and_with_nothing_else() {
         let plan = fixtures::alice();
-        let digests = |plan: &Plan| build(plan).into_iter().map(|c| c.digest).collect::<Vec<_>>();
+        let digests = |plan: &Plan| {
+            build(plan)
+                .into_iter()
+                .map(|c| c.digest)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(digests(&plan), digests(&plan.clone()));
         let mut other = plan.clone();
         other.image = "other".into();

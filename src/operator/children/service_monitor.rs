@@ -5,7 +5,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use serde::Serialize;
 
 use crate::api::names;
-use crate::api::prometheus_operator::{Endpoint, NamespaceSelector, RelabelConfig, ServiceMonitorSpec};
+use crate::api::prometheus_operator::{
+    Endpoint, NamespaceSelector, RelabelConfig, ServiceMonitorSpec,
+};
 use crate::operator::plan::Plan;
 
 use super::{common_labels, gateway_selector, metadata};
@@ -14,7 +16,8 @@ use super::{common_labels, gateway_selector, metadata};
 const PROMETHEUS_NAMES: [&str; 4] = ["up", "ALERTS", "ALERTS_FOR_STATE", "scrape_.*"];
 /// Labels that say where a sample was scraped. A pushed sample's origin is not the gateway's pod, and a pushed
 /// label of such a name could pass for somebody else's pod.
-const PINNED_LABELS: &str = "exported_.*|pod|service|container|endpoint|prometheus|prometheus_replica";
+const PINNED_LABELS: &str =
+    "exported_.*|pod|service|container|endpoint|prometheus|prometheus_replica";
 /// The gateway, and room for the pods of a rollout. Limits count per target, so without this a namespace could
 /// multiply them by labelling further pods as gateways.
 const TARGETS: i64 = 4;

@@ -12,16 +12,19 @@ fail() {
 # long, and on failure the end of the output. Don't call it in an `if` or before `||`: bash would then go on after a
 # failed line inside COMMAND.
 step() {
-  local what=$1 log ticker status started=$SECONDS
+  local what=$1 file log ticker status started=$SECONDS owner=$BASHPID
   shift
-  log=$(mktemp "${TMPDIR:-/tmp}/simplepipe-step.XXXXXX")
-  tick "$what" "$BASHPID" 9>&- & # 9: the caller's lock, see process.sh
+  # Without a name from the start, so that a killed step leaves no file.
+  file=$(mktemp)
+  exec {log}>"$file"
+  rm "$file"
+  tick "$what" "$owner" 9>&- {log}>&- & # 9: the caller's lock, see process.sh
   ticker=$!
   set +e
   (
     set -e
     "$@"
-  ) >"$log" 2>&1
+  ) >&"$log" 2>&1 {log}>&-
   status=$?
   set -e
   kill "$ticker" 2>/dev/null || true
@@ -29,22 +32,22 @@ step() {
   local took=$((SECONDS - started))
   if ((status != 0)); then
     say "$(line_start)failed after $took s: $what"
-    tail -n 20 "$log" | sed 's/^/  | /' >&2
+    tail -n 20 "/proc/$BASHPID/fd/$log" | sed 's/^/  | /' >&2
   elif ((took >= 2)); then
     say "$(line_start)done in $took s: $what"
   fi
-  rm -f "$log"
+  exec {log}>&-
   return "$status"
 }
 
 # On a terminal one line is rewritten each second; elsewhere (CI) a line every 15 s, the first after two seconds.
 tick() {
-  local what=$1 owner=$2 started=$SECONDS every=15 next=2 elapsed never
+  local what=$1 owner=$2 started=$SECONDS every=15 next=2 self=$BASHPID elapsed never
   [[ -t 2 ]] && every=1
   # A read that never gets anything sleeps without a process that could outlive us and keep our stderr open.
   exec {never}<> <(:)
   # Until somebody else is the parent: the owner was killed.
-  while [[ $(ps -o ppid= -p "$BASHPID") -eq $owner ]]; do
+  while [[ $(ps -o ppid= -p "$self") -eq $owner ]]; do
     read -rt 1 -u "$never" || true
     elapsed=$((SECONDS - started))
     ((elapsed >= next)) || continue

@@ -1,21 +1,18 @@
-//! The only writer of status. It is computed, purely, from what was applied and seen.
+//! Pure: the status that says what was applied and seen.
 
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use kube::api::{Api, Patch, PatchParams};
-use kube::{Client, Error as KubeError, Resource, ResourceExt};
-use serde_json::json;
 
 use crate::api::conditions::{ConditionType, Reason};
 use crate::api::status::{GatewayStatus, ScrapeStatus};
 use crate::api::{MetricsNamespace, MetricsNamespaceStatus, names};
 
-use super::apply::{Cause, Problem};
-use super::child_cache::Rollout;
-use super::plan::{Hold, Plan};
-use super::selection::Selection;
+use crate::operator::apply::{Cause, Problem};
+use crate::operator::child_cache::Rollout;
+use crate::operator::plan::{Hold, Plan};
+use crate::operator::selection::Selection;
 
 /// Conditions that must not be false for Ready, in the order in which they are worth mending.
 const SUMMED_UP: [ConditionType; 4] = [
@@ -51,7 +48,12 @@ struct Verdict {
 }
 
 impl Verdict {
-    fn new(type_: ConditionType, status: &'static str, reason: Reason, message: impl Into<String>) -> Self {
+    fn new(
+        type_: ConditionType,
+        status: &'static str,
+        reason: Reason,
+        message: impl Into<String>,
+    ) -> Self {
         Self {
             type_,
             status,
@@ -68,7 +70,11 @@ pub fn compute(object: &MetricsNamespace, seen: &Seen) -> MetricsNamespaceStatus
         Err(hold) => vec![held(hold)],
     };
     if object.spec.paused {
-        let differs = if seen.converged { "" } else { ", and they differ from what this object asks for" };
+        let differs = if seen.converged {
+            ""
+        } else {
+            ", and they differ from what this object asks for"
+        };
         verdicts.push(Verdict::new(
             ConditionType::Paused,
             "True",
@@ -81,7 +87,10 @@ pub fn compute(object: &MetricsNamespace, seen: &Seen) -> MetricsNamespaceStatus
     MetricsNamespaceStatus {
         observed_generation: object.metadata.generation,
         url: plan.map(|p| names::gateway_url(&p.namespace)),
-        conditions: verdicts.into_iter().map(|v| condition(v, object, seen.now)).collect(),
+        conditions: verdicts
+            .into_iter()
+            .map(|v| condition(v, object, seen.now))
+            .collect(),
         gateway: plan.map(|p| GatewayStatus {
             image: Some(p.image.clone()),
             ready_since: seen
@@ -96,7 +105,10 @@ pub fn compute(object: &MetricsNamespace, seen: &Seen) -> MetricsNamespaceStatus
                 }),
         }),
         scrape: plan.map(|_| ScrapeStatus {
-            selected_by: seen.selection.map(|s| s.selected_by.clone()).unwrap_or_default(),
+            selected_by: seen
+                .selection
+                .map(|s| s.selected_by.clone())
+                .unwrap_or_default(),
         }),
     }
 }
@@ -128,12 +140,23 @@ fn held(hold: &Hold) -> Verdict {
     let (reason, message) = match hold {
         Hold::AlreadyServed { by } => (
             Reason::NamespaceAlreadyServed,
-            format!("MetricsNamespace {by} is older and serves this namespace; this one takes over when it is deleted"),
+            format!(
+                "MetricsNamespace {by} is older and serves this namespace; this one takes over when it is deleted"
+            ),
         ),
-        Hold::NamespaceTerminating | Hold::Deleting => (Reason::NamespaceTerminating, "the namespace is being deleted".to_owned()),
-        Hold::InvalidSpec { field, value, expected } => (
+        Hold::NamespaceTerminating | Hold::Deleting => (
+            Reason::NamespaceTerminating,
+            "the namespace is being deleted".to_owned(),
+        ),
+        Hold::InvalidSpec {
+            field,
+            value,
+            expected,
+        } => (
             Reason::InvalidSpec,
-            format!("{field} is {value:?}; expected {expected}. What was applied before stays as it is"),
+            format!(
+                "{field} is {value:?}; expected {expected}. What was applied before stays as it is"
+            ),
         ),
     };
     Verdict::new(ConditionType::Ready, "False", reason, message)
@@ -144,11 +167,17 @@ fn working(plan: &Plan, seen: &Seen) -> Vec<Verdict> {
         gateway(plan, seen),
         scrape(plan, seen),
         published(ConditionType::ClientSettingsPublished, seen, || {
-            format!("pods find the gateway by ConfigMap {}", names::CLIENT_CONFIG)
+            format!(
+                "pods find the gateway by ConfigMap {}",
+                names::CLIENT_CONFIG
+            )
         }),
         match &plan.dashboard {
             Some(_) => published(ConditionType::DashboardPublished, seen, || {
-                format!("ConfigMap {} is there for Grafana's sidecar", names::DASHBOARD)
+                format!(
+                    "ConfigMap {} is there for Grafana's sidecar",
+                    names::DASHBOARD
+                )
             }),
             None => Verdict::new(
                 ConditionType::DashboardPublished,
@@ -169,27 +198,44 @@ fn summary(verdicts: &[Verdict], seen: &Seen) -> Verdict {
             .find(|v| v.type_ == *type_ && v.status == "False" && v.reason != Reason::Disabled)
     });
     if let Some(wrong) = wrong {
-        return Verdict::new(ConditionType::Ready, "False", wrong.reason, wrong.message.clone());
+        return Verdict::new(
+            ConditionType::Ready,
+            "False",
+            wrong.reason,
+            wrong.message.clone(),
+        );
     }
-    let leftovers = seen.problems.iter().find(|p| p.serves == ConditionType::Ready);
+    let leftovers = seen
+        .problems
+        .iter()
+        .find(|p| p.serves == ConditionType::Ready);
     if let Some(problem) = leftovers {
         let (reason, message) = explain(problem);
         return Verdict::new(ConditionType::Ready, "False", reason, message);
     }
     let scraped = match seen.selection {
-        Some(s) if !s.selected_by.is_empty() => format!("is scraped by {}", s.selected_by.join(", ")),
-        _ => "is there to be scraped; no Prometheus object was found, so by whom is not known".to_owned(),
+        Some(s) if !s.selected_by.is_empty() => {
+            format!("is scraped by {}", s.selected_by.join(", "))
+        }
+        _ => "is there to be scraped; no Prometheus object was found, so by whom is not known"
+            .to_owned(),
     };
     Verdict::new(
         ConditionType::Ready,
         "True",
         Reason::AllWorking,
-        format!("what is pushed to http://{}:{} {scraped}", names::GATEWAY, names::PORT),
+        format!(
+            "what is pushed to http://{}:{} {scraped}",
+            names::GATEWAY,
+            names::PORT
+        ),
     )
 }
 
 fn gateway(plan: &Plan, seen: &Seen) -> Verdict {
-    let verdict = |status, reason, message: String| Verdict::new(ConditionType::GatewayAvailable, status, reason, message);
+    let verdict = |status, reason, message: String| {
+        Verdict::new(ConditionType::GatewayAvailable, status, reason, message)
+    };
     if let Some(problem) = problem_of(seen, ConditionType::GatewayAvailable) {
         let (reason, message) = explain(problem);
         return verdict("False", reason, message);
@@ -201,7 +247,10 @@ fn gateway(plan: &Plan, seen: &Seen) -> Verdict {
             format!("Deployment {} is not there", names::GATEWAY),
         ),
         Some(rollout) if rollout.available => {
-            let mut message = format!("the gateway answers at {}", names::gateway_url(&plan.namespace));
+            let mut message = format!(
+                "the gateway answers at {}",
+                names::gateway_url(&plan.namespace)
+            );
             if !rollout.complete {
                 let _ = write!(message, "; a changed one is being rolled out");
                 if let Some(why) = seen.pod_problem.or(rollout.problem.as_deref()) {
@@ -216,13 +265,19 @@ fn gateway(plan: &Plan, seen: &Seen) -> Verdict {
                 Reason::GatewayStarting,
                 "the gateway's pod is not ready yet".to_owned(),
             ),
-            Some(why) => verdict("False", Reason::GatewayNotReady, format!("the gateway's pod is not ready: {why}")),
+            Some(why) => verdict(
+                "False",
+                Reason::GatewayNotReady,
+                format!("the gateway's pod is not ready: {why}"),
+            ),
         },
     }
 }
 
 fn scrape(plan: &Plan, seen: &Seen) -> Verdict {
-    let verdict = |status, reason, message: String| Verdict::new(ConditionType::ScrapeConfigured, status, reason, message);
+    let verdict = |status, reason, message: String| {
+        Verdict::new(ConditionType::ScrapeConfigured, status, reason, message)
+    };
     if let Some(problem) = problem_of(seen, ConditionType::ScrapeConfigured) {
         let (reason, message) = explain(problem);
         return verdict("False", reason, message);
@@ -235,7 +290,11 @@ fn scrape(plan: &Plan, seen: &Seen) -> Verdict {
         Some(s) if !s.selected_by.is_empty() => verdict(
             "True",
             Reason::Selected,
-            format!("scraped every {} by {}", plan.scrape.interval, s.selected_by.join(", ")),
+            format!(
+                "scraped every {} by {}",
+                plan.scrape.interval,
+                s.selected_by.join(", ")
+            ),
         ),
         Some(s) if s.ignored_by.is_empty() => verdict(
             "Unknown",
@@ -272,10 +331,15 @@ fn explain(problem: &Problem) -> (Reason, String) {
     match &problem.cause {
         Cause::NameTaken => (
             Reason::NameTaken,
-            format!("{object} is there and was not made by Simplepipe; rename or delete it, and it will be made"),
+            format!(
+                "{object} is there and was not made by Simplepipe; rename or delete it, and it will be made"
+            ),
         ),
         Cause::KindNotServed => kind_missing(),
-        Cause::Refused(why) => (Reason::Refused, format!("the API server refuses {object}: {why}")),
+        Cause::Refused(why) => (
+            Reason::Refused,
+            format!("the API server refuses {object}: {why}"),
+        ),
         Cause::Unavailable(why) => (
             Reason::ApiUnavailable,
             format!("{object} could not be written and is tried again: {why}"),
@@ -290,28 +354,4 @@ fn kind_missing() -> (Reason, String) {
          gateway; install the Prometheus Operator's CRDs, and it is picked up by itself"
             .to_owned(),
     )
-}
-
-/// Writes a status, unless it is there already. True if it was written.
-///
-/// # Errors
-/// The API server's, except that the object is gone, which is no error here.
-pub async fn write(client: &Client, object: &MetricsNamespace, status: &MetricsNamespaceStatus) -> Result<bool, KubeError> {
-    if object.status.as_ref() == Some(status) {
-        return Ok(false);
-    }
-    let api: Api<MetricsNamespace> = Api::namespaced(client.clone(), &object.namespace().unwrap_or_default());
-    let body = json!({
-        "apiVersion": MetricsNamespace::api_version(&()),
-        "kind": MetricsNamespace::kind(&()),
-        // With its UID, so that an object that was made anew meanwhile does not get the old one's status.
-        "metadata": {"name": object.name_any(), "uid": object.uid()},
-        "status": status,
-    });
-    let parameters = PatchParams::apply(names::MANAGER).force();
-    match api.patch_status(&object.name_any(), &parameters, &Patch::Apply(body)).await {
-        Ok(_) => Ok(true),
-        Err(KubeError::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(false),
-        Err(error) => Err(error),
-    }
 }

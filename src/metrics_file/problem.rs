@@ -1,0 +1,86 @@
+//! What is wrong with the metrics of a file: where, what, and what would be right.
+
+use std::fmt;
+
+use crate::terminal::quoted;
+
+/// How many problems are kept and shown: a file that is wrong throughout must not fill a terminal or the memory.
+pub const LISTED: usize = 20;
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Place in the array, from 0.
+    pub index: usize,
+    /// The field, where it is about one.
+    pub field: Option<String>,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+/// All that is wrong, in the order of the file; the first [`LISTED`] in full.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Problems {
+    listed: Vec<Problem>,
+    count: usize,
+}
+
+impl Problems {
+    /// Notes a problem. The message is only made where it is kept.
+    pub(super) fn add(
+        &mut self,
+        index: usize,
+        field: Option<&str>,
+        message: impl FnOnce() -> String,
+    ) {
+        self.count += 1;
+        if self.listed.len() < LISTED {
+            self.listed.push(Problem {
+                index,
+                field: field.map(str::to_owned),
+                message: message(),
+            });
+        }
+    }
+
+    /// The first [`LISTED`] of them.
+    pub fn listed(&self) -> &[Problem] {
+        &self.listed
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.field {
+            Some(field) => write!(
+                formatter,
+                "index {}, field {}: {}",
+                self.index,
+                quoted(field),
+                self.message
+            ),
+            None => write!(formatter, "index {}: {}", self.index, self.message),
+        }
+    }
+}
+
+/// One line for each.
+impl fmt::Display for Problems {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (line, problem) in self.listed.iter().enumerate() {
+            if line > 0 {
+                writeln!(formatter)?;
+            }
+            write!(formatter, "  {problem}")?;
+        }
+        match self.count - self.listed.len() {
+            0 => Ok(()),
+            more => write!(formatter, "\n  and {more} more"),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Text that comes from outside (files, servers, arguments), made safe to print: no control characters that could
+//! move the cursor or reorder a line, and a bounded length. Uses nobody.
+
+/// Longest text that [`quoted`] shows, in characters.
+const QUOTED_LENGTH: usize = 80;
+
+/// The text in double quotes, with everything that doesn't print escaped, cut after 80 characters.
+pub fn quoted(text: &str) -> String {
+    match text.char_indices().nth(QUOTED_LENGTH) {
+        Some((end, _)) => format!("{:?}...", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}
+
+/// The text as one line of at most `length` characters: blanks and line ends become one space each, and what doesn't
+/// print is left out.
+pub fn one_line(text: &str, length: usize) -> String {
+    let words: Vec<String> = text
+        .split_whitespace()
+        .map(|word| {
+            word.chars()
+                .filter(|character| prints(*character))
+                .collect()
+        })
+        .filter(|word: &String| !word.is_empty())
+        .collect();
+    let line = words.join(" ");
+    match line.char_indices().nth(length) {
+        Some((end, _)) => format!("{}...", &line[..end]),
+        None => line,
+    }
+}
+
+/// Whether `Debug` would leave it as it is: that knows the invisible and direction-changing characters too.
+fn prints(character: char) -> bool {
+    matches!(character, '"' | '\'' | '\\') || character.escape_debug().len() == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quoted_text_cannot_move_the_cursor_or_turn_the_line() {
+        assert_eq!(quoted("a\x1b[2Jb\u{202e}"), r#""a\u{1b}[2Jb\u{202e}""#);
+    }
+
+    #[test]
+    fn quoted_text_is_cut_between_characters() {
+        assert_eq!(
+            quoted(&"é".repeat(81)),
+            format!("\"{}\"...", "é".repeat(80))
+        );
+        assert_eq!(quoted(&"é".repeat(80)), format!("\"{}\"", "é".repeat(80)));
+    }
+
+    #[test]
+    fn one_line_keeps_words_and_drops_what_does_not_print() {
+        assert_eq!(
+            one_line(" it's \"a\"\r\n\x1b[31mred\u{202e}\0 \x07 end\n", 80),
+            "it's \"a\" [31mred end"
+        );
+        assert_eq!(one_line("one two", 5), "one t...");
+    }
+}

@@ -1,0 +1,119 @@
+//! A real Pushgateway, built from its pinned Go module by `tests/cluster/tools` (once; it takes half a minute).
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+/// For the gateway to answer a request; far more than it needs.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A gateway of its own for one test, ended when dropped.
+pub struct Pushgateway {
+    process: Child,
+    address: String,
+}
+
+impl Pushgateway {
+    /// Starts it on a free port that it picks itself, and returns when it listens.
+    pub fn start() -> Self {
+        let mut process = Command::new(program())
+            .args(["--web.listen-address=127.0.0.1:0", "--log.format=json"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let address = listening_address(process.stderr.take().unwrap());
+        let gateway = Self { process, address };
+        assert_eq!(gateway.get("/-/ready"), "OK");
+        gateway
+    }
+
+    /// HOST:PORT
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// What it exposes of what was pushed: its whole exposition but for its own metrics and the times of pushes.
+    pub fn pushed(&self) -> String {
+        let own = |name: &str| {
+            ["go_", "process_", "pushgateway_", "push_"]
+                .iter()
+                .any(|prefix| name.starts_with(prefix))
+        };
+        let exposition = self.get("/metrics");
+        let lines = exposition.lines().filter(|line| {
+            let name = line
+                .strip_prefix("# HELP ")
+                .or(line.strip_prefix("# TYPE "))
+                .unwrap_or(line);
+            !own(name)
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    /// The value of a series, named as the gateway names it.
+    pub fn value(&self, series: &str) -> Option<String> {
+        let exposition = self.get("/metrics");
+        let value = exposition
+            .lines()
+            .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.map(str::to_owned)
+    }
+
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+        write!(stream, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        let (head, body) = response.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.0 200 "), "{head}");
+        body.to_owned()
+    }
+}
+
+impl Drop for Pushgateway {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Where the gateway's log says that it listens. The rest of the log is read too, for a full pipe would stop it.
+fn listening_address(log: ChildStderr) -> String {
+    let mut lines = BufReader::new(log).lines().map(Result::unwrap);
+    let mut seen = Vec::new();
+    let address = loop {
+        let line = lines
+            .next()
+            .unwrap_or_else(|| panic!("the Pushgateway ended: {seen:#?}"));
+        let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+        if entry["msg"] == "Listening on" {
+            break entry["address"].as_str().unwrap().to_owned();
+        }
+        seen.push(line);
+    };
+    std::thread::spawn(move || lines.for_each(drop));
+    address
+}
+
+/// The program, built where it is not there yet; whoever runs the tests sees the tool's progress.
+fn program() -> PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM
+        .get_or_init(|| {
+            let tools = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/tools");
+            let output = Command::new(tools)
+                .arg("pushgateway")
+                .stderr(Stdio::inherit())
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{tools} pushgateway failed");
+            PathBuf::from(String::from_utf8(output.stdout).unwrap().trim()).join("pushgateway")
+        })
+        .clone()
+}
