@@ -66,6 +66,8 @@ pub enum Cause {
     Refused(String),
     /// The API server can't be asked, for this reason.
     Unavailable(String),
+    /// It is not there, and the object is paused.
+    HeldBack,
 }
 
 /// All that became of a plan.
@@ -135,6 +137,26 @@ pub fn is_converged(live: &[Live], wanted: &[Child], owner: &str) -> bool {
         live.iter()
             .any(|l| l.kind == child.kind && l.name == child.name && l.is_as_wanted(child, owner))
     }) && !live.iter().any(|l| is_surplus(l, wanted))
+}
+
+/// What of these children a paused object lacks.
+pub fn held_back(live: &[Live], wanted: &[Child]) -> Outcome {
+    let is_there = |child: &Child| {
+        live.iter()
+            .any(|l| l.kind == child.kind && l.name == child.name && l.ours.is_some())
+    };
+    let lacking = wanted.iter().filter(|child| !is_there(child));
+    Outcome {
+        written: Vec::new(),
+        problems: lacking
+            .map(|child| Problem {
+                kind: child.kind,
+                name: child.name.clone(),
+                serves: child.serves,
+                cause: Cause::HeldBack,
+            })
+            .collect(),
+    }
 }
 
 /// Made by this operator, and in no plan any more.

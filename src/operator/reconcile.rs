@@ -16,7 +16,7 @@ use tracing::{debug, info, warn};
 use crate::api::prometheus_operator::Labels;
 use crate::api::{MetricsNamespace, names};
 
-use super::apply::{Cause, Outcome, Problem, apply, cause, is_converged};
+use super::apply::{Cause, Outcome, Problem, apply, cause, held_back, is_converged};
 use super::caches::{Caches, Locked};
 use super::child_cache::Rollout;
 use super::children::{self, Child};
@@ -86,6 +86,7 @@ impl Error {
                 Cause::KindNotServed => "kind_not_served",
                 Cause::Refused(_) => "refused",
                 Cause::Unavailable(_) => "unavailable",
+                Cause::HeldBack => "held_back",
             },
             Self::TimedOut => "timed_out",
         }
@@ -98,6 +99,7 @@ fn in_words(cause: &Cause) -> String {
         Cause::KindNotServed => "the cluster does not have this kind".into(),
         Cause::Refused(why) => format!("refused: {why}"),
         Cause::Unavailable(why) => format!("could not be written: {why}"),
+        Cause::HeldBack => "not made while paused".into(),
     }
 }
 
@@ -164,7 +166,11 @@ async fn reconcile(object: &Arc<MetricsNamespace>, context: &Context) -> Result<
             )
             .await
         }
-        _ => Outcome::default(),
+        Ok(plan) => held_back(
+            &context.caches.children.in_namespace(&plan.namespace),
+            &wanted,
+        ),
+        Err(_) => Outcome::default(),
     };
     for written in &applied.written {
         context.metrics.wrote(written.verb, written.kind);
@@ -262,8 +268,8 @@ fn next(
     let mut look_again = None;
     for problem in problems {
         match problem.cause {
-            // Its watch tells when the kind appears.
-            Cause::KindNotServed => {}
+            // A watch tells when the kind appears, or the object is no longer paused.
+            Cause::KindNotServed | Cause::HeldBack => {}
             Cause::NameTaken => look_again = Some(NAME_TAKEN_RETRY),
             Cause::Refused(_) | Cause::Unavailable(_) => return Err(Error::Child(problem)),
         }

@@ -344,6 +344,10 @@ fn explain(problem: &Problem) -> (Reason, String) {
             Reason::ApiUnavailable,
             format!("{object} could not be written and is tried again: {why}"),
         ),
+        Cause::HeldBack => (
+            Reason::PausedBySpec,
+            format!("{object} is not there, and is not made while spec.paused is true"),
+        ),
     }
 }
 

@@ -191,6 +191,7 @@ fn without_service_monitors_the_rest_is_still_told() {
 #[case(Cause::NameTaken, "NameTaken", "was not made by Simplepipe")]
 #[case(Cause::Refused("quota".into()), "Refused", "quota")]
 #[case(Cause::Unavailable("reset".into()), "ApiUnavailable", "reset")]
+#[case(Cause::HeldBack, "PausedBySpec", "spec.paused")]
 fn a_child_that_cannot_be_written_is_named_where_it_belongs(
     #[case] cause: Cause,
     #[case] reason: &str,
