@@ -8,6 +8,8 @@
 mod audit;
 #[path = "../support/control_plane.rs"]
 mod control_plane;
+#[path = "../support/damage.rs"]
+mod damage;
 #[path = "../support/eventually.rs"]
 mod eventually;
 #[path = "../support/operator.rs"]
@@ -16,4 +18,9 @@ mod operator;
 mod tenant;
 
 mod children;
+mod drift;
+mod enrolment;
+mod lifetime;
+mod name_taken;
+mod spec_changes;
 mod stages;

@@ -25,7 +25,10 @@ pub async fn shared() -> &'static Shared {
             create_prometheus(&control_plane.client().await, "k8s", json!({})).await;
             let operator = Operator::start(&control_plane, &[]);
             operator.until_ready().await;
-            Shared { control_plane, operator }
+            Shared {
+                control_plane,
+                operator,
+            }
         })
         .await
 }
@@ -65,15 +68,26 @@ impl std::ops::Deref for Exclusive {
 pub fn prometheuses(client: &Client) -> Api<DynamicObject> {
     let kind = GroupVersionKind::gvk("monitoring.coreos.com", "v1", "Prometheus");
     let resource = ApiResource::from_gvk_with_plural(&kind, "prometheuses");
-    Api::namespaced_with(client.clone(), crate::control_plane::OPERATOR_NAMESPACE, &resource)
+    Api::namespaced_with(
+        client.clone(),
+        crate::control_plane::OPERATOR_NAMESPACE,
+        &resource,
+    )
 }
 
 /// Makes a Prometheus that selects ServiceMonitors so, in every namespace.
-pub async fn create_prometheus(client: &Client, name: &str, service_monitor_selector: serde_json::Value) {
+pub async fn create_prometheus(
+    client: &Client,
+    name: &str,
+    service_monitor_selector: serde_json::Value,
+) {
     let object = json!({
         "apiVersion": "monitoring.coreos.com/v1", "kind": "Prometheus", "metadata": {"name": name},
         "spec": {"serviceMonitorSelector": service_monitor_selector, "serviceMonitorNamespaceSelector": {}},
     });
     let object = serde_json::from_value(object).unwrap();
-    prometheuses(client).create(&Default::default(), &object).await.unwrap();
+    prometheuses(client)
+        .create(&Default::default(), &object)
+        .await
+        .unwrap();
 }

@@ -61,7 +61,8 @@ impl AuditLog {
     /// What the operator wrote, or tried to; but for its Lease.
     pub fn operators_writes(&self) -> Vec<Request> {
         let mut requests = self.requests();
-        requests.retain(|r| r.user.username == OPERATOR && r.is_write() && r.resource() != "leases");
+        requests
+            .retain(|r| r.user.username == OPERATOR && r.is_write() && r.resource() != "leases");
         requests
     }
 
@@ -79,7 +80,10 @@ impl AuditLog {
         file.read_to_string(&mut text).unwrap();
         // The last line may be half written.
         let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
-        whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        whole
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 }
 

@@ -56,7 +56,13 @@ impl ControlPlane {
         });
         let own = ["serviceaccount", "rbac", "lease"]
             .map(|name| format!("{REPOSITORY}/config/base/{name}.yaml"));
-        self.apply(&["crds".into()].into_iter().chain(own).chain(monitoring).collect::<Vec<_>>());
+        self.apply(
+            &["crds".into()]
+                .into_iter()
+                .chain(own)
+                .chain(monitoring)
+                .collect::<Vec<_>>(),
+        );
         let client = self.client().await;
         for served in [
             "/apis/simplepipe.dev/v1alpha1/metricsnamespaces",
@@ -66,7 +72,11 @@ impl ControlPlane {
         ] {
             eventually(format!("{served} is served"), async || {
                 let request = http::Request::get(served).body(Vec::new()).unwrap();
-                client.request_text(request).await.map(drop).map_err(|e| e.to_string())
+                client
+                    .request_text(request)
+                    .await
+                    .map(drop)
+                    .map_err(|e| e.to_string())
             })
             .await;
         }
@@ -74,7 +84,12 @@ impl ControlPlane {
 
     /// Applies files by server-side apply; names are relative to the repository.
     pub fn apply(&self, files: &[String]) {
-        let mut arguments = vec!["apply", "--server-side", "--force-conflicts", "--validate=false"];
+        let mut arguments = vec![
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "--validate=false",
+        ];
         arguments.extend(files.iter().flat_map(|file| ["-f", file]));
         self.kubectl(&arguments);
     }
@@ -95,7 +110,8 @@ impl ControlPlane {
     /// A client of the cluster's administrator. Each test needs its own: connections live in the test's runtime.
     pub async fn client(&self) -> Client {
         let kubeconfig = Kubeconfig::read_from(&self.kubeconfig).unwrap();
-        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+        let config =
+            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
         Client::try_from(config.unwrap()).unwrap()
     }
 
@@ -140,11 +156,14 @@ impl ControlPlane {
     /// Waits until nothing of a kind is served any more, or something is.
     pub async fn until_served(&self, path: &str, served: bool) {
         let client = self.client().await;
-        eventually(format!("that {path} is served becomes {served}"), async || {
-            let request = http::Request::get(path).body(Vec::new()).unwrap();
-            let answer = client.request_text(request).await.map(drop);
-            so(answer.is_ok() == served, answer)
-        })
+        eventually(
+            format!("that {path} is served becomes {served}"),
+            async || {
+                let request = http::Request::get(path).body(Vec::new()).unwrap();
+                let answer = client.request_text(request).await.map(drop);
+                so(answer.is_ok() == served, answer)
+            },
+        )
         .await;
     }
 }
@@ -156,11 +175,15 @@ fn tools(arguments: &[&str]) -> String {
 
 /// Runs a command to its end and returns its output, without the last line end.
 fn said(command: &mut Command) -> String {
-    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let output = command
+        .output()
+        .unwrap_or_else(|e| panic!("{command:?}: {e}"));
     assert!(
         output.status.success(),
         "{command:?} failed: {}",
         String::from_utf8_lossy(&output.stderr)
     );
-    String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+    String::from_utf8_lossy(&output.stdout)
+        .trim_end()
+        .to_owned()
 }

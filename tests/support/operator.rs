@@ -67,7 +67,10 @@ impl Operator {
     /// Waits until it is the one that works.
     pub async fn until_leading(&self, patience: Duration) {
         within(patience, "the operator leads", async || {
-            so(self.metric("simplepipe_leading").await? == 1.0, self.log_end())
+            so(
+                self.metric("simplepipe_leading").await? == 1.0,
+                self.log_end(),
+            )
         })
         .await;
     }
@@ -90,7 +93,9 @@ impl Operator {
     /// When it does not answer, or has no such metric.
     pub async fn metric(&self, name: &str) -> Result<f64, String> {
         let (_, text) = self.get("/metrics").await?;
-        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
         value.ok_or_else(|| format!("{name} is not in\n{text}"))
     }
 
@@ -103,9 +108,18 @@ impl Operator {
     /// Asks it to end, and waits until it has.
     pub async fn terminate(mut self, patience: Duration) -> ExitStatus {
         let id = self.process.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
         within(patience, "the operator ends after SIGTERM", async || {
-            self.process.try_wait().unwrap().ok_or_else(|| self.log_end())
+            self.process
+                .try_wait()
+                .unwrap()
+                .ok_or_else(|| self.log_end())
         })
         .await
     }
@@ -113,7 +127,10 @@ impl Operator {
     /// Lines of its log in which something stands.
     pub fn log_lines(&self, with: &str) -> Vec<String> {
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();
-        log.lines().filter(|line| line.contains(with)).map(ToOwned::to_owned).collect()
+        log.lines()
+            .filter(|line| line.contains(with))
+            .map(ToOwned::to_owned)
+            .collect()
     }
 
     fn log_end(&self) -> String {
@@ -148,7 +165,10 @@ pub fn run_to_its_end(flags: &[&str], environment: &[(&str, &str)]) -> (Option<i
         .envs(environment.iter().copied())
         .output()
         .unwrap();
-    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
 }
 
 /// Starts a process from a thread that never ends: a parent-death signal comes when the parent's *thread* ends, and

@@ -1,7 +1,9 @@
 //! A tenant's namespace: what a person does there, what they see, and the kubelet's part.
 
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{
+    Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams,
+};
 use kube::core::GroupVersionKind;
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
@@ -18,20 +20,41 @@ pub struct ChildName {
     pub name: &'static str,
 }
 
-const fn child(group: &'static str, kind: &'static str, plural: &'static str, name: &'static str) -> ChildName {
-    ChildName { group, kind, plural, name }
+const fn child(
+    group: &'static str,
+    kind: &'static str,
+    plural: &'static str,
+    name: &'static str,
+) -> ChildName {
+    ChildName {
+        group,
+        kind,
+        plural,
+        name,
+    }
 }
 
-pub const SERVICE_ACCOUNT: ChildName = child("", "ServiceAccount", "serviceaccounts", "pushgateway");
+pub const SERVICE_ACCOUNT: ChildName =
+    child("", "ServiceAccount", "serviceaccounts", "pushgateway");
 pub const DEPLOYMENT: ChildName = child("apps", "Deployment", "deployments", "pushgateway");
 pub const SERVICE: ChildName = child("", "Service", "services", "pushgateway");
-pub const SERVICE_MONITOR: ChildName =
-    child("monitoring.coreos.com", "ServiceMonitor", "servicemonitors", "pushgateway");
+pub const SERVICE_MONITOR: ChildName = child(
+    "monitoring.coreos.com",
+    "ServiceMonitor",
+    "servicemonitors",
+    "pushgateway",
+);
 pub const CLIENT_SETTINGS: ChildName = child("", "ConfigMap", "configmaps", "simplepipe");
 pub const DASHBOARD: ChildName = child("", "ConfigMap", "configmaps", "pushgateway-dashboard");
 /// All that a MetricsNamespace makes.
-pub const CHILDREN: [ChildName; 6] =
-    [SERVICE_ACCOUNT, DEPLOYMENT, SERVICE, SERVICE_MONITOR, CLIENT_SETTINGS, DASHBOARD];
+pub const CHILDREN: [ChildName; 6] = [
+    SERVICE_ACCOUNT,
+    DEPLOYMENT,
+    SERVICE,
+    SERVICE_MONITOR,
+    CLIENT_SETTINGS,
+    DASHBOARD,
+];
 
 impl ChildName {
     pub fn api_resource(&self) -> ApiResource {
@@ -64,7 +87,11 @@ impl Tenant {
         };
         let object = json!({"metadata": {"name": namespace, "labels": labels}});
         let object = serde_json::from_value(object).unwrap();
-        tenant.namespaces().create(&PostParams::default(), &object).await.unwrap();
+        tenant
+            .namespaces()
+            .create(&PostParams::default(), &object)
+            .await
+            .unwrap();
         tenant
     }
 
@@ -97,13 +124,20 @@ impl Tenant {
     ///
     /// # Errors
     /// The API server's words.
-    pub async fn try_create(&self, name: &str, spec: Value) -> Result<MetricsNamespace, kube::Error> {
+    pub async fn try_create(
+        &self,
+        name: &str,
+        spec: Value,
+    ) -> Result<MetricsNamespace, kube::Error> {
         // As text from a person: the Rust types can't even say most of what is wrong.
         let object = json!({
             "apiVersion": "simplepipe.dev/v1alpha1", "kind": "MetricsNamespace",
             "metadata": {"name": name, "namespace": self.namespace}, "spec": spec,
         });
-        let url = format!("/apis/simplepipe.dev/v1alpha1/namespaces/{}/metricsnamespaces", self.namespace);
+        let url = format!(
+            "/apis/simplepipe.dev/v1alpha1/namespaces/{}/metricsnamespaces",
+            self.namespace
+        );
         let request = http::Request::post(format!("{url}?fieldManager=kubectl-create"))
             .header("Content-Type", "application/json")
             .body(serde_json::to_vec(&object).unwrap());
@@ -113,11 +147,17 @@ impl Tenant {
     /// Changes the spec of `metrics`, as `kubectl patch --type=merge` does.
     pub async fn change_spec(&self, spec: Value) -> MetricsNamespace {
         let patch = Patch::Merge(json!({"spec": spec}));
-        self.objects().patch("metrics", &by("kubectl-patch"), &patch).await.unwrap()
+        self.objects()
+            .patch("metrics", &by("kubectl-patch"), &patch)
+            .await
+            .unwrap()
     }
 
     pub async fn delete(&self, name: &str) {
-        self.objects().delete(name, &DeleteParams::default()).await.unwrap();
+        self.objects()
+            .delete(name, &DeleteParams::default())
+            .await
+            .unwrap();
     }
 
     /// A child as it is now.
@@ -134,11 +174,18 @@ impl Tenant {
         of: impl Fn(&DynamicObject) -> T,
         expected: T,
     ) -> DynamicObject {
-        eventually(format!("{}: {what} becomes {expected:?}", child.in_words()), async || {
-            let object = self.api(child).get(child.name).await.map_err(|e| e.to_string())?;
-            so(of(&object) == expected, of(&object))?;
-            Ok(object)
-        })
+        eventually(
+            format!("{}: {what} becomes {expected:?}", child.in_words()),
+            async || {
+                let object = self
+                    .api(child)
+                    .get(child.name)
+                    .await
+                    .map_err(|e| e.to_string())?;
+                so(of(&object) == expected, of(&object))?;
+                Ok(object)
+            },
+        )
         .await
     }
 
@@ -152,41 +199,78 @@ impl Tenant {
 
     /// Waits until the object's status speaks of its newest spec.
     pub async fn until_observed(&self) -> MetricsNamespace {
-        eventually(format!("the status of {} is of its newest spec", self.namespace), async || {
-            let object = self.objects().get("metrics").await.map_err(|e| e.to_string())?;
-            let observed = object.status.as_ref().and_then(|s| s.observed_generation);
-            so(observed == object.metadata.generation, &object.status)?;
-            Ok(object)
-        })
+        eventually(
+            format!("the status of {} is of its newest spec", self.namespace),
+            async || {
+                let object = self
+                    .objects()
+                    .get("metrics")
+                    .await
+                    .map_err(|e| e.to_string())?;
+                let observed = object.status.as_ref().and_then(|s| s.observed_generation);
+                so(observed == object.metadata.generation, &object.status)?;
+                Ok(object)
+            },
+        )
         .await
     }
 
     pub async fn until_there(&self, child: &ChildName) -> DynamicObject {
-        eventually(format!("{} is in {}", child.in_words(), self.namespace), async || {
-            let found = self.api(child).get_opt(child.name).await.map_err(|e| e.to_string())?;
-            match found {
-                Some(found) => Ok(found),
-                None => Err(format!("not there; statuses: {:#?}", self.statuses().await)),
-            }
-        })
+        eventually(
+            format!("{} is in {}", child.in_words(), self.namespace),
+            async || {
+                let found = self
+                    .api(child)
+                    .get_opt(child.name)
+                    .await
+                    .map_err(|e| e.to_string())?;
+                match found {
+                    Some(found) => Ok(found),
+                    None => Err(format!("not there; statuses: {:#?}", self.statuses().await)),
+                }
+            },
+        )
         .await
     }
 
     pub async fn until_gone(&self, child: &ChildName) {
-        eventually(format!("{} is gone from {}", child.in_words(), self.namespace), async || {
-            let found = self.api(child).get_metadata_opt(child.name).await.map_err(|e| e.to_string())?;
-            so(found.is_none(), found)
-        })
+        eventually(
+            format!("{} is gone from {}", child.in_words(), self.namespace),
+            async || {
+                let found = self
+                    .api(child)
+                    .get_metadata_opt(child.name)
+                    .await
+                    .map_err(|e| e.to_string())?;
+                so(found.is_none(), found)
+            },
+        )
         .await;
     }
 
     /// Waits until a condition of an object has this status and reason; returns its message.
-    pub async fn until_condition(&self, object: &str, type_: &str, status: &str, reason: &str) -> String {
-        eventually(format!("{type_} of {object} in {} is {status}, {reason}", self.namespace), async || {
-            let conditions = self.conditions(object).await?;
-            let found = conditions.iter().find(|c| c.type_ == type_ && c.status == status && c.reason == reason);
-            found.map(|c| c.message.clone()).ok_or_else(|| format!("{conditions:#?}"))
-        })
+    pub async fn until_condition(
+        &self,
+        object: &str,
+        type_: &str,
+        status: &str,
+        reason: &str,
+    ) -> String {
+        eventually(
+            format!(
+                "{type_} of {object} in {} is {status}, {reason}",
+                self.namespace
+            ),
+            async || {
+                let conditions = self.conditions(object).await?;
+                let found = conditions
+                    .iter()
+                    .find(|c| c.type_ == type_ && c.status == status && c.reason == reason);
+                found
+                    .map(|c| c.message.clone())
+                    .ok_or_else(|| format!("{conditions:#?}"))
+            },
+        )
         .await
     }
 
@@ -194,13 +278,19 @@ impl Tenant {
         &self,
         object: &str,
     ) -> Result<Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition>, String> {
-        let object = self.objects().get(object).await.map_err(|e| e.to_string())?;
+        let object = self
+            .objects()
+            .get(object)
+            .await
+            .map_err(|e| e.to_string())?;
         Ok(object.status.unwrap_or_default().conditions)
     }
 
     async fn statuses(&self) -> Vec<Value> {
         let objects = self.objects().list(&ListParams::default()).await;
-        objects.map(|list| list.iter().map(|o| json!(o.status)).collect()).unwrap_or_default()
+        objects
+            .map(|list| list.iter().map(|o| json!(o.status)).collect())
+            .unwrap_or_default()
     }
 
     /// The kubelet's and the Deployment controller's part: the gateway answers.
@@ -236,13 +326,19 @@ impl Tenant {
     async fn report(&self, status: Value) {
         let deployments = self.api(&DEPLOYMENT);
         let patch = Patch::Merge(json!({"status": status}));
-        deployments.patch_status(DEPLOYMENT.name, &by("kube-controller-manager"), &patch).await.unwrap();
+        deployments
+            .patch_status(DEPLOYMENT.name, &by("kube-controller-manager"), &patch)
+            .await
+            .unwrap();
     }
 
     /// Changes a namespace's labels.
     pub async fn label_namespace(&self, labels: Value) {
         let patch = Patch::Merge(json!({"metadata": {"labels": labels}}));
-        self.namespaces().patch(&self.namespace, &by("kubectl-label"), &patch).await.unwrap();
+        self.namespaces()
+            .patch(&self.namespace, &by("kubectl-label"), &patch)
+            .await
+            .unwrap();
     }
 }
 
