@@ -18,7 +18,7 @@ use crate::api::{MetricsNamespace, names};
 
 use super::apply::{Cause, Outcome, Problem, apply, cause, held_back, is_converged};
 use super::caches::{Caches, Locked};
-use super::child_cache::Rollout;
+use super::child_cache::{Rollout, Served};
 use super::children::{self, Child};
 use super::events;
 use super::health::Health;
@@ -38,6 +38,8 @@ const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LONGEST_RETRY: Duration = Duration::from_secs(10);
 /// Objects of somebody else's are not watched, so one that is in the way is looked for this often.
 const NAME_TAKEN_RETRY: Duration = Duration::from_secs(15);
+/// A kind whose watch has not noticed that it is gone is looked for this often.
+const KIND_RETRY: Duration = Duration::from_secs(2);
 /// A gateway that has just been made is asked for this soon.
 const FIRST_LOOK: Duration = Duration::from_secs(6);
 /// A gateway that stays down is asked about at least this often.
@@ -210,7 +212,7 @@ async fn reconcile(object: &Arc<MetricsNamespace>, context: &Context) -> Result<
         );
     }
     told?;
-    next(applied.problems, &state, down)
+    next(applied.problems, &context.caches, &state, down)
 }
 
 /// What is seen of the children once everything was applied.
@@ -262,15 +264,20 @@ async fn ask_pod(object: &MetricsNamespace, context: &Context) -> Option<String>
 
 fn next(
     problems: Vec<Problem>,
+    caches: &Caches,
     state: &State,
     down: Option<jiff::SignedDuration>,
 ) -> Result<Action, Error> {
-    let mut look_again = None;
+    let mut look_again: Option<Duration> = None;
     for problem in problems {
         match problem.cause {
+            // A kind may come back before its watch noticed that it was gone, and then no watch tells.
+            Cause::KindNotServed if caches.children.served(problem.kind) != Served::No => {
+                look_again = sooner(look_again, KIND_RETRY);
+            }
             // A watch tells when the kind appears, or the object is no longer paused.
             Cause::KindNotServed | Cause::HeldBack => {}
-            Cause::NameTaken => look_again = Some(NAME_TAKEN_RETRY),
+            Cause::NameTaken => look_again = sooner(look_again, NAME_TAKEN_RETRY),
             Cause::Refused(_) | Cause::Unavailable(_) => return Err(Error::Child(problem)),
         }
     }
@@ -283,7 +290,11 @@ fn next(
             .and_then(|d| Duration::try_from(d).ok())
             .unwrap_or(FIRST_LOOK)
             .clamp(FIRST_LOOK, LONGEST_LOOK);
-        look_again = Some(look_again.map_or(look, |l: Duration| l.min(look)));
+        look_again = sooner(look_again, look);
     }
     Ok(look_again.map_or_else(Action::await_change, Action::requeue))
+}
+
+fn sooner(planned: Option<Duration>, other: Duration) -> Option<Duration> {
+    Some(planned.map_or(other, |planned| planned.min(other)))
 }
