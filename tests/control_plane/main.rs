@@ -18,9 +18,17 @@ mod operator;
 mod tenant;
 
 mod children;
+mod crashes;
 mod drift;
 mod enrolment;
 mod lifetime;
+mod monitor_kind;
 mod name_taken;
+mod quiet;
+mod rights;
+mod schema;
+mod selection;
+mod spec_cases;
 mod spec_changes;
 mod stages;
+mod unreadable;

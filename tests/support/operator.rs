@@ -124,6 +124,18 @@ impl Operator {
         .await
     }
 
+    /// Waits until it has ended by itself; returns its exit code and its log.
+    pub async fn until_ended(mut self, patience: Duration) -> (Option<i32>, String) {
+        let status = within(patience, "the operator ends by itself", async || {
+            self.process
+                .try_wait()
+                .unwrap()
+                .ok_or_else(|| self.log_end())
+        })
+        .await;
+        (status.code(), self.log_lines("").join("\n"))
+    }
+
     /// Lines of its log in which something stands.
     pub fn log_lines(&self, with: &str) -> Vec<String> {
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();

@@ -274,6 +274,23 @@ impl Tenant {
         .await
     }
 
+    /// Waits until a condition of `metrics` has this in its message.
+    pub async fn until_condition_says(&self, type_: &str, words: &str) {
+        eventually(
+            format!("{type_} in {} says {words}", self.namespace),
+            async || {
+                let conditions = self.conditions("metrics").await?;
+                so(
+                    conditions
+                        .iter()
+                        .any(|c| c.type_ == type_ && c.message.contains(words)),
+                    conditions,
+                )
+            },
+        )
+        .await;
+    }
+
     async fn conditions(
         &self,
         object: &str,
