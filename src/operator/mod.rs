@@ -180,6 +180,8 @@ pub async fn run(flags: Flags) -> Result<(), Error> {
     ));
 
     let ended = tokio::select! {
+        // The controller ends by itself when told to stop; that must not pass for its end.
+        biased;
         _ = stop.changed() => Ok(()),
         () = async { match &mut lease { Some(lease) => lease.lost().await, None => std::future::pending().await } } => Err(Error::LeaseLost),
         _ = &mut watches => Err(Error::Ended("a watch")),
