@@ -35,7 +35,7 @@ async fn whenever_an_operator_is_killed_the_next_finishes_what_it_left() {
     }))
     .await;
     for writes in WRITES_BEFORE_THE_END {
-        let audit = control_plane.audit().from_now();
+        let audit = control_plane.audit().starting_now();
         let operator = Operator::start(&control_plane, &["--leader-election=false"]);
         eventually(
             format!("the operator has written {writes} times"),
@@ -92,11 +92,12 @@ async fn one_leads_and_the_other_stands_by_until_it_is_needed() {
     let third = start("third");
     third.until_ready().await;
     assert_eq!(third.metric("simplepipe_leading").await.unwrap(), 0.0);
-    let status = second.terminate(SHUTDOWN_TIMEOUT).await;
-    assert_eq!(status.code(), Some(0));
+    let (code, log) = second.terminate(SHUTDOWN_TIMEOUT).await;
+    assert_eq!(code, Some(0), "{log}");
     third.until_leading(LEASE_DURATION).await;
 
-    assert_eq!(third.terminate(SHUTDOWN_TIMEOUT).await.code(), Some(0));
+    let (code, log) = third.terminate(SHUTDOWN_TIMEOUT).await;
+    assert_eq!(code, Some(0), "{log}");
     let lease = leases.get("simplepipe").await.unwrap().spec.unwrap();
     assert_eq!(
         lease.holder_identity.unwrap_or_default(),

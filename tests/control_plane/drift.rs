@@ -68,7 +68,7 @@ async fn labels_and_annotations_that_others_add_stay_and_bring_no_write() {
         json!({}),
     )
     .await;
-    let audit = shared.control_plane.audit().from_now();
+    let audit = shared.control_plane.audit().starting_now();
     let added = |child: &ChildName| {
         let (api, name) = (tenant.api(child), child.name);
         let metadata = json!({"labels": {"team": "ml"}, "annotations": {"team": "ml"}});

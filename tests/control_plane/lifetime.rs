@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::eventually::{eventually, so};
 use crate::stages::shared;
-use crate::tenant::{CHILDREN, DEPLOYMENT, Tenant};
+use crate::tenant::{CHILDREN, DEPLOYMENT, Tenant, until_in_another_second};
 
 /// Refusals that a namespace may bring which goes while its children are mended.
 const REFUSALS_AT_MOST: usize = 10;
@@ -31,6 +31,8 @@ async fn until_owned_by(tenant: &Tenant, uid: &str) {
 async fn the_oldest_object_serves_the_namespace_and_the_next_takes_over() {
     let client = shared().await.control_plane.client().await;
     let tenant = Tenant::converged(client, "lifetime-two", json!({})).await;
+    let first = tenant.objects().get("metrics").await.unwrap();
+    until_in_another_second(&first.metadata).await;
     // By its name it would be first.
     let second = tenant.create("a-second", json!({})).await;
     let message = tenant
@@ -40,7 +42,6 @@ async fn the_oldest_object_serves_the_namespace_and_the_next_takes_over() {
         message.contains("MetricsNamespace metrics is older"),
         "{message}"
     );
-    let first = tenant.objects().get("metrics").await.unwrap();
     until_owned_by(&tenant, &first.uid().unwrap()).await;
 
     tenant.delete("metrics").await;
@@ -103,7 +104,7 @@ async fn a_namespace_that_is_deleted_goes_without_a_struggle() {
         json!({}),
     )
     .await;
-    let audit = shared.control_plane.audit().from_now();
+    let audit = shared.control_plane.audit().starting_now();
     tenant
         .namespaces()
         .delete(&tenant.namespace, &DeleteParams::default())

@@ -4,6 +4,8 @@
 //! one, one operator runs all the time, and each test has namespaces of its own. The other is for tests that stop
 //! operators or take away what all tenants need; those have it one after another.
 
+#![allow(clippy::unwrap_used)] // The lint knows tests by their attribute; the rest here serves nothing but tests.
+
 #[path = "../support/audit.rs"]
 mod audit;
 #[path = "../support/control_plane.rs"]

@@ -45,9 +45,10 @@ async fn an_operator_that_restarts_over_converged_tenants_writes_nothing() {
             true,
         )
         .await;
-    operator.terminate(STOP).await;
+    let (code, log) = operator.terminate(STOP).await;
+    assert_eq!(code, Some(0), "{log}");
 
-    let audit = control_plane.audit().from_now();
+    let audit = control_plane.audit().starting_now();
     let operator = Operator::start_alone(&control_plane).await;
     eventually("every tenant was looked at", async || {
         let count = operator

@@ -214,7 +214,7 @@ async fn while_paused_nothing_is_written_and_afterwards_everything_is_mended() {
         .await;
     assert!(!message.contains("differ"), "{message}");
 
-    let audit = shared.control_plane.audit().from_now();
+    let audit = shared.control_plane.audit().starting_now();
     let mut sound = Vec::new();
     for child in &CHILDREN {
         sound.push((child, essence(&tenant.child(child).await)));

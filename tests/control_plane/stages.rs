@@ -13,7 +13,7 @@ use crate::operator::Operator;
 /// A control plane on which one operator runs all the time, beside a Prometheus that scrapes every namespace.
 pub struct Shared {
     pub control_plane: ControlPlane,
-    pub operator: Operator,
+    _operator: Operator,
 }
 
 /// The shared control plane.
@@ -27,7 +27,7 @@ pub async fn shared() -> &'static Shared {
             operator.until_ready().await;
             Shared {
                 control_plane,
-                operator,
+                _operator: operator,
             }
         })
         .await

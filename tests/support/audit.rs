@@ -51,7 +51,7 @@ impl AuditLog {
     }
 
     /// The same log, from now on.
-    pub fn from_now(&self) -> Self {
+    pub fn starting_now(&self) -> Self {
         Self {
             file: self.file.clone(),
             from: std::fs::metadata(&self.file).unwrap().len(),

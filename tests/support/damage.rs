@@ -4,10 +4,9 @@ use kube::ResourceExt;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
-use crate::eventually::{eventually, so};
 use crate::tenant::{
     CLIENT_SETTINGS, ChildName, DASHBOARD, DEPLOYMENT, SERVICE, SERVICE_ACCOUNT, SERVICE_MONITOR,
-    Tenant, by,
+    Tenant, by, until_in_another_second,
 };
 
 /// A way to damage a child.
@@ -76,7 +75,8 @@ impl Damage {
                     .await
             }
             Self::EditedUnderOurName => {
-                until_in_another_second(&before).await;
+                // Writers are noted with whole seconds: of two writes by one name in one second, one shows.
+                until_in_another_second(&before.metadata).await;
                 merge("simplepipe", edit).await
             }
             Self::AppliedUnderOurName => {
@@ -113,17 +113,6 @@ impl Damage {
             child.in_words()
         );
     }
-}
-
-/// The API server notes writers with whole seconds: of two writes by one name in the second of the creation, only
-/// one shows.
-async fn until_in_another_second(object: &DynamicObject) {
-    let created = object.creation_timestamp().unwrap().0.as_second();
-    eventually("the second of the creation is over", async || {
-        let now = jiff::Timestamp::now().as_second();
-        so(now > created + 1, now)
-    })
-    .await;
 }
 
 /// Of an object, all but what any write changes, what is reported on it, and what the API server assigns.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -105,32 +105,19 @@ impl Operator {
         self.process.wait().unwrap();
     }
 
-    /// Asks it to end, and waits until it has.
-    pub async fn terminate(mut self, patience: Duration) -> ExitStatus {
+    /// Asks it to end, and waits until it has; returns its exit code and its log.
+    pub async fn terminate(self, patience: Duration) -> (Option<i32>, String) {
         let id = self.process.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &id])
-                .status()
-                .unwrap()
-                .success()
-        );
-        within(patience, "the operator ends after SIGTERM", async || {
-            self.process
-                .try_wait()
-                .unwrap()
-                .ok_or_else(|| self.log_end())
-        })
-        .await
+        let killed = Command::new("kill").args(["-TERM", &id]).status();
+        assert!(killed.unwrap().success());
+        self.until_ended(patience).await
     }
 
-    /// Waits until it has ended by itself; returns its exit code and its log.
+    /// Waits until it has ended; returns its exit code and its log.
     pub async fn until_ended(mut self, patience: Duration) -> (Option<i32>, String) {
-        let status = within(patience, "the operator ends by itself", async || {
-            self.process
-                .try_wait()
-                .unwrap()
-                .ok_or_else(|| self.log_end())
+        let status = within(patience, "the operator ends", async || {
+            let ended = self.process.try_wait().unwrap();
+            ended.ok_or_else(|| self.log_end())
         })
         .await;
         (status.code(), self.log_lines("").join("\n"))

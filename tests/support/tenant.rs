@@ -1,6 +1,7 @@
 //! A tenant's namespace: what a person does there, what they see, and the kubelet's part.
 
 use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use kube::api::{
     Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams,
 };
@@ -291,10 +292,7 @@ impl Tenant {
         .await;
     }
 
-    async fn conditions(
-        &self,
-        object: &str,
-    ) -> Result<Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition>, String> {
+    async fn conditions(&self, object: &str) -> Result<Vec<Condition>, String> {
         let object = self
             .objects()
             .get(object)
@@ -357,6 +355,16 @@ impl Tenant {
             .await
             .unwrap();
     }
+}
+
+/// Waits until what happens bears another second than the creation of this object.
+pub async fn until_in_another_second(metadata: &ObjectMeta) {
+    let created = metadata.creation_timestamp.as_ref().unwrap().0.as_second();
+    eventually("the second of the creation is over", async || {
+        let now = jiff::Timestamp::now().as_second();
+        so(now > created + 1, now)
+    })
+    .await;
 }
 
 /// Parameters of a write by this field manager.
