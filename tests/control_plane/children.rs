@@ -5,9 +5,10 @@ use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 use serde_json::json;
 
+use crate::child_names::{CHILDREN, DASHBOARD};
 use crate::eventually::{eventually, so};
 use crate::stages::shared;
-use crate::tenant::{CHILDREN, DASHBOARD, Tenant};
+use crate::tenant::Tenant;
 
 #[tokio::test]
 async fn one_object_makes_all_children_and_owns_them() {

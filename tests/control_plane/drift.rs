@@ -6,10 +6,11 @@ use kube::api::Patch;
 use rstest::rstest;
 use serde_json::json;
 
+use crate::child_names::{CHILDREN, CLIENT_SETTINGS};
 use crate::damage::{Damage, essence};
 use crate::operator::Operator;
 use crate::stages::{exclusive, shared};
-use crate::tenant::{CHILDREN, CLIENT_SETTINGS, ChildName, Tenant, by};
+use crate::tenant::{Tenant, by};
 
 #[rstest]
 #[case::deleted("deleted", Damage::Deleted)]
@@ -69,38 +70,27 @@ async fn labels_and_annotations_that_others_add_stay_and_bring_no_write() {
     )
     .await;
     let audit = shared.control_plane.audit().starting_now();
-    let added = |child: &ChildName| {
-        let (api, name) = (tenant.api(child), child.name);
-        let metadata = json!({"labels": {"team": "ml"}, "annotations": {"team": "ml"}});
-        async move {
-            api.patch(
-                name,
-                &by("kubectl-label"),
-                &Patch::Merge(json!({"metadata": metadata})),
-            )
-            .await
-        }
-    };
+    let added = json!({"labels": {"team": "ml"}, "annotations": {"team": "ml"}});
+    let added = Patch::Merge(json!({"metadata": added}));
     for child in &CHILDREN {
-        added(child).await.unwrap();
+        let api = tenant.api(child);
+        api.patch(child.name, &by("kubectl-label"), &added)
+            .await
+            .unwrap();
     }
     // The operator's answer to this comes after any that it would give to what was before.
     Damage::Deleted.inflict(&tenant, &CLIENT_SETTINGS).await;
     tenant.until_there(&CLIENT_SETTINGS).await;
     for child in CHILDREN.iter().filter(|child| **child != CLIENT_SETTINGS) {
         let object = tenant.child(child).await;
-        assert_eq!(
-            object.labels().get("team").map(String::as_str),
-            Some("ml"),
-            "{}",
-            child.in_words()
-        );
-        assert_eq!(
-            object.annotations().get("team").map(String::as_str),
-            Some("ml"),
-            "{}",
-            child.in_words()
-        );
+        for names in [object.labels(), object.annotations()] {
+            assert_eq!(
+                names.get("team").map(String::as_str),
+                Some("ml"),
+                "{}",
+                child.in_words()
+            );
+        }
     }
     let mut writes = audit.operators_writes_in(&tenant.namespace);
     writes.retain(|request| request.resource() != "events");

@@ -3,9 +3,10 @@
 use kube::api::Patch;
 use serde_json::{Value, json};
 
+use crate::child_names::CHILDREN;
 use crate::eventually::{eventually, so};
 use crate::stages::shared;
-use crate::tenant::{CHILDREN, Tenant, by};
+use crate::tenant::{Tenant, by};
 
 fn enrolled() -> Value {
     json!({"simplepipe.dev/enroll": "true"})

@@ -4,9 +4,10 @@ use kube::ResourceExt;
 use kube::api::{DeleteParams, DynamicObject, PropagationPolicy};
 use serde_json::json;
 
+use crate::child_names::{CHILDREN, DEPLOYMENT};
 use crate::eventually::{eventually, so};
 use crate::stages::shared;
-use crate::tenant::{CHILDREN, DEPLOYMENT, Tenant, until_in_another_second};
+use crate::tenant::{Tenant, until_in_another_second};
 
 /// Refusals that a namespace may bring which goes while its children are mended.
 const REFUSALS_AT_MOST: usize = 10;

@@ -8,12 +8,16 @@
 
 #[path = "../support/audit.rs"]
 mod audit;
+#[path = "../support/child_names.rs"]
+mod child_names;
 #[path = "../support/control_plane.rs"]
 mod control_plane;
 #[path = "../support/damage.rs"]
 mod damage;
 #[path = "../support/eventually.rs"]
 mod eventually;
+#[path = "../support/kubelet.rs"]
+mod kubelet;
 #[path = "../support/operator.rs"]
 mod operator;
 #[path = "../support/tenant.rs"]

@@ -4,9 +4,10 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::api::Api;
 use serde_json::json;
 
+use crate::child_names::{CHILDREN, SERVICE_MONITOR};
 use crate::operator::Operator;
 use crate::stages::exclusive;
-use crate::tenant::{CHILDREN, SERVICE_MONITOR, Tenant};
+use crate::tenant::Tenant;
 
 const PATH: &str = "/apis/monitoring.coreos.com/v1/servicemonitors";
 

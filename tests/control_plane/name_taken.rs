@@ -5,10 +5,11 @@ use kube::api::{DeleteParams, DynamicObject};
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::stages::shared;
-use crate::tenant::{
-    CHILDREN, CLIENT_SETTINGS, ChildName, DASHBOARD, DEPLOYMENT, SERVICE_MONITOR, Tenant, version,
+use crate::child_names::{
+    CHILDREN, CLIENT_SETTINGS, ChildName, DASHBOARD, DEPLOYMENT, SERVICE_MONITOR,
 };
+use crate::stages::shared;
+use crate::tenant::{Tenant, version};
 
 /// What a foreign object has in common with a child.
 #[derive(Clone, Copy, Debug)]

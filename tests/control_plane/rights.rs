@@ -4,10 +4,11 @@ use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::api::{Api, Patch};
 use serde_json::json;
 
+use crate::child_names::SERVICE;
 use crate::eventually::{eventually, so};
 use crate::operator::Operator;
 use crate::stages::exclusive;
-use crate::tenant::{SERVICE, Tenant, by};
+use crate::tenant::{Tenant, by};
 
 /// The operator's ClusterRole without this resource.
 async fn take_away(roles: &Api<ClusterRole>, resource: &str) {

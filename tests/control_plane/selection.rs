@@ -3,9 +3,10 @@
 use kube::api::{DeleteParams, Patch};
 use serde_json::json;
 
+use crate::child_names::SERVICE_MONITOR;
 use crate::operator::Operator;
 use crate::stages::{create_prometheus, exclusive, prometheuses};
-use crate::tenant::{SERVICE_MONITOR, Tenant, by};
+use crate::tenant::{Tenant, by};
 
 #[tokio::test]
 async fn who_scrapes_follows_prometheus_objects_labels_and_namespaces() {

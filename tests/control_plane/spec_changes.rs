@@ -4,11 +4,12 @@ use kube::api::DynamicObject;
 use rstest::rstest;
 use serde_json::{Value, json};
 
+use crate::child_names::{
+    CHILDREN, CLIENT_SETTINGS, ChildName, DASHBOARD, DEPLOYMENT, SERVICE_MONITOR,
+};
 use crate::damage::{Damage, essence};
 use crate::stages::shared;
-use crate::tenant::{
-    CHILDREN, CLIENT_SETTINGS, ChildName, DASHBOARD, DEPLOYMENT, SERVICE_MONITOR, Tenant,
-};
+use crate::tenant::Tenant;
 
 const POD: &str = "/spec/template/spec";
 

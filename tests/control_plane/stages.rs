@@ -4,10 +4,10 @@ use kube::Client;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams};
 use kube::core::GroupVersionKind;
 use kube::discovery::ApiResource;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
-use crate::control_plane::ControlPlane;
+use crate::control_plane::{ControlPlane, OPERATOR_NAMESPACE};
 use crate::operator::Operator;
 
 /// A control plane on which one operator runs all the time, beside a Prometheus that scrapes every namespace.
@@ -68,19 +68,11 @@ impl std::ops::Deref for Exclusive {
 pub fn prometheuses(client: &Client) -> Api<DynamicObject> {
     let kind = GroupVersionKind::gvk("monitoring.coreos.com", "v1", "Prometheus");
     let resource = ApiResource::from_gvk_with_plural(&kind, "prometheuses");
-    Api::namespaced_with(
-        client.clone(),
-        crate::control_plane::OPERATOR_NAMESPACE,
-        &resource,
-    )
+    Api::namespaced_with(client.clone(), OPERATOR_NAMESPACE, &resource)
 }
 
 /// Makes a Prometheus that selects ServiceMonitors so, in every namespace.
-pub async fn create_prometheus(
-    client: &Client,
-    name: &str,
-    service_monitor_selector: serde_json::Value,
-) {
+pub async fn create_prometheus(client: &Client, name: &str, service_monitor_selector: Value) {
     let object = json!({
         "apiVersion": "monitoring.coreos.com/v1", "kind": "Prometheus", "metadata": {"name": name},
         "spec": {"serviceMonitorSelector": service_monitor_selector, "serviceMonitorNamespaceSelector": {}},

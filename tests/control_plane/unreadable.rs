@@ -4,10 +4,11 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::api::{Api, Patch};
 use serde_json::{Value, json};
 
+use crate::child_names::CHILDREN;
 use crate::eventually::{eventually, so};
 use crate::operator::Operator;
 use crate::stages::exclusive;
-use crate::tenant::{CHILDREN, Tenant, by};
+use crate::tenant::{Tenant, by};
 
 #[tokio::test]
 async fn one_object_that_cannot_be_read_stops_no_other() {

@@ -54,47 +54,28 @@ impl ControlPlane {
         let monitoring = ["servicemonitors", "prometheuses", "prometheusagents"].map(|plural| {
             format!("{crds}/example/prometheus-operator-crd/monitoring.coreos.com_{plural}.yaml")
         });
-        let own = ["serviceaccount", "rbac", "lease"]
-            .map(|name| format!("{REPOSITORY}/config/base/{name}.yaml"));
-        self.apply(
-            &["crds".into()]
-                .into_iter()
-                .chain(own)
-                .chain(monitoring)
-                .collect::<Vec<_>>(),
-        );
-        let client = self.client().await;
-        for served in [
-            "/apis/simplepipe.dev/v1alpha1/metricsnamespaces",
-            "/apis/monitoring.coreos.com/v1/servicemonitors",
-            "/apis/monitoring.coreos.com/v1/prometheuses",
-            "/apis/monitoring.coreos.com/v1alpha1/prometheusagents",
-        ] {
-            eventually(format!("{served} is served"), async || {
-                let request = http::Request::get(served).body(Vec::new()).unwrap();
-                client
-                    .request_text(request)
-                    .await
-                    .map(drop)
-                    .map_err(|e| e.to_string())
-            })
-            .await;
-        }
-    }
-
-    /// Applies files by server-side apply; names are relative to the repository.
-    pub fn apply(&self, files: &[String]) {
-        let mut arguments = vec![
+        let own =
+            ["serviceaccount", "rbac", "lease"].map(|name| format!("config/base/{name}.yaml"));
+        let mut apply = vec![
             "apply",
             "--server-side",
             "--force-conflicts",
             "--validate=false",
         ];
-        arguments.extend(files.iter().flat_map(|file| ["-f", file]));
-        self.kubectl(&arguments);
+        apply.extend(["-f", "crds"]);
+        apply.extend(own.iter().chain(&monitoring).flat_map(|file| ["-f", file]));
+        self.kubectl(&apply);
+        for path in [
+            "/apis/simplepipe.dev/v1alpha1/metricsnamespaces",
+            "/apis/monitoring.coreos.com/v1/servicemonitors",
+            "/apis/monitoring.coreos.com/v1/prometheuses",
+            "/apis/monitoring.coreos.com/v1alpha1/prometheusagents",
+        ] {
+            self.until_served(path, true).await;
+        }
     }
 
-    /// What kubectl says, as the cluster's administrator.
+    /// What kubectl says, as the cluster's administrator, in the repository.
     ///
     /// # Panics
     /// When it fails.
@@ -153,7 +134,7 @@ impl ControlPlane {
         std::fs::write(self.operators_kubeconfig(), text).unwrap();
     }
 
-    /// Waits until nothing of a kind is served any more, or something is.
+    /// Waits until the API server serves a path, or no longer does.
     pub async fn until_served(&self, path: &str, served: bool) {
         let client = self.client().await;
         eventually(

@@ -4,10 +4,10 @@ use kube::ResourceExt;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
-use crate::tenant::{
+use crate::child_names::{
     CLIENT_SETTINGS, ChildName, DASHBOARD, DEPLOYMENT, SERVICE, SERVICE_ACCOUNT, SERVICE_MONITOR,
-    Tenant, by, until_in_another_second,
 };
+use crate::tenant::{Tenant, by, until_in_another_second};
 
 /// A way to damage a child.
 #[derive(Clone, Copy, Debug)]

@@ -1,73 +1,14 @@
-//! A tenant's namespace: what a person does there, what they see, and the kubelet's part.
+//! A tenant's namespace: what a person does there, and what they see.
 
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
-use kube::api::{
-    Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams,
-};
-use kube::core::GroupVersionKind;
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use simplepipe::api::MetricsNamespace;
 
+use crate::child_names::{CHILDREN, ChildName};
 use crate::eventually::{eventually, so};
-
-/// A child by its kind and name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ChildName {
-    group: &'static str,
-    kind: &'static str,
-    plural: &'static str,
-    pub name: &'static str,
-}
-
-const fn child(
-    group: &'static str,
-    kind: &'static str,
-    plural: &'static str,
-    name: &'static str,
-) -> ChildName {
-    ChildName {
-        group,
-        kind,
-        plural,
-        name,
-    }
-}
-
-pub const SERVICE_ACCOUNT: ChildName =
-    child("", "ServiceAccount", "serviceaccounts", "pushgateway");
-pub const DEPLOYMENT: ChildName = child("apps", "Deployment", "deployments", "pushgateway");
-pub const SERVICE: ChildName = child("", "Service", "services", "pushgateway");
-pub const SERVICE_MONITOR: ChildName = child(
-    "monitoring.coreos.com",
-    "ServiceMonitor",
-    "servicemonitors",
-    "pushgateway",
-);
-pub const CLIENT_SETTINGS: ChildName = child("", "ConfigMap", "configmaps", "simplepipe");
-pub const DASHBOARD: ChildName = child("", "ConfigMap", "configmaps", "pushgateway-dashboard");
-/// All that a MetricsNamespace makes.
-pub const CHILDREN: [ChildName; 6] = [
-    SERVICE_ACCOUNT,
-    DEPLOYMENT,
-    SERVICE,
-    SERVICE_MONITOR,
-    CLIENT_SETTINGS,
-    DASHBOARD,
-];
-
-impl ChildName {
-    pub fn api_resource(&self) -> ApiResource {
-        let kind = GroupVersionKind::gvk(self.group, "v1", self.kind);
-        ApiResource::from_gvk_with_plural(&kind, self.plural)
-    }
-
-    /// As a message names it.
-    pub fn in_words(&self) -> String {
-        format!("{} {}", self.kind, self.name)
-    }
-}
 
 pub struct Tenant {
     pub client: Client,
@@ -306,45 +247,6 @@ impl Tenant {
         objects
             .map(|list| list.iter().map(|o| json!(o.status)).collect())
             .unwrap_or_default()
-    }
-
-    /// The kubelet's and the Deployment controller's part: the gateway answers.
-    pub async fn gateway_comes_up(&self) {
-        let generation = self.child(&DEPLOYMENT).await.metadata.generation;
-        self.report(json!({
-            "observedGeneration": generation,
-            "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1,
-            "conditions": [{
-                "type": "Available", "status": "True", "reason": "MinimumReplicasAvailable",
-                "message": "Deployment has minimum availability.", "lastTransitionTime": "2026-01-01T00:00:00Z",
-            }],
-        }))
-        .await;
-    }
-
-    /// The gateway no longer answers, and the Deployment says why.
-    pub async fn gateway_goes_down(&self, why: &str) {
-        let generation = self.child(&DEPLOYMENT).await.metadata.generation;
-        self.report(json!({
-            "observedGeneration": generation,
-            "replicas": 1, "updatedReplicas": 1, "readyReplicas": null, "availableReplicas": null, "unavailableReplicas": 1,
-            "conditions": [
-                {"type": "Available", "status": "False", "reason": "MinimumReplicasUnavailable", "message": "none",
-                 "lastTransitionTime": "2026-01-02T00:00:00Z"},
-                {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": why,
-                 "lastTransitionTime": "2026-01-02T00:00:00Z"},
-            ],
-        }))
-        .await;
-    }
-
-    async fn report(&self, status: Value) {
-        let deployments = self.api(&DEPLOYMENT);
-        let patch = Patch::Merge(json!({"status": status}));
-        deployments
-            .patch_status(DEPLOYMENT.name, &by("kube-controller-manager"), &patch)
-            .await
-            .unwrap();
     }
 
     /// Changes a namespace's labels.
