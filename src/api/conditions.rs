@@ -66,8 +66,6 @@ pub enum Reason {
     ApiUnavailable,
     /// An older MetricsNamespace serves this namespace.
     NamespaceAlreadyServed,
-    /// The namespace is being deleted.
-    NamespaceTerminating,
     /// The spec holds something that the schema should have refused.
     InvalidSpec,
     /// `spec.paused` is true.
@@ -94,7 +92,6 @@ impl Reason {
             Self::Refused => "Refused",
             Self::ApiUnavailable => "ApiUnavailable",
             Self::NamespaceAlreadyServed => "NamespaceAlreadyServed",
-            Self::NamespaceTerminating => "NamespaceTerminating",
             Self::InvalidSpec => "InvalidSpec",
             Self::PausedBySpec => "PausedBySpec",
         }

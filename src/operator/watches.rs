@@ -1,7 +1,6 @@
 //! The watches: each keeps one cache true, and says which objects a change concerns.
 
 use std::collections::{BTreeSet, HashSet};
-use std::fmt::Debug;
 use std::sync::Arc;
 
 use futures::{FutureExt, Stream, StreamExt, TryStreamExt, future};
@@ -13,14 +12,14 @@ use kube::core::{DeserializeGuard, GroupVersionKind, NotUsed, Object, PartialObj
 use kube::runtime::reflector::{ObjectRef, store::Writer};
 use kube::runtime::watcher::{Config, Error as WatchError, Event};
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Client, Error as KubeError, Resource, ResourceExt};
+use kube::{Client, Error as KubeError, ResourceExt};
 use serde::Deserialize;
 use tracing::{info, warn};
 
 use crate::api::prometheus_operator::{self, PrometheusSelectors};
 use crate::api::{MetricsNamespace, names};
 
-use super::apply::is_unknown_kind;
+use super::api_error::is_unknown_kind;
 use super::backoff::WatchBackoff;
 use super::caches::{Caches, Namespace};
 use super::child_cache::{Live, Served};
@@ -60,7 +59,7 @@ impl Watches {
             "prometheuses",
             "prometheusagents",
         ];
-        names.extend(Kind::ALL.map(child_watch));
+        names.extend(Kind::ALL.map(Kind::plural));
         names
     }
 
@@ -220,7 +219,7 @@ impl Watches {
         stream: impl Stream<Item = Result<Event<K>, WatchError>> + Send,
         parts: impl Fn(&K) -> (&ObjectMeta, Option<&DeploymentStatus>),
     ) {
-        let watch = child_watch(kind);
+        let watch = kind.plural();
         let live = |object: &K| {
             let (metadata, status) = parts(object);
             (
@@ -228,7 +227,7 @@ impl Watches {
                 Live::new(kind, metadata, status),
             )
         };
-        let optional = kind == Kind::ServiceMonitor;
+        let optional = kind.may_be_missing();
         let children = &self.caches.children;
         let mut listed = HashSet::new();
         let mut stream = std::pin::pin!(self.steady(watch, optional, stream));
@@ -307,7 +306,7 @@ impl Watches {
                     "the cluster does not have this kind; it is looked for again by itself"
                 );
             }
-            if let Some(kind) = Kind::ALL.into_iter().find(|k| child_watch(*k) == watch) {
+            if let Some(kind) = Kind::ALL.into_iter().find(|k| k.plural() == watch) {
                 self.caches.children.listed(kind, &HashSet::new());
                 if self.caches.children.set_served(kind, Served::No) {
                     self.queue.add_all(self.caches.objects.all());
@@ -322,16 +321,6 @@ impl Watches {
 
 fn config() -> Config {
     Config::default().page_size(PAGE)
-}
-
-fn child_watch(kind: Kind) -> &'static str {
-    match kind {
-        Kind::ServiceAccount => "serviceaccounts",
-        Kind::ConfigMap => "configmaps",
-        Kind::Service => "services",
-        Kind::Deployment => "deployments",
-        Kind::ServiceMonitor => "servicemonitors",
-    }
 }
 
 fn prometheus(object: Object<PrometheusSelectors, NotUsed>) -> Prometheus {
@@ -350,9 +339,10 @@ fn is_kind_missing(error: &WatchError) -> bool {
     }
 }
 
-/// One object that can't be read must not stop the others: it is named in the log, and left out.
-fn parsed<K: Resource + Debug>(event: Event<DeserializeGuard<K>>) -> Option<Event<K>> {
-    let usable = |guard: DeserializeGuard<K>| match guard.0 {
+/// One object that can't be read must not stop the others: it is named in the log, and left out. Its end still counts,
+/// since it may have been readable before.
+fn parsed(event: Event<DeserializeGuard<MetricsNamespace>>) -> Option<Event<MetricsNamespace>> {
+    let usable = |guard: DeserializeGuard<MetricsNamespace>| match guard.0 {
         Ok(object) => Some(object),
         Err(invalid) => {
             warn!(
@@ -369,6 +359,11 @@ fn parsed<K: Resource + Debug>(event: Event<DeserializeGuard<K>>) -> Option<Even
         Event::InitDone => Event::InitDone,
         Event::Apply(object) => Event::Apply(usable(object)?),
         Event::InitApply(object) => Event::InitApply(usable(object)?),
-        Event::Delete(object) => Event::Delete(usable(object)?),
+        Event::Delete(object) => {
+            Event::Delete(object.0.unwrap_or_else(|invalid| MetricsNamespace {
+                metadata: invalid.metadata,
+                ..MetricsNamespace::default()
+            }))
+        }
     })
 }

@@ -7,9 +7,9 @@ use crate::api::conditions::{ConditionType, Reason};
 use crate::api::status::{GatewayStatus, ScrapeStatus};
 use crate::api::{MetricsNamespace, MetricsNamespaceStatus, names};
 
-use crate::operator::apply::{Cause, Problem};
 use crate::operator::child_cache::Rollout;
-use crate::operator::plan::{Hold, Plan};
+use crate::operator::outcome::{Cause, Problem};
+use crate::operator::plan::{Objection, Plan};
 use crate::operator::selection::Selection;
 
 /// Conditions that must not be false for Ready, in the order in which they are worth mending.
@@ -23,7 +23,7 @@ const SUMMED_UP: [ConditionType; 4] = [
 /// What was applied and seen of one object.
 pub struct Seen<'a> {
     /// What was wanted, or why nothing.
-    pub decision: Result<&'a Plan, &'a Hold>,
+    pub decision: Result<&'a Plan, &'a Objection>,
     /// What could not be written.
     pub problems: &'a [Problem],
     /// How the gateway's pods are; `None` where there is no Deployment.
@@ -65,7 +65,7 @@ impl Verdict {
 pub fn compute(object: &MetricsNamespace, seen: &Seen) -> MetricsNamespaceStatus {
     let mut verdicts = match seen.decision {
         Ok(plan) => working(plan, seen),
-        Err(hold) => vec![held(hold)],
+        Err(objection) => vec![held(objection)],
     };
     if object.spec.paused {
         let differs = if seen.converged {
@@ -134,19 +134,15 @@ fn whole_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
-fn held(hold: &Hold) -> Verdict {
-    let (reason, message) = match hold {
-        Hold::AlreadyServed { by } => (
+fn held(objection: &Objection) -> Verdict {
+    let (reason, message) = match objection {
+        Objection::AlreadyServed { by } => (
             Reason::NamespaceAlreadyServed,
             format!(
                 "MetricsNamespace {by} is older and serves this namespace; this one takes over when it is deleted"
             ),
         ),
-        Hold::NamespaceTerminating | Hold::Deleting => (
-            Reason::NamespaceTerminating,
-            "the namespace is being deleted".to_owned(),
-        ),
-        Hold::InvalidSpec {
+        Objection::InvalidSpec {
             field,
             value,
             expected,

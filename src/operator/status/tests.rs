@@ -5,10 +5,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use super::{Seen, compute};
 use crate::api::conditions::ConditionType;
 use crate::api::{MetricsNamespace, MetricsNamespaceStatus};
-use crate::operator::apply::{Cause, Problem};
 use crate::operator::child_cache::Rollout;
 use crate::operator::kind::Kind;
-use crate::operator::plan::{Hold, Plan, fixtures};
+use crate::operator::outcome::{Cause, Problem};
+use crate::operator::plan::{Objection, Plan, fixtures};
 use crate::operator::selection::Selection;
 use rstest::rstest;
 
@@ -34,7 +34,7 @@ fn selected() -> Selection {
 /// A tenant where all is well, but for what a test changes.
 struct World {
     object: MetricsNamespace,
-    plan: Result<Plan, Hold>,
+    plan: Result<Plan, Objection>,
     problems: Vec<Problem>,
     rollout: Option<Rollout>,
     pod_problem: Option<&'static str>,
@@ -241,7 +241,7 @@ fn no_dashboard_is_no_problem_where_none_is_wanted() {
 #[test]
 fn an_object_that_does_not_serve_its_namespace_says_who_does_and_nothing_else() {
     let mut world = World::well();
-    world.plan = Err(Hold::AlreadyServed { by: "first".into() });
+    world.plan = Err(Objection::AlreadyServed { by: "first".into() });
     let status = world.status();
     assert_eq!(status.conditions.len(), 1);
     assert!(
