@@ -157,8 +157,8 @@ pub fn spec_cases() -> Vec<(&'static str, Value, Expected)> {
             BySchema("spec.scrape.limits.samples"),
         ),
         (
-            "samples 1000001",
-            limits(json!({"samples": 1_000_001})),
+            "samples 500001",
+            limits(json!({"samples": 500_001})),
             BySchema("spec.scrape.limits.samples"),
         ),
         (
@@ -171,7 +171,12 @@ pub fn spec_cases() -> Vec<(&'static str, Value, Expected)> {
             limits(json!({"labels": 9})),
             BySchema("spec.scrape.limits.labels"),
         ),
-        ("bodySize 1Gi", limits(json!({"bodySize": "1Gi"})), Taken),
+        ("bodySize 999Mi", limits(json!({"bodySize": "999Mi"})), Taken),
+        (
+            "bodySize 1Gi",
+            limits(json!({"bodySize": "1Gi"})),
+            BySchema("spec.scrape.limits.bodySize"),
+        ),
         (
             "bodySize 0Mi",
             limits(json!({"bodySize": "0Mi"})),
