@@ -38,6 +38,8 @@ pub enum Reason {
     AllWorking,
     /// The gateway's readiness probe succeeds.
     GatewayAnswers,
+    /// The gateway answers, and a changed one that should replace it does not come up.
+    GatewayRolloutStuck,
     /// The gateway was made or changed a moment ago.
     GatewayStarting,
     /// The gateway has no pod that is ready; the message has the pod's own words.
@@ -78,6 +80,7 @@ impl Reason {
         match self {
             Self::AllWorking => "AllWorking",
             Self::GatewayAnswers => "GatewayAnswers",
+            Self::GatewayRolloutStuck => "GatewayRolloutStuck",
             Self::GatewayStarting => "GatewayStarting",
             Self::GatewayNotReady => "GatewayNotReady",
             Self::GatewayMissing => "GatewayMissing",

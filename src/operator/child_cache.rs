@@ -53,6 +53,8 @@ pub struct Rollout {
     pub available: bool,
     /// Since when, by the Deployment's own condition.
     pub since: Option<Timestamp>,
+    /// When the Deployment last came closer to being complete.
+    pub progressed: Option<Timestamp>,
     /// The Deployment's own word on what keeps it from more.
     pub problem: Option<String>,
 }
@@ -128,6 +130,9 @@ impl Rollout {
             available,
             since: condition("Available")
                 .and_then(|c| c.last_transition_time.as_ref())
+                .map(|t| t.0),
+            progressed: condition("Progressing")
+                .and_then(|c| c.last_update_time.as_ref())
                 .map(|t| t.0),
             problem,
         }

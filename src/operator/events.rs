@@ -76,15 +76,11 @@ fn ready_event(
     if same || now.reason == Reason::GatewayStarting.as_str() {
         return None;
     }
-    let type_ = if now.status == "True" {
-        EventType::Normal
+    let all_works = now.reason == Reason::AllWorking.as_str();
+    let (type_, reason) = if all_works {
+        (EventType::Normal, "Ready")
     } else {
-        EventType::Warning
-    };
-    let reason = if now.status == "True" {
-        "Ready"
-    } else {
-        &now.reason
+        (EventType::Warning, now.reason.as_str())
     };
     Some(event(type_, reason, now.message.clone()))
 }

@@ -53,13 +53,22 @@ pub fn selection(namespace: &str, service_monitor: &Labels, caches: &Caches) -> 
     ))
 }
 
-/// How long the gateway has not answered, where that is long enough to ask why.
-pub fn unavailable_for(rollout: &Rollout, now: Timestamp) -> Option<SignedDuration> {
-    if rollout.available {
-        return None;
-    }
-    let long = now.duration_since(rollout.since?);
+/// How long the newest gateway has not come up, where that is long enough to ask its pod why.
+pub fn stuck_for(rollout: &Rollout, now: Timestamp) -> Option<SignedDuration> {
+    let long = now.duration_since(coming_up_since(rollout)?);
     (long >= PATIENCE).then_some(long)
+}
+
+/// Since when a gateway is waited for; `None` where all is done, or nothing is known yet.
+pub fn coming_up_since(rollout: &Rollout) -> Option<Timestamp> {
+    match rollout {
+        Rollout { complete: true, .. } => None,
+        // The old one answers meanwhile.
+        Rollout {
+            available: true, ..
+        } => rollout.progressed,
+        Rollout { .. } => rollout.since,
+    }
 }
 
 /// What keeps the newest gateway pod from being ready, in the kubelet's or the scheduler's words.

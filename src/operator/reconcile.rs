@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::runtime::controller::Action;
 use kube::runtime::events::Recorder;
 use kube::runtime::reflector::ObjectRef;
@@ -179,11 +179,11 @@ async fn reconcile(object: &Arc<MetricsNamespace>, context: &Context) -> Result<
     }
     let now = Timestamp::now();
     let state = State::of(object, &wanted, &context.caches);
-    let down = state
+    let stuck = state
         .rollout
         .as_ref()
-        .and_then(|r| observe::unavailable_for(r, now));
-    let pod_problem = match down {
+        .and_then(|r| observe::stuck_for(r, now));
+    let pod_problem = match stuck {
         Some(_) => ask_pod(object, context).await,
         None => None,
     };
@@ -212,7 +212,7 @@ async fn reconcile(object: &Arc<MetricsNamespace>, context: &Context) -> Result<
         );
     }
     told?;
-    next(applied.problems, &context.caches, &state, down)
+    next(applied.problems, &context.caches, &state, stuck)
 }
 
 /// What is seen of the children once everything was applied.
@@ -243,6 +243,7 @@ impl State {
                         complete: false,
                         available: false,
                         since: None,
+                        progressed: None,
                         problem: None,
                     })
                 }),
@@ -266,7 +267,7 @@ fn next(
     problems: Vec<Problem>,
     caches: &Caches,
     state: &State,
-    down: Option<jiff::SignedDuration>,
+    stuck: Option<SignedDuration>,
 ) -> Result<Action, Error> {
     let mut look_again: Option<Duration> = None;
     for problem in problems {
@@ -281,12 +282,10 @@ fn next(
             Cause::Refused(_) | Cause::Unavailable(_) => return Err(Error::Child(problem)),
         }
     }
-    if let Some(rollout) = &state.rollout
-        && !rollout.available
-        && rollout.since.is_some()
-    {
+    let coming_up = state.rollout.as_ref().and_then(observe::coming_up_since);
+    if coming_up.is_some() {
         // Twice as late each time: what stays down for hours is not asked about every few seconds.
-        let look = down
+        let look = stuck
             .and_then(|d| Duration::try_from(d).ok())
             .unwrap_or(FIRST_LOOK)
             .clamp(FIRST_LOOK, LONGEST_LOOK);

@@ -193,6 +193,11 @@ pub fn start_log(format: LogFormat, level: &str) -> Result<(), LogLevelError> {
         level: level.to_owned(),
         source,
     })?;
+    // kube's span around each reconcile says what every line here says itself.
+    let filter = match "kube_runtime::controller=warn".parse() {
+        Ok(quiet) => filter.add_directive(quiet),
+        Err(_) => filter,
+    };
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

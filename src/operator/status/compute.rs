@@ -1,7 +1,5 @@
 //! Pure: the status that says what was applied and seen.
 
-use std::fmt::Write as _;
-
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
@@ -220,16 +218,24 @@ fn summary(verdicts: &[Verdict], seen: &Seen) -> Verdict {
         _ => "is there to be scraped; no Prometheus object was found, so by whom is not known"
             .to_owned(),
     };
-    Verdict::new(
-        ConditionType::Ready,
-        "True",
-        Reason::AllWorking,
-        format!(
-            "what is pushed to http://{}:{} {scraped}",
-            names::GATEWAY,
-            names::PORT
+    let works = format!(
+        "what is pushed to http://{}:{} {scraped}",
+        names::GATEWAY,
+        names::PORT
+    );
+    // It works, and not as the spec asks.
+    let stuck = verdicts
+        .iter()
+        .find(|v| v.reason == Reason::GatewayRolloutStuck);
+    match stuck {
+        Some(stuck) => Verdict::new(
+            ConditionType::Ready,
+            "True",
+            stuck.reason,
+            format!("{works}; {}", stuck.message),
         ),
-    )
+        None => Verdict::new(ConditionType::Ready, "True", Reason::AllWorking, works),
+    }
 }
 
 fn gateway(plan: &Plan, seen: &Seen) -> Verdict {
@@ -247,17 +253,19 @@ fn gateway(plan: &Plan, seen: &Seen) -> Verdict {
             format!("Deployment {} is not there", names::GATEWAY),
         ),
         Some(rollout) if rollout.available => {
-            let mut message = format!(
+            let answers = format!(
                 "the gateway answers at {}",
                 names::gateway_url(&plan.namespace)
             );
-            if !rollout.complete {
-                let _ = write!(message, "; a changed one is being rolled out");
-                if let Some(why) = seen.pod_problem.or(rollout.problem.as_deref()) {
-                    let _ = write!(message, " and does not come up: {why}");
-                }
+            let why = seen.pod_problem.or(rollout.problem.as_deref());
+            match why.filter(|_| !rollout.complete) {
+                Some(why) => verdict(
+                    "True",
+                    Reason::GatewayRolloutStuck,
+                    format!("{answers}, but the changed one does not come up: {why}"),
+                ),
+                None => verdict("True", Reason::GatewayAnswers, answers),
             }
-            verdict("True", Reason::GatewayAnswers, message)
         }
         Some(rollout) => match seen.pod_problem.or(rollout.problem.as_deref()) {
             None => verdict(

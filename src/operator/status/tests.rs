@@ -19,6 +19,7 @@ fn rollout(available: bool, problem: Option<&str>) -> Rollout {
         complete: available,
         available,
         since: Some("2026-03-03T02:00:00Z".parse().unwrap()),
+        progressed: None,
         problem: problem.map(Into::into),
     }
 }
@@ -159,10 +160,12 @@ fn a_changed_gateway_that_does_not_come_up_is_told_while_the_old_one_answers() {
     });
     let available = find(&world.status(), "GatewayAvailable");
     assert_eq!(available.status, "True");
+    let ready = world.ready();
+    assert_eq!(ready.reason, "GatewayRolloutStuck");
     assert!(
-        available.message.contains("timed out progressing"),
+        ready.message.contains("timed out progressing"),
         "{}",
-        available.message
+        ready.message
     );
 }
 
