@@ -17,13 +17,27 @@ const BOUND: Duration = Duration::from_secs(120);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(250);
 
-pub async fn client() -> Client {
-    let output = Command::new(root().join("tests/cluster/cluster"))
-        .arg("kubeconfig")
+/// What a script of tests/cluster prints.
+fn printed(script: &str, argument: &str) -> String {
+    let output = Command::new(root().join("tests/cluster").join(script))
+        .arg(argument)
         .output()
         .unwrap();
-    let path = String::from_utf8(output.stdout).unwrap();
-    let kubeconfig = Kubeconfig::read_from(path.trim())
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// The cluster's kubeconfig.
+pub fn kubeconfig() -> String {
+    printed("cluster", "kubeconfig")
+}
+
+/// The folder of kubectl.
+pub fn tools() -> String {
+    printed("tools", "kube")
+}
+
+pub async fn client() -> Client {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig())
         .unwrap_or_else(|error| panic!("no cluster ({error}); run `make demo` first"));
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await

@@ -9,4 +9,5 @@ mod cluster;
 mod dashboards;
 mod gateway;
 mod isolation;
+mod readme;
 mod scraping;
