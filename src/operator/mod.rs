@@ -179,6 +179,8 @@ pub async fn run(flags: Flags) -> Result<(), Error> {
     ));
 
     let ended = tokio::select! {
+        // Being told to stop ends the controller too: that is no failure, whichever is seen first.
+        biased;
         _ = stop.changed() => Ok(()),
         () = async { match &mut lease { Some(lease) => lease.lost().await, None => std::future::pending().await } } => Err(Error::LeaseLost),
         _ = &mut watches => Err(Error::Ended("a watch")),
