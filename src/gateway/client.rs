@@ -16,7 +16,7 @@ use crate::terminal::one_line;
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// For looking up the host and connecting: less, for a host that swallows packets.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How much of an answer's body is read, in bytes.
+/// After how much of an answer's body no more of it is asked for, in bytes.
 const MAX_BODY: usize = 4096;
 /// How much of an answer is shown, in characters.
 const SHOWN: usize = 400;
@@ -220,8 +220,8 @@ fn location(response: &Response) -> String {
         .unwrap_or_default()
 }
 
-/// What there is of the body, up to [`MAX_BODY`]: it explains a status that is known already, so a body that breaks
-/// off is no further error.
+/// The first parts of the body, until they are [`MAX_BODY`] long: it explains a status that is known already, so a body
+/// that breaks off is no further error.
 async fn body_start(mut response: Response) -> String {
     let mut body = Vec::new();
     while body.len() < MAX_BODY {
@@ -230,6 +230,5 @@ async fn body_start(mut response: Response) -> String {
             Ok(None) | Err(_) => break,
         }
     }
-    body.truncate(MAX_BODY);
     String::from_utf8_lossy(&body).into_owned()
 }

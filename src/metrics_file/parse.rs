@@ -441,6 +441,10 @@ mod tests {
         "[{\"value\": -Infinity}]",
         "is not JSON: index 0, field \"value\": invalid number at line 1 column 13; write NaN and infinities as strings: \"NaN\", \"+Inf\", \"-Inf\""
     )]
+    #[case(
+        "[{\"value\": 1}, x]",
+        "is not JSON: index 1: expected value at line 1 column 16"
+    )]
     fn what_is_no_array_of_metrics_is_refused(#[case] json: &str, #[case] expected: &str) {
         assert_eq!(message(json), expected);
     }
@@ -590,6 +594,27 @@ mod tests {
           index 7, field "name": "d_info" of type info and "d" of type info at index 6 both become "d_info"; give one another name
           index 8: is an array, not a metric; write an object with name, description, value and metric_type
         "#);
+    }
+
+    #[rstest]
+    fn a_name_that_a_type_adds_is_taken(
+        #[values("summary", "histogram")] metric_type: &str,
+        #[values("", "_sum", "_count", "_bucket")] suffix: &str,
+        #[values(true, false)] first: bool,
+    ) {
+        let mut metrics = [
+            format!(r#"{{"name": "a", "value": 1, "metric_type": "{metric_type}"}}"#),
+            format!(r#"{{"name": "a{suffix}", "value": 1, "metric_type": "gauge"}}"#),
+        ];
+        if first {
+            metrics.reverse();
+        }
+        let outcome = parse(&format!("[{}]", metrics.join(",")));
+        assert_eq!(
+            outcome.is_ok(),
+            (metric_type, suffix) == ("summary", "_bucket"),
+            "{outcome:?}"
+        );
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub struct Health {
 /// Whether this operator is the one that works.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Role {
+    /// It has not reached the API server yet.
+    Starting,
     /// It waits for the Lease.
     Standby,
     /// It works.
@@ -63,7 +65,7 @@ impl Health {
             ),
             all_synced: Notify::new(),
             running: Locked::default(),
-            role: Locked::from(Role::Standby),
+            role: Locked::from(Role::Starting),
         }
     }
 
@@ -170,6 +172,10 @@ impl Health {
     pub fn ready(&self) -> Report {
         let role = self.role.lock().clone();
         match role {
+            Role::Starting => Report {
+                healthy: false,
+                text: "starting: the API server has not answered yet; the log says why\n".into(),
+            },
             Role::Standby => Report {
                 healthy: true,
                 text: "ok: standing by, another operator holds the Lease\n".into(),
@@ -230,6 +236,11 @@ mod tests {
     #[test]
     fn ready_only_once_every_watch_has_listed_and_none_fails_for_long() {
         let health = Health::new(&["a", "b"]);
+        assert!(
+            !health.ready().healthy,
+            "the API server may be out of reach"
+        );
+        health.set_role(Role::Standby);
         assert!(health.ready().healthy, "a standby is ready");
         health.set_role(Role::Leading);
         health.synced("a");

@@ -125,6 +125,7 @@ pub async fn run(flags: Flags) -> Result<(), Error> {
                 lease = ask(client.clone(), lease) => lease?,
                 _ = stop.changed() => return Ok(()),
             };
+            health.set_role(Role::Standby);
             tokio::select! {
                 held = lease.held() => if !held { return Err(Error::Ended("the Lease's renewal")) },
                 _ = stop.changed() => {

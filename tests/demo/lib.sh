@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2154,SC2034 # the caller sets $here and reads the rest
 # What up and down share. The caller has set $here.
 root=$(cd "$here/../.." && pwd)
 cluster=$root/tests/cluster

@@ -9,6 +9,8 @@ use std::time::Duration;
 pub enum Fault {
     /// Sends this as it is, then closes.
     Answer(Vec<u8>),
+    /// Sends this, then bytes without end, until the client leaves.
+    Endless(Vec<u8>),
     /// Closes without a word.
     Close,
     /// Never answers.
@@ -17,6 +19,10 @@ pub enum Fault {
 
 pub fn answer(response: impl Into<Vec<u8>>) -> Fault {
     Fault::Answer(response.into())
+}
+
+pub fn endless(start: impl Into<Vec<u8>>) -> Fault {
+    Fault::Endless(start.into())
 }
 
 pub fn close() -> Fault {
@@ -46,6 +52,10 @@ impl FaultyServer {
                 match fault {
                     // The client may have left before the end of a long answer.
                     Fault::Answer(response) => drop(stream.write_all(&response)),
+                    Fault::Endless(start) => {
+                        let _ = stream.write_all(&start);
+                        while stream.write_all(&[b'x'; 4096]).is_ok() {}
+                    }
                     Fault::Close => {}
                     Fault::Hang => hanging.push(stream),
                 }

@@ -1,12 +1,19 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2154 # packaging.sh has the variables
 # A Kubernetes API of the test's own, with prometheus-operator's CRDs, that ends with the test.
 
+# start_api OPTION...: options of control-plane up
 start_api() {
-  KUBECONFIG=$("$cluster/control-plane" up --owner-pid $$ "$work/control-plane")
+  KUBECONFIG=$("$cluster/control-plane" up --owner-pid $$ "$@" "$work/control-plane")
   export KUBECONFIG
-  trap '"$cluster/control-plane" down "$work/control-plane"; rm -rf "$work"' EXIT
+  trap 'end_api' EXIT
   step "applying prometheus-operator's CRDs" apply_prometheus_operator_crds
   kubectl create namespace "$namespace"
+}
+
+end_api() {
+  "$cluster/control-plane" down "$work/control-plane"
+  rm -rf "$work"
 }
 
 apply_prometheus_operator_crds() {

@@ -1,0 +1,314 @@
+//! What status says in each case.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use super::{Seen, compute};
+use crate::api::conditions::ConditionType;
+use crate::api::{MetricsNamespace, MetricsNamespaceStatus};
+use crate::operator::apply::{Cause, Problem};
+use crate::operator::child_cache::Rollout;
+use crate::operator::kind::Kind;
+use crate::operator::plan::{Hold, Plan, fixtures};
+use crate::operator::selection::Selection;
+use rstest::rstest;
+
+const NOW: &str = "2026-03-03T03:00:00.5Z";
+
+fn rollout(available: bool, problem: Option<&str>) -> Rollout {
+    Rollout {
+        complete: available,
+        available,
+        since: Some("2026-03-03T02:00:00Z".parse().unwrap()),
+        problem: problem.map(Into::into),
+    }
+}
+
+fn selected() -> Selection {
+    Selection {
+        selected_by: vec!["monitoring/k8s".into()],
+        ignored_by: vec![],
+    }
+}
+
+/// A tenant where all is well, but for what a test changes.
+struct World {
+    object: MetricsNamespace,
+    plan: Result<Plan, Hold>,
+    problems: Vec<Problem>,
+    rollout: Option<Rollout>,
+    pod_problem: Option<&'static str>,
+    selection: Option<Selection>,
+    converged: bool,
+}
+
+impl World {
+    fn well() -> Self {
+        Self {
+            object: (*fixtures::object(fixtures::ALICE)).clone(),
+            plan: Ok(fixtures::alice()),
+            problems: vec![],
+            rollout: Some(rollout(true, None)),
+            pod_problem: None,
+            selection: Some(selected()),
+            converged: true,
+        }
+    }
+
+    fn status(&self) -> MetricsNamespaceStatus {
+        compute(
+            &self.object,
+            &Seen {
+                decision: self.plan.as_ref(),
+                problems: &self.problems,
+                rollout: self.rollout.as_ref(),
+                pod_problem: self.pod_problem,
+                selection: self.selection.as_ref(),
+                converged: self.converged,
+                now: NOW.parse().unwrap(),
+            },
+        )
+    }
+
+    fn ready(&self) -> Condition {
+        find(&self.status(), "Ready")
+    }
+}
+
+fn find(status: &MetricsNamespaceStatus, type_: &str) -> Condition {
+    let found = status.conditions.iter().find(|c| c.type_ == type_).cloned();
+    found.unwrap_or_else(|| panic!("no {type_} in {status:#?}"))
+}
+
+fn problem(kind: Kind, serves: ConditionType, cause: Cause) -> Problem {
+    Problem {
+        kind,
+        name: "pushgateway".into(),
+        serves,
+        cause,
+    }
+}
+
+#[test]
+fn where_all_is_well_ready_says_who_scrapes() {
+    let status = World::well().status();
+    let ready = find(&status, "Ready");
+    assert_eq!(
+        (ready.status.as_str(), ready.reason.as_str()),
+        ("True", "AllWorking")
+    );
+    assert!(
+        ready.message.contains("monitoring/k8s"),
+        "{}",
+        ready.message
+    );
+    assert_eq!(status.observed_generation, Some(3));
+    assert_eq!(
+        status.url.as_deref(),
+        Some("http://pushgateway.alice.svc:9091")
+    );
+}
+
+#[test]
+fn the_first_thing_that_is_wrong_is_what_ready_says() {
+    let mut world = World::well();
+    world.selection = Some(Selection {
+        ignored_by: vec!["Prometheus monitoring/k8s selects others".into()],
+        ..Selection::default()
+    });
+    assert_eq!(world.ready().reason, "NotSelected");
+    world.rollout = Some(rollout(false, None));
+    world.pod_problem = Some("container pushgateway: ImagePullBackOff");
+    let ready = world.ready();
+    assert_eq!(ready.reason, "GatewayNotReady");
+    assert!(
+        ready.message.contains("ImagePullBackOff"),
+        "{}",
+        ready.message
+    );
+}
+
+#[rstest]
+#[case::no_deployment(None, None, "GatewayMissing")]
+#[case::just_made(Some(rollout(false, None)), None, "GatewayStarting")]
+#[case::by_the_deployments_word(
+    Some(rollout(false, Some("exceeded quota"))),
+    None,
+    "GatewayNotReady"
+)]
+#[case::by_the_pods_word(Some(rollout(false, None)), Some("OOMKilled"), "GatewayNotReady")]
+fn ready_only_after_the_gateway_answers(
+    #[case] rollout: Option<Rollout>,
+    #[case] pod_problem: Option<&'static str>,
+    #[case] reason: &str,
+) {
+    let mut world = World::well();
+    (world.rollout, world.pod_problem) = (rollout, pod_problem);
+    let ready = world.ready();
+    assert_eq!(
+        (ready.status.as_str(), ready.reason.as_str()),
+        ("False", reason)
+    );
+}
+
+#[test]
+fn a_changed_gateway_that_does_not_come_up_is_told_while_the_old_one_answers() {
+    let mut world = World::well();
+    world.rollout = Some(Rollout {
+        complete: false,
+        ..rollout(true, Some("has timed out progressing"))
+    });
+    let available = find(&world.status(), "GatewayAvailable");
+    assert_eq!(available.status, "True");
+    assert!(
+        available.message.contains("timed out progressing"),
+        "{}",
+        available.message
+    );
+}
+
+#[test]
+fn without_any_prometheus_object_who_scrapes_is_unknown_and_ready_stays_true() {
+    let mut world = World::well();
+    world.selection = Some(Selection::default());
+    assert_eq!(find(&world.status(), "ScrapeConfigured").status, "Unknown");
+    assert_eq!(world.ready().status, "True");
+}
+
+#[test]
+fn without_service_monitors_the_rest_is_still_told() {
+    let mut world = World::well();
+    world.selection = None;
+    let status = world.status();
+    assert_eq!(
+        find(&status, "ScrapeConfigured").reason,
+        "ServiceMonitorKindMissing"
+    );
+    assert_eq!(find(&status, "GatewayAvailable").status, "True");
+    assert_eq!(find(&status, "Ready").status, "False");
+}
+
+#[rstest]
+#[case(Cause::NameTaken, "NameTaken", "was not made by Simplepipe")]
+#[case(Cause::Refused("quota".into()), "Refused", "quota")]
+#[case(Cause::Unavailable("reset".into()), "ApiUnavailable", "reset")]
+fn a_child_that_cannot_be_written_is_named_where_it_belongs(
+    #[case] cause: Cause,
+    #[case] reason: &str,
+    #[case] words: &str,
+) {
+    let mut world = World::well();
+    world.problems = vec![problem(
+        Kind::ConfigMap,
+        ConditionType::DashboardPublished,
+        cause,
+    )];
+    let status = world.status();
+    let dashboard = find(&status, "DashboardPublished");
+    assert_eq!(dashboard.reason, reason);
+    assert!(
+        dashboard.message.contains("ConfigMap pushgateway") && dashboard.message.contains(words)
+    );
+    assert_eq!(find(&status, "GatewayAvailable").status, "True");
+    assert_eq!(find(&status, "Ready").reason, reason);
+}
+
+#[test]
+fn a_child_that_cannot_be_removed_is_told_by_ready() {
+    let mut world = World::well();
+    world.problems = vec![problem(
+        Kind::ConfigMap,
+        ConditionType::Ready,
+        Cause::Refused("no right".into()),
+    )];
+    assert!(world.ready().message.contains("no right"));
+}
+
+#[test]
+fn no_dashboard_is_no_problem_where_none_is_wanted() {
+    let mut world = World::well();
+    world.plan.as_mut().unwrap().dashboard = None;
+    assert_eq!(
+        find(&world.status(), "DashboardPublished").reason,
+        "Disabled"
+    );
+    assert_eq!(world.ready().status, "True");
+}
+
+#[test]
+fn an_object_that_does_not_serve_its_namespace_says_who_does_and_nothing_else() {
+    let mut world = World::well();
+    world.plan = Err(Hold::AlreadyServed { by: "first".into() });
+    let status = world.status();
+    assert_eq!(status.conditions.len(), 1);
+    assert!(
+        find(&status, "Ready")
+            .message
+            .contains("MetricsNamespace first")
+    );
+    assert_eq!(status.url, None);
+}
+
+#[test]
+fn paused_is_told_beside_what_is_seen() {
+    let mut world = World::well();
+    world.object.spec.paused = true;
+    assert!(!find(&world.status(), "Paused").message.contains("differ"));
+    world.converged = false;
+    assert!(find(&world.status(), "Paused").message.contains("differ"));
+    assert_eq!(world.ready().status, "True");
+}
+
+#[test]
+fn since_when_changes_only_with_the_status_of_a_condition() {
+    let mut world = World::well();
+    let first = world.status();
+    assert_eq!(
+        find(&first, "Ready").last_transition_time.0.to_string(),
+        "2026-03-03T03:00:00Z"
+    );
+
+    world.object.status = Some(first.clone());
+    let early =
+        |c: &mut Condition| c.last_transition_time = Time("2026-01-01T00:00:00Z".parse().unwrap());
+    world
+        .object
+        .status
+        .as_mut()
+        .unwrap()
+        .conditions
+        .iter_mut()
+        .for_each(early);
+    assert_eq!(
+        find(&world.status(), "Ready")
+            .last_transition_time
+            .0
+            .to_string(),
+        "2026-01-01T00:00:00Z"
+    );
+
+    world.rollout = None;
+    assert_eq!(
+        find(&world.status(), "Ready")
+            .last_transition_time
+            .0
+            .to_string(),
+        "2026-03-03T03:00:00Z"
+    );
+    assert_eq!(
+        find(&world.status(), "ScrapeConfigured")
+            .last_transition_time
+            .0
+            .to_string(),
+        "2026-01-01T00:00:00Z"
+    );
+}
+
+#[test]
+fn a_status_that_says_the_same_is_equal_so_that_it_is_not_written() {
+    let mut world = World::well();
+    let status = world.status();
+    // As it comes back from the API server.
+    world.object.status =
+        Some(serde_json::from_value(serde_json::to_value(&status).unwrap()).unwrap());
+    assert_eq!(Some(world.status()), world.object.status);
+}
