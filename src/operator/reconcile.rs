@@ -211,6 +211,7 @@ async fn reconcile(object: &Arc<MetricsNamespace>, context: &Context) -> Result<
 struct State {
     rollout: Option<Rollout>,
     selection: Option<super::selection::Selection>,
+    /// Asked only of a paused object.
     converged: bool,
 }
 
@@ -218,7 +219,8 @@ impl State {
     fn of(object: &MetricsNamespace, wanted: &[Child], caches: &Caches) -> Self {
         let namespace = object.namespace().unwrap_or_default();
         let live = caches.children.in_namespace(&namespace);
-        let converged = is_converged(&live, wanted, &object.uid().unwrap_or_default());
+        let converged =
+            object.spec.paused && is_converged(&live, wanted, &object.uid().unwrap_or_default());
         let labels: Labels = wanted
             .iter()
             .find(|c| c.kind == Kind::ServiceMonitor)
