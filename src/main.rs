@@ -1,8 +1,11 @@
 //! The `simplepipe` command line: one function per subcommand, errors to a message and an exit code.
 
-use std::process::ExitCode;
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::process;
 
 use clap::{Parser, Subcommand};
+use simplepipe::exit_code::ExitCode;
 use simplepipe::operator::{self, settings};
 use simplepipe::push;
 
@@ -23,36 +26,50 @@ enum Command {
     Push(push::Arguments),
 }
 
-fn main() -> ExitCode {
+fn main() -> process::ExitCode {
     let outcome = match CommandLine::parse().command {
         Command::Operator(flags) => operator(*flags),
         Command::Crd => crd(),
         Command::Push(arguments) => push(&arguments),
     };
-    outcome.unwrap_or_else(|error| {
-        eprintln!("simplepipe: {error}");
-        ExitCode::FAILURE
-    })
+    let Err(failure) = outcome else {
+        return process::ExitCode::SUCCESS;
+    };
+    // Where nobody reads any more, there is nobody to tell.
+    let _ = writeln!(io::stderr(), "simplepipe: {}", failure.message);
+    failure.code.into()
 }
 
-type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
-
-fn operator(flags: settings::Flags) -> Outcome {
-    tokio::runtime::Runtime::new()?.block_on(operator::run(flags))?;
-    Ok(ExitCode::SUCCESS)
+/// What a person is told, and what a script.
+struct Failure {
+    message: String,
+    code: ExitCode,
 }
 
-fn crd() -> Outcome {
-    print!("{}", simplepipe::api::crd::crd_yaml()?);
-    Ok(ExitCode::SUCCESS)
+impl Failure {
+    fn new(error: &impl Display, code: ExitCode) -> Self {
+        Self {
+            message: error.to_string(),
+            code,
+        }
+    }
 }
 
-fn push(arguments: &push::Arguments) -> Outcome {
-    Ok(push::run(arguments).map_or_else(
-        |error| {
-            eprintln!("simplepipe: {error}");
-            error.exit_code().into()
-        },
-        |()| ExitCode::SUCCESS,
-    ))
+fn operator(flags: settings::Flags) -> Result<(), Failure> {
+    let runtime =
+        tokio::runtime::Runtime::new().map_err(|e| Failure::new(&e, ExitCode::Failure))?;
+    runtime
+        .block_on(operator::run(flags))
+        .map_err(|e| Failure::new(&e, e.exit_code()))
+}
+
+fn crd() -> Result<(), Failure> {
+    let yaml = simplepipe::api::crd::crd_yaml().map_err(|e| Failure::new(&e, ExitCode::Failure))?;
+    io::stdout()
+        .write_all(yaml.as_bytes())
+        .map_err(|e| Failure::new(&e, ExitCode::Failure))
+}
+
+fn push(arguments: &push::Arguments) -> Result<(), Failure> {
+    push::run(arguments).map_err(|e| Failure::new(&e, e.exit_code()))
 }

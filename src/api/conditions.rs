@@ -38,6 +38,8 @@ pub enum Reason {
     AllWorking,
     /// The gateway's readiness probe succeeds.
     GatewayAnswers,
+    /// The gateway answers, and a changed one that should replace it does not come up.
+    GatewayRolloutStuck,
     /// The gateway was made or changed a moment ago.
     GatewayStarting,
     /// The gateway has no pod that is ready; the message has the pod's own words.
@@ -64,8 +66,6 @@ pub enum Reason {
     ApiUnavailable,
     /// An older MetricsNamespace serves this namespace.
     NamespaceAlreadyServed,
-    /// The namespace is being deleted.
-    NamespaceTerminating,
     /// The spec holds something that the schema should have refused.
     InvalidSpec,
     /// `spec.paused` is true.
@@ -78,6 +78,7 @@ impl Reason {
         match self {
             Self::AllWorking => "AllWorking",
             Self::GatewayAnswers => "GatewayAnswers",
+            Self::GatewayRolloutStuck => "GatewayRolloutStuck",
             Self::GatewayStarting => "GatewayStarting",
             Self::GatewayNotReady => "GatewayNotReady",
             Self::GatewayMissing => "GatewayMissing",
@@ -91,7 +92,6 @@ impl Reason {
             Self::Refused => "Refused",
             Self::ApiUnavailable => "ApiUnavailable",
             Self::NamespaceAlreadyServed => "NamespaceAlreadyServed",
-            Self::NamespaceTerminating => "NamespaceTerminating",
             Self::InvalidSpec => "InvalidSpec",
             Self::PausedBySpec => "PausedBySpec",
         }

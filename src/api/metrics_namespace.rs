@@ -291,7 +291,7 @@ fn default_interval() -> String {
 #[serde(rename_all = "camelCase", default)]
 pub struct ScrapeLimits {
     /// Samples, after relabelling.
-    #[schemars(range(min = 100, max = 1_000_000))]
+    #[schemars(range(min = 100, max = 500_000))]
     pub samples: i64,
     /// Labels of one sample, those that Prometheus adds among them.
     #[schemars(range(min = 10, max = 200))]
@@ -305,7 +305,7 @@ pub struct ScrapeLimits {
     /// Size of the uncompressed answer, in bytes (`16Mi`).
     #[schemars(
         length(min = 3, max = 8),
-        regex(pattern = r"^[1-9][0-9]{0,4}(Ki|Mi|Gi)$")
+        regex(pattern = r"^([1-9][0-9]{0,5}Ki|[1-9][0-9]{0,2}Mi)$")
     )]
     pub body_size: String,
 }

@@ -2,8 +2,6 @@
 //! sets) and reads (what a Prometheus object selects). Names and meanings are those of
 //! `monitoring.coreos.com/v1`.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde::{Deserialize, Serialize};
 
@@ -95,6 +93,3 @@ pub struct PrometheusSelectors {
     /// Namespaces by label. Absent: only the Prometheus object's own; empty: all.
     pub service_monitor_namespace_selector: Option<LabelSelector>,
 }
-
-/// Labels of an object.
-pub type Labels = BTreeMap<String, String>;

@@ -50,8 +50,10 @@ impl JsonSchema for Quantity {
         json_schema!({
             "x-kubernetes-int-or-string": true,
             "anyOf": [{"type": "integer"}, {"type": "string"}],
+            // A pattern and a length hold for text, a minimum for numbers.
             "pattern": PATTERN,
             "maxLength": 32,
+            "minimum": 0,
         })
     }
 }

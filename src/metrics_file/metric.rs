@@ -27,7 +27,7 @@ pub enum Sample {
     Summary(f64),
     /// One observation.
     Histogram(f64),
-    /// The number as it was written, so that a version `3.10` stays one.
+    /// The number: a string as it was written, so that a version `"3.10"` stays one.
     Info(String),
 }
 

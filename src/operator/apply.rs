@@ -5,77 +5,22 @@ use kube::api::{
     Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions,
     ValidationDirective,
 };
-use kube::core::{PartialObjectMeta, Request, Status};
-use kube::{Client, Error as KubeError, Resource};
+use kube::core::{PartialObjectMeta, Request};
+use kube::{Client, Error as KubeError, Resource, ResourceExt};
 use serde_json::json;
 
 use crate::api::conditions::ConditionType;
 use crate::api::names;
 
+use super::api_error::cause;
 use super::child_cache::{ChildCache, Live, Served};
 use super::children::Child;
 use super::kind::Kind;
+use super::outcome::{Cause, Outcome, Problem, Verb, Written};
 use super::ownership;
 
 /// Answers to writes carry metadata only: the rest is never looked at.
 const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
-
-/// What was done to one child.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Verb {
-    /// It was not there.
-    Created,
-    /// It was not as wanted.
-    Updated,
-    /// It was there, and is no longer wanted.
-    Removed,
-}
-
-/// One write that went through.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Written {
-    /// What was done.
-    pub verb: Verb,
-    /// To an object of this kind.
-    pub kind: Kind,
-    /// And this name.
-    pub name: String,
-}
-
-/// One child that is not as wanted, and can't be made so now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// Its kind.
-    pub kind: Kind,
-    /// Its name.
-    pub name: String,
-    /// The condition that it stands for.
-    pub serves: ConditionType,
-    /// Why.
-    pub cause: Cause,
-}
-
-/// Why a child can't be made as wanted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// An object of its name is there that somebody else made.
-    NameTaken,
-    /// The cluster does not know its kind.
-    KindNotServed,
-    /// The API server says no, in these words.
-    Refused(String),
-    /// The API server can't be asked, for this reason.
-    Unavailable(String),
-}
-
-/// All that became of a plan.
-#[derive(Clone, Debug, Default)]
-pub struct Outcome {
-    /// What was written.
-    pub written: Vec<Written>,
-    /// What could not be.
-    pub problems: Vec<Problem>,
-}
 
 /// Makes the namespace hold these children, and no other that was made for a MetricsNamespace.
 pub async fn apply(
@@ -113,7 +58,8 @@ pub async fn apply(
     }
     for surplus in live.iter().filter(|l| is_surplus(l, wanted)) {
         match writer.remove(surplus).await {
-            Ok(()) => outcome.written.push(Written {
+            Ok(false) => {}
+            Ok(true) => outcome.written.push(Written {
                 verb: Verb::Removed,
                 kind: surplus.kind,
                 name: surplus.name.clone(),
@@ -137,10 +83,30 @@ pub fn is_converged(live: &[Live], wanted: &[Child], owner: &str) -> bool {
     }) && !live.iter().any(|l| is_surplus(l, wanted))
 }
 
+/// What of these children a paused object lacks.
+pub fn held_back(live: &[Live], wanted: &[Child]) -> Outcome {
+    let is_there = |child: &Child| {
+        live.iter()
+            .any(|l| l.kind == child.kind && l.name == child.name && l.ours.is_some())
+    };
+    let lacking = wanted.iter().filter(|child| !is_there(child));
+    Outcome {
+        written: Vec::new(),
+        problems: lacking
+            .map(|child| Problem {
+                kind: child.kind,
+                name: child.name.clone(),
+                serves: child.serves,
+                cause: Cause::HeldBack,
+            })
+            .collect(),
+    }
+}
+
 /// Made by this operator, and in no plan any more.
 fn is_surplus(live: &Live, wanted: &[Child]) -> bool {
     live.ours.is_some()
-        && live.owner.is_some()
+        && !live.owners.is_empty()
         && live.digest.is_some()
         && !wanted
             .iter()
@@ -181,7 +147,7 @@ impl Writer<'_> {
         if live.ours.is_none() {
             return self.take_or_leave(child, owner).await;
         }
-        self.change(child).await
+        self.change(child, &live.uid).await
     }
 
     /// POST is the one write that can't take over an object of somebody else's.
@@ -232,12 +198,30 @@ impl Writer<'_> {
             self.note(child.kind, &metadata);
             return Ok(None);
         }
-        self.change(child).await
+        self.change(child, &live.uid).await
     }
 
-    async fn change(&self, child: &Child) -> Result<Option<Verb>, Cause> {
+    /// Applies to the object of this UID only: another of its name may be somebody else's.
+    async fn change(&self, child: &Child, uid: &str) -> Result<Option<Verb>, Cause> {
+        match self.apply(child, uid).await {
+            Ok(changed) => Ok(changed.then_some(Verb::Updated)),
+            Err(error) => {
+                if is_gone(&error) {
+                    // The next try looks at what is there now.
+                    self.cache.forget(self.namespace, child.kind, &child.name);
+                }
+                Err(cause(error))
+            }
+        }
+    }
+
+    /// True if the object was not so already.
+    async fn apply(&self, child: &Child, uid: &str) -> Result<bool, KubeError> {
         let api = self.api(child.kind);
-        self.own_by_apply(&api, child).await.map_err(cause)?;
+        let before = api.get_metadata(&child.name).await?;
+        self.own_by_apply(&api, &before).await?;
+        let mut object = child.object.clone();
+        object["metadata"]["uid"] = json!(uid);
         let parameters = PatchParams {
             field_manager: Some(names::MANAGER.into()),
             force: true,
@@ -245,18 +229,14 @@ impl Writer<'_> {
             ..PatchParams::default()
         };
         let changed = api
-            .patch_metadata(&child.name, &parameters, &Patch::Apply(&child.object))
-            .await
-            .map_err(cause)?;
+            .patch_metadata(&child.name, &parameters, &Patch::Apply(object))
+            .await?;
         self.note(child.kind, &changed);
-        Ok(Some(Verb::Updated))
+        Ok(changed.metadata.resource_version != before.metadata.resource_version)
     }
 
     /// Fields that we own by having created the object would stay behind when an apply no longer names them.
-    async fn own_by_apply(&self, api: &Api<DynamicObject>, child: &Child) -> Result<(), KubeError> {
-        let Some(live) = api.get_metadata_opt(&child.name).await? else {
-            return Ok(());
-        };
+    async fn own_by_apply(&self, api: &Api<DynamicObject>, live: &Meta) -> Result<(), KubeError> {
         let Some(entries) = ownership::moved_to_apply(&live.metadata) else {
             return Ok(());
         };
@@ -265,12 +245,17 @@ impl Writer<'_> {
             "resourceVersion": live.metadata.resource_version,
             "managedFields": entries,
         }});
-        api.patch_metadata(&child.name, &PatchParams::default(), &Patch::Merge(patch))
-            .await
-            .map(|_| ())
+        api.patch_metadata(
+            &live.name_any(),
+            &PatchParams::default(),
+            &Patch::Merge(patch),
+        )
+        .await
+        .map(|_| ())
     }
 
-    async fn remove(&self, live: &Live) -> Result<(), Cause> {
+    /// True if it was there.
+    async fn remove(&self, live: &Live) -> Result<bool, Cause> {
         let parameters = DeleteParams {
             preconditions: Some(Preconditions {
                 uid: Some(live.uid.clone()),
@@ -278,26 +263,19 @@ impl Writer<'_> {
             }),
             ..DeleteParams::background()
         };
-        match self.api(live.kind).delete(&live.name, &parameters).await {
-            Ok(_) => {}
-            Err(KubeError::Api(status)) if status.is_not_found() || status.is_conflict() => {}
+        let deleted = match self.api(live.kind).delete(&live.name, &parameters).await {
+            Ok(_) => true,
+            Err(error) if is_gone(&error) => false,
             Err(error) => return Err(cause(error)),
-        }
+        };
         self.cache
             .gone(self.namespace, live.kind, &live.name, Some(&live.uid));
-        Ok(())
+        Ok(deleted)
     }
 
     fn note(&self, kind: Kind, object: &Meta) {
-        let mut live = Live::new(kind, &object.metadata, None);
-        // An answer without status says nothing about the pods; what is known of them stays true.
-        live.rollout = self
-            .cache
-            .in_namespace(self.namespace)
-            .into_iter()
-            .find(|l| l.kind == kind && l.uid == live.uid)
-            .and_then(|l| l.rollout);
-        self.cache.wrote(self.namespace, live);
+        self.cache
+            .wrote(self.namespace, Live::new(kind, &object.metadata, None));
     }
 
     fn api(&self, kind: Kind) -> Api<DynamicObject> {
@@ -305,21 +283,7 @@ impl Writer<'_> {
     }
 }
 
-/// Sorts an API error by what can be done about it.
-pub fn cause(error: KubeError) -> Cause {
-    match error {
-        KubeError::Api(status) if is_unknown_kind(&status) => Cause::KindNotServed,
-        KubeError::Api(status)
-            if (400..500).contains(&status.code) && status.code != 429 && !status.is_conflict() =>
-        {
-            Cause::Refused(status.message.clone())
-        }
-        KubeError::Api(status) => Cause::Unavailable(status.message.clone()),
-        other => Cause::Unavailable(other.to_string()),
-    }
-}
-
-/// A 404 for the kind has no details of an object that was not found.
-pub fn is_unknown_kind(status: &Status) -> bool {
-    status.code == 404 && status.details.as_ref().is_none_or(|d| d.name.is_empty())
+/// Whether an object of this name and UID is not there any more.
+fn is_gone(error: &KubeError) -> bool {
+    matches!(error, KubeError::Api(status) if status.is_not_found() || status.is_conflict())
 }

@@ -1,15 +1,16 @@
 //! What the watches know, held once for all reconciles.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use kube::ResourceExt;
 use kube::runtime::reflector::{ObjectRef, Store};
 
 use crate::api::MetricsNamespace;
-use crate::api::prometheus_operator::Labels;
 
 use super::child_cache::ChildCache;
+use super::labels::Labels;
+use super::locked::Locked;
 use super::selection::Prometheus;
 
 /// Everything that the watches know.
@@ -79,6 +80,11 @@ impl Objects {
             !names.is_empty()
         });
         lost
+    }
+
+    /// An object as it is now.
+    pub fn get(&self, reference: &ObjectRef<MetricsNamespace>) -> Option<Arc<MetricsNamespace>> {
+        self.store.get(reference)
     }
 
     /// The objects of a namespace.
@@ -182,22 +188,5 @@ impl Prometheuses {
             *k != kind || seen.contains(&(namespace.clone(), name.clone()))
         });
         known.len() < before
-    }
-}
-
-/// A lock that a panic elsewhere does not close: nothing that holds one can leave its content half changed.
-#[derive(Default)]
-pub struct Locked<T>(Mutex<T>);
-
-impl<T> Locked<T> {
-    /// Waits for the content.
-    pub fn lock(&self) -> MutexGuard<'_, T> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<T> From<T> for Locked<T> {
-    fn from(content: T) -> Self {
-        Self(Mutex::new(content))
     }
 }

@@ -1,17 +1,18 @@
 //! What is known of every live child: its metadata, reduced to what a reconcile asks of it.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::DeploymentStatus;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use serde_json::Value;
 
 use crate::api::names;
 
 use super::children::Child;
 use super::kind::Kind;
+use super::locked::Locked;
 use super::ownership;
 
 /// A live child.
@@ -25,8 +26,8 @@ pub struct Live {
     pub uid: String,
     /// Its version, which grows with every write.
     pub version: u64,
-    /// UID of the MetricsNamespace that owns it.
-    pub owner: Option<String>,
+    /// UIDs of the MetricsNamespaces that own it.
+    pub owners: Vec<String>,
     /// Digest of what was last written, from its annotation.
     pub digest: Option<String>,
     /// What this operator wrote and nobody took since. `None`: this operator did not make it.
@@ -44,8 +45,8 @@ pub struct Ours {
     time: Option<Timestamp>,
 }
 
-/// How a Deployment's pods are.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How a Deployment's pods are. By default: nothing is known of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rollout {
     /// Whether the newest pods are the ones that answer.
     pub complete: bool,
@@ -53,6 +54,8 @@ pub struct Rollout {
     pub available: bool,
     /// Since when, by the Deployment's own condition.
     pub since: Option<Timestamp>,
+    /// When the Deployment last came closer to being complete.
+    pub progressed: Option<Timestamp>,
     /// The Deployment's own word on what keeps it from more.
     pub problem: Option<String>,
 }
@@ -70,14 +73,13 @@ impl Live {
                 .as_deref()
                 .and_then(|v| v.parse().ok())
                 .unwrap_or(0),
-            owner: metadata
+            owners: metadata
                 .owner_references
                 .iter()
                 .flatten()
-                .find(|o| {
-                    o.kind == "MetricsNamespace" && o.api_version.starts_with("simplepipe.dev/")
-                })
-                .map(|o| o.uid.clone()),
+                .filter(|o| is_ours(o))
+                .map(|o| o.uid.clone())
+                .collect(),
             digest: metadata
                 .annotations
                 .as_ref()
@@ -98,7 +100,7 @@ impl Live {
     pub fn is_as_wanted(&self, wanted: &Child, owner: &str) -> bool {
         let Some(ours) = &self.ours else { return false };
         !self.touched
-            && self.owner.as_deref() == Some(owner)
+            && self.owners.iter().any(|o| o == owner)
             && self.digest.as_deref() == Some(&wanted.digest)
             && ownership::owns(&ours.fields, &owned_part(wanted))
     }
@@ -128,9 +130,17 @@ impl Rollout {
             since: condition("Available")
                 .and_then(|c| c.last_transition_time.as_ref())
                 .map(|t| t.0),
+            progressed: condition("Progressing")
+                .and_then(|c| c.last_update_time.as_ref())
+                .map(|t| t.0),
             problem,
         }
     }
+}
+
+fn is_ours(owner: &OwnerReference) -> bool {
+    let group = owner.api_version.split('/').next();
+    owner.kind == "MetricsNamespace" && group == Some(names::GROUP)
 }
 
 fn without_owner_references(fields: &Value) -> Value {
@@ -165,9 +175,15 @@ pub enum Served {
     No,
 }
 
+/// Field sets that may come between two looks for those that no child has any more.
+const PRUNE_EVERY: usize = 1024;
+/// Deletions that are remembered: more than can overtake the answers to the writes under way.
+const REMEMBERED_DELETIONS: usize = 1024;
+
 /// Live children of all namespaces, fed by the watches and by the answers to our own writes.
+#[derive(Default)]
 pub struct ChildCache {
-    state: Mutex<State>,
+    state: Locked<State>,
 }
 
 #[derive(Default)]
@@ -176,30 +192,16 @@ struct State {
     served: HashMap<Kind, Served>,
     /// Equal in most namespaces, so each is kept once.
     field_sets: HashSet<Arc<Value>>,
-}
-
-impl Default for ChildCache {
-    fn default() -> Self {
-        Self::new()
-    }
+    /// UIDs of children that went last. A watch can tell of an object's end before the answer to our write of it
+    /// is here, and that answer must not bring it back.
+    deleted: VecDeque<String>,
 }
 
 impl ChildCache {
-    /// An empty one.
-    pub fn new() -> Self {
-        Self {
-            state: Mutex::new(State::default()),
-        }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        // No code that holds this lock can leave it half changed.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The live children of a namespace.
     pub fn in_namespace(&self, namespace: &str) -> Vec<Live> {
-        self.state()
+        self.state
+            .lock()
             .by_namespace
             .get(namespace)
             .cloned()
@@ -208,7 +210,8 @@ impl ChildCache {
 
     /// Whether a kind is served.
     pub fn served(&self, kind: Kind) -> Served {
-        self.state()
+        self.state
+            .lock()
             .served
             .get(&kind)
             .copied()
@@ -217,12 +220,12 @@ impl ChildCache {
 
     /// Notes whether a kind is served; true if that is news.
     pub fn set_served(&self, kind: Kind, served: Served) -> bool {
-        self.state().served.insert(kind, served) != Some(served)
+        self.state.lock().served.insert(kind, served) != Some(served)
     }
 
     /// Notes what a watch saw; true if a reconcile should look at it.
     pub fn saw(&self, namespace: &str, mut live: Live) -> bool {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.intern(&mut live);
         let children = state.by_namespace.entry(namespace.to_owned()).or_default();
         let Some(known) = children
@@ -233,8 +236,14 @@ impl ChildCache {
             return true;
         };
         if known.uid == live.uid {
-            if live.version <= known.version {
+            if live.version < known.version {
                 return false;
+            }
+            if live.version == known.version {
+                // Our own answer came first, and says nothing of the pods.
+                let news = live.rollout.is_some() && known.rollout != live.rollout;
+                known.rollout = live.rollout.or(known.rollout.take());
+                return news;
             }
             // Whoever changes our entry changes the object: to what, the metadata does not say.
             live.touched = known.touched || known.ours != live.ours;
@@ -249,8 +258,11 @@ impl ChildCache {
 
     /// Notes the answer to a write of our own.
     pub fn wrote(&self, namespace: &str, mut live: Live) {
+        let mut state = self.state.lock();
+        if state.deleted.contains(&live.uid) {
+            return;
+        }
         live.touched = false;
-        let mut state = self.state();
         state.intern(&mut live);
         let children = state.by_namespace.entry(namespace.to_owned()).or_default();
         match children
@@ -258,7 +270,12 @@ impl ChildCache {
             .find(|c| c.kind == live.kind && c.name == live.name)
         {
             None => children.push(live),
-            Some(known) if known.uid != live.uid || known.version <= live.version => *known = live,
+            Some(known) if known.uid != live.uid => *known = live,
+            Some(known) if known.version <= live.version => {
+                // An answer says nothing of the pods; the event of this very write will.
+                live.rollout = known.rollout.take();
+                *known = live;
+            }
             // The watch is ahead of this answer.
             Some(_) => {}
         }
@@ -266,23 +283,22 @@ impl ChildCache {
 
     /// Notes that a child is gone; true if it was known.
     pub fn gone(&self, namespace: &str, kind: Kind, name: &str, uid: Option<&str>) -> bool {
-        let mut state = self.state();
-        let Some(children) = state.by_namespace.get_mut(namespace) else {
-            return false;
-        };
-        let before = children.len();
-        children
-            .retain(|c| c.kind != kind || c.name != name || uid.is_some_and(|uid| c.uid != uid));
-        let found = children.len() < before;
-        if children.is_empty() {
-            state.by_namespace.remove(namespace);
+        let mut state = self.state.lock();
+        if let Some(uid) = uid {
+            state.deleted.truncate(REMEMBERED_DELETIONS - 1);
+            state.deleted.push_front(uid.to_owned());
         }
-        found
+        state.remove(namespace, kind, name, uid)
+    }
+
+    /// Drops what is known of a child, so that the next try looks at what is there.
+    pub fn forget(&self, namespace: &str, kind: Kind, name: &str) {
+        self.state.lock().remove(namespace, kind, name, None);
     }
 
     /// After a complete list of a kind: drops what was not in it, and says which namespaces had such.
     pub fn listed(&self, kind: Kind, seen: &HashSet<(String, String)>) -> Vec<String> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let mut lost = Vec::new();
         state.by_namespace.retain(|namespace, children| {
             let before = children.len();
@@ -293,18 +309,38 @@ impl ChildCache {
             }
             !children.is_empty()
         });
-        // Sets that no child has any more.
-        state.field_sets.retain(|set| Arc::strong_count(set) > 1);
+        state.forget_unused_sets();
         lost
     }
 }
 
 impl State {
+    fn remove(&mut self, namespace: &str, kind: Kind, name: &str, uid: Option<&str>) -> bool {
+        let Some(children) = self.by_namespace.get_mut(namespace) else {
+            return false;
+        };
+        let before = children.len();
+        children
+            .retain(|c| c.kind != kind || c.name != name || uid.is_some_and(|uid| c.uid != uid));
+        let found = children.len() < before;
+        if children.is_empty() {
+            self.by_namespace.remove(namespace);
+        }
+        found
+    }
+
+    fn forget_unused_sets(&mut self) {
+        self.field_sets.retain(|set| Arc::strong_count(set) > 1);
+    }
+
     fn intern(&mut self, live: &mut Live) {
         let Some(ours) = &mut live.ours else { return };
         match self.field_sets.get(&ours.fields) {
             Some(known) => ours.fields = known.clone(),
             None => {
+                if self.field_sets.len() % PRUNE_EVERY == PRUNE_EVERY - 1 {
+                    self.forget_unused_sets();
+                }
                 self.field_sets.insert(ours.fields.clone());
             }
         }
@@ -333,7 +369,7 @@ mod tests {
 
     #[test]
     fn our_own_write_is_no_news_whichever_comes_first() {
-        let cache = ChildCache::new();
+        let cache = ChildCache::default();
         cache.wrote("alice", live(5, json!({"f:a": {}}), EARLY));
         assert!(!cache.saw("alice", live(5, json!({"f:a": {}}), EARLY)));
 
@@ -344,7 +380,7 @@ mod tests {
 
     #[test]
     fn a_write_by_another_that_comes_before_our_answer_is_not_forgotten() {
-        let cache = ChildCache::new();
+        let cache = ChildCache::default();
         cache.wrote("alice", live(5, json!({"f:a": {}}), EARLY));
         assert!(cache.saw("alice", live(7, json!({}), EARLY)));
         cache.wrote("alice", live(6, json!({"f:a": {}}), EARLY));
@@ -353,7 +389,7 @@ mod tests {
 
     #[test]
     fn a_write_under_our_name_is_seen_by_its_time() {
-        let cache = ChildCache::new();
+        let cache = ChildCache::default();
         cache.wrote("alice", live(5, json!({"f:a": {}}), EARLY));
         assert!(cache.saw("alice", live(6, json!({"f:a": {}}), LATE)));
         assert!(cache.in_namespace("alice")[0].touched);
@@ -361,22 +397,81 @@ mod tests {
 
     #[test]
     fn a_write_that_touches_nothing_of_ours_is_no_news() {
-        let cache = ChildCache::new();
+        let cache = ChildCache::default();
         cache.wrote("alice", live(5, json!({"f:a": {}}), EARLY));
         assert!(!cache.saw("alice", live(6, json!({"f:a": {}}), EARLY)));
     }
 
     #[test]
     fn an_old_event_does_not_bring_back_an_old_state() {
-        let cache = ChildCache::new();
+        let cache = ChildCache::default();
         cache.wrote("alice", live(5, json!({"f:a": {}}), EARLY));
         assert!(!cache.saw("alice", live(4, json!({"f:b": {}}), EARLY)));
         assert_eq!(cache.in_namespace("alice")[0].version, 5);
     }
 
     #[test]
+    fn an_answer_that_comes_after_the_objects_end_does_not_bring_it_back() {
+        let cache = ChildCache::default();
+        cache.gone("alice", Kind::Service, "pushgateway", Some("uid-of-child"));
+        cache.wrote("alice", live(5, json!({}), EARLY));
+        assert!(cache.in_namespace("alice").is_empty());
+    }
+
+    #[test]
+    fn the_event_of_our_own_write_tells_how_the_pods_are() {
+        let with_pods = |available| Live {
+            rollout: Some(Rollout {
+                complete: available,
+                available,
+                since: None,
+                progressed: None,
+                problem: None,
+            }),
+            ..live(5, json!({}), EARLY)
+        };
+        let cache = ChildCache::default();
+        cache.wrote("alice", live(5, json!({}), EARLY));
+        assert!(cache.saw("alice", with_pods(true)));
+        assert!(!cache.saw("alice", with_pods(true)));
+
+        cache.wrote("alice", live(6, json!({}), EARLY));
+        let rollout = cache.in_namespace("alice")[0].rollout.clone();
+        assert!(
+            rollout.is_some_and(|r| r.available),
+            "what is known of the pods is kept"
+        );
+    }
+
+    #[test]
+    fn a_second_owner_is_no_drift() {
+        let metadata = serde_json::from_value(json!({"ownerReferences": [
+            {"apiVersion": "simplepipe.dev/v1alpha1", "kind": "MetricsNamespace", "name": "a", "uid": "first"},
+            {"apiVersion": "simplepipe.dev/v1alpha1", "kind": "MetricsNamespace", "name": "b", "uid": "second"},
+            {"apiVersion": "v1", "kind": "ConfigMap", "name": "c", "uid": "third"},
+        ]}))
+        .unwrap();
+        assert_eq!(
+            Live::new(Kind::Service, &metadata, None).owners,
+            ["first", "second"]
+        );
+    }
+
+    #[test]
+    fn field_sets_that_no_child_has_any_more_are_forgotten() {
+        let cache = ChildCache::default();
+        for version in 1..5000 {
+            cache.wrote(
+                "alice",
+                live(version, json!({format!("f:{version}"): {}}), EARLY),
+            );
+        }
+        assert!(cache.state.lock().field_sets.len() <= PRUNE_EVERY);
+    }
+
+    #[test]
     fn what_a_complete_list_lacks_is_gone() {
-        let cache = ChildCache::new();
+        let cache = ChildCache::default();
         cache.wrote("alice", live(5, json!({}), EARLY));
         cache.wrote("bob", live(6, json!({}), EARLY));
         let seen = [("bob".to_owned(), "pushgateway".to_owned())].into();
@@ -390,7 +485,7 @@ mod tests {
 
     #[test]
     fn equal_field_sets_are_kept_once() {
-        let cache = ChildCache::new();
+        let cache = ChildCache::default();
         cache.wrote("alice", live(5, json!({"f:a": {}}), EARLY));
         cache.wrote("bob", live(6, json!({"f:a": {}}), EARLY));
         let fields = |namespace| {

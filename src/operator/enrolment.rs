@@ -8,7 +8,7 @@ use std::time::Duration;
 use kube::api::{Api, DeleteParams, ObjectMeta, PostParams, Preconditions};
 use kube::{Client, Error as KubeError, ResourceExt};
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use crate::api::{MetricsNamespace, MetricsNamespaceSpec, names};
@@ -17,7 +17,9 @@ use super::caches::{Caches, Namespace};
 
 /// Delay before a namespace whose enrolment failed is tried again.
 const RETRY: Duration = Duration::from_secs(3);
-/// Namespaces that wait are looked at once, however often they changed meanwhile.
+/// A request that takes longer is given up and tried again.
+const LONGEST: Duration = Duration::from_secs(10);
+/// Changes that are taken at once: of one namespace, only its state after the last counts.
 const BATCH: usize = 1024;
 
 /// What a namespace's label asks for.
@@ -30,25 +32,34 @@ enum Step {
 /// Follows the namespaces that the watches name, until they end.
 pub async fn run(client: Client, caches: Arc<Caches>, mut namespaces: UnboundedReceiver<String>) {
     let mut waiting = Vec::new();
-    while namespaces.recv_many(&mut waiting, BATCH).await > 0 {
+    let mut failed = Vec::new();
+    loop {
+        tokio::select! {
+            received = namespaces.recv_many(&mut waiting, BATCH) => if received == 0 { return },
+            () = sleep(RETRY), if !failed.is_empty() => {}
+        }
+        waiting.append(&mut failed);
         waiting.sort();
         waiting.dedup();
-        let mut failed = Vec::new();
         for name in waiting.drain(..) {
-            let Some(step) = step(
-                caches.namespaces.get(&name).as_ref(),
-                &caches.objects.in_namespace(&name),
-            ) else {
+            let objects = caches.objects.in_namespace(&name);
+            let Some(step) = step(caches.namespaces.get(&name).as_ref(), &objects) else {
                 continue;
             };
-            if let Err(error) = take(&client, &name, step).await {
-                warn!(namespace = name, %error, "enrolment failed; it is tried again");
-                failed.push(name);
+            match timeout(LONGEST, carry_out(&client, &name, step)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    warn!(namespace = name, %error, "enrolment failed; it is tried again");
+                    failed.push(name);
+                }
+                Err(_) => {
+                    warn!(
+                        namespace = name,
+                        "enrolment took too long; it is tried again"
+                    );
+                    failed.push(name);
+                }
             }
-        }
-        if !failed.is_empty() {
-            sleep(RETRY).await;
-            waiting = failed;
         }
     }
 }
@@ -81,7 +92,7 @@ fn is_as_enrolled(object: &MetricsNamespace) -> bool {
             .all(|e| e.manager.as_deref() == Some(names::MANAGER))
 }
 
-async fn take(client: &Client, namespace: &str, step: Step) -> Result<(), KubeError> {
+async fn carry_out(client: &Client, namespace: &str, step: Step) -> Result<(), KubeError> {
     let api: Api<MetricsNamespace> = Api::namespaced(client.clone(), namespace);
     match step {
         Step::Create => {

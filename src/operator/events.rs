@@ -2,32 +2,52 @@
 
 use std::collections::BTreeMap;
 
-use kube::runtime::events::{Event, EventType, Recorder};
-use kube::{Resource, ResourceExt};
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::{Client, Resource, ResourceExt};
 use tracing::debug;
 
 use crate::api::conditions::{ConditionType, Reason};
-use crate::api::{MetricsNamespace, MetricsNamespaceStatus};
+use crate::api::{MetricsNamespace, MetricsNamespaceStatus, names};
 
-use super::apply::{Verb, Written};
+use super::outcome::{Verb, Written};
 
-/// An event's note may not be longer.
-const LONGEST_NOTE: usize = 1000;
+/// Bytes that an event's note may have.
+const LONGEST_NOTE: usize = 1024;
 
-/// Tells what was written, and how `Ready` changed. A lost event is no reason to try anything again.
-pub async fn publish(
-    recorder: &Recorder,
-    object: &MetricsNamespace,
-    written: &[Written],
-    status: &MetricsNamespaceStatus,
-) {
-    let reference = object.object_ref(&());
-    for event in written_event(written)
-        .into_iter()
-        .chain(ready_event(object.status.as_ref(), status))
-    {
-        if let Err(error) = recorder.publish(&event, &reference).await {
-            debug!(namespace = object.namespace(), %error, "event was not taken");
+/// Where events go.
+pub struct Events {
+    client: Client,
+    reporter: Reporter,
+}
+
+impl Events {
+    /// Events in the name of the operator; `instance` tells which one.
+    pub fn new(client: Client, instance: Option<String>) -> Self {
+        let reporter = Reporter {
+            controller: names::MANAGER.into(),
+            instance,
+        };
+        Self { client, reporter }
+    }
+
+    /// Tells what was written, and how `Ready` changed. A lost event is no reason to try anything again.
+    pub async fn publish(
+        &self,
+        object: &MetricsNamespace,
+        written: &[Written],
+        status: &MetricsNamespaceStatus,
+    ) {
+        let reference = object.object_ref(&());
+        // A recorder counts events that differ only in their note as one, and shows the first note for ever. Nothing
+        // is told twice here, so each event has a recorder of its own.
+        let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
+        for event in written_event(written)
+            .into_iter()
+            .chain(ready_event(object.status.as_ref(), status))
+        {
+            if let Err(error) = recorder.publish(&event, &reference).await {
+                debug!(namespace = object.namespace(), %error, "event was not taken");
+            }
         }
     }
 }
@@ -76,15 +96,11 @@ fn ready_event(
     if same || now.reason == Reason::GatewayStarting.as_str() {
         return None;
     }
-    let type_ = if now.status == "True" {
-        EventType::Normal
+    let all_works = now.reason == Reason::AllWorking.as_str();
+    let (type_, reason) = if all_works {
+        (EventType::Normal, "Ready")
     } else {
-        EventType::Warning
-    };
-    let reason = if now.status == "True" {
-        "Ready"
-    } else {
-        &now.reason
+        (EventType::Warning, now.reason.as_str())
     };
     Some(event(type_, reason, now.message.clone()))
 }
@@ -93,7 +109,7 @@ fn event(type_: EventType, reason: &str, note: String) -> Event {
     Event {
         type_,
         reason: reason.into(),
-        note: Some(note.chars().take(LONGEST_NOTE).collect()),
+        note: Some(note[..note.floor_char_boundary(LONGEST_NOTE)].to_owned()),
         action: "Reconcile".into(),
         secondary: None,
     }

@@ -9,12 +9,15 @@ use tokio::sync::Notify;
 
 use crate::api::MetricsNamespace;
 
-use super::caches::Locked;
+use super::locked::Locked;
 
 /// A reconcile is given up long before; one that still runs then never will end.
 const STUCK: Duration = Duration::from_secs(180);
 /// A watch that fails for less is being mended by itself.
 const GRACE: Duration = Duration::from_secs(20);
+/// A watch that works again says nothing until something changes. One that still fails says so at each try, so
+/// silence for longer than a try and the wait before it means that it works.
+const QUIET: Duration = Duration::from_secs(30);
 
 /// What is known of the operator's own state.
 pub struct Health {
@@ -41,7 +44,14 @@ pub enum Role {
 struct Watch {
     synced: bool,
     kind_missing: bool,
-    failing: Option<(Instant, String)>,
+    failing: Option<Failing>,
+}
+
+#[derive(Clone, Debug)]
+struct Failing {
+    since: Instant,
+    last: Instant,
+    error: String,
 }
 
 /// An answer, and whether it is a good one.
@@ -96,11 +106,16 @@ impl Health {
     /// Notes that a watch fails.
     pub fn fails(&self, watch: &'static str, error: &str) {
         self.update(watch, |w| {
-            let since = w
+            let now = Instant::now();
+            let before = w
                 .failing
-                .as_ref()
-                .map_or_else(Instant::now, |(since, _)| *since);
-            w.failing = Some((since, error.to_owned()));
+                .take()
+                .filter(|f| now.duration_since(f.last) < QUIET);
+            w.failing = Some(Failing {
+                since: before.map_or(now, |f| f.since),
+                last: now,
+                error: error.to_owned(),
+            });
         });
     }
 
@@ -194,10 +209,10 @@ impl Health {
         for (name, watch) in self.watches.lock().iter() {
             let word = match watch {
                 Watch {
-                    failing: Some((since, error)),
+                    failing: Some(Failing { since, last, error }),
                     synced,
                     ..
-                } => {
+                } if !*synced || last.elapsed() < QUIET => {
                     let long = since.elapsed();
                     healthy &= *synced && long < GRACE;
                     format!("failing for {}s: {error}", long.as_secs())
@@ -259,14 +274,20 @@ mod tests {
             health.ready().healthy,
             "a watch has a moment to mend itself"
         );
-        health.update("b", |w| {
-            w.failing = Some((Instant::now() - GRACE * 2, "forbidden".into()))
-        });
+        let failing = |ago: Duration| Failing {
+            since: Instant::now() - GRACE * 2,
+            last: Instant::now() - ago,
+            error: "forbidden".into(),
+        };
+        health.update("b", |w| w.failing = Some(failing(Duration::ZERO)));
         let report = health.ready();
         assert!(!report.healthy);
         assert!(report.text.contains("forbidden"), "{}", report.text);
         health.works("b");
         assert!(health.ready().healthy);
+
+        health.update("b", |w| w.failing = Some(failing(QUIET)));
+        assert!(health.ready().healthy, "it has not failed again: it works");
     }
 
     #[test]

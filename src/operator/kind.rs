@@ -41,18 +41,32 @@ impl Kind {
         }
     }
 
+    /// Its name in URLs and rights; also that of its watch.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::ServiceAccount => "serviceaccounts",
+            Self::ConfigMap => "configmaps",
+            Self::Service => "services",
+            Self::Deployment => "deployments",
+            Self::ServiceMonitor => "servicemonitors",
+        }
+    }
+
+    /// Whether a cluster may do without it.
+    pub fn may_be_missing(self) -> bool {
+        self == Self::ServiceMonitor
+    }
+
     /// Where the API serves it.
     pub fn api_resource(self) -> ApiResource {
-        let (group, plural) = match self {
-            Self::ServiceAccount => ("", "serviceaccounts"),
-            Self::ConfigMap => ("", "configmaps"),
-            Self::Service => ("", "services"),
-            Self::Deployment => ("apps", "deployments"),
-            Self::ServiceMonitor => (prometheus_operator::GROUP, "servicemonitors"),
+        let group = match self {
+            Self::ServiceAccount | Self::ConfigMap | Self::Service => "",
+            Self::Deployment => "apps",
+            Self::ServiceMonitor => prometheus_operator::GROUP,
         };
         ApiResource::from_gvk_with_plural(
             &GroupVersionKind::gvk(group, "v1", self.as_str()),
-            plural,
+            self.plural(),
         )
     }
 }

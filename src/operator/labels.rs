@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::{Selector, SelectorExt};
 
+/// Labels of an object.
+pub type Labels = BTreeMap<String, String>;
+
 /// What would be right, where this is no label name.
 pub fn label_name_problem(name: &str) -> Option<&'static str> {
     let (prefix, last) = name

@@ -1,10 +1,12 @@
 //! The operator: watches, and for each object observe, plan, build, apply, status.
 //!
-//! Pure: `plan`, `children`, `ownership`, `selection`, `labels`, and the computing half of `status`. Everything else
-//! reads or writes.
+//! Pure: `plan`, `children`, `kind`, `labels`, `outcome`, `ownership`, `platform`, `selection`, and the computing half of
+//! `status`. `budget`, `caches`, `child_cache`, `health` and `queue` keep what is known; the rest reads and writes.
 
+mod api_error;
 mod apply;
 mod backoff;
+mod budget;
 mod caches;
 mod child_cache;
 mod children;
@@ -14,9 +16,12 @@ mod health;
 mod kind;
 mod labels;
 mod lease;
+mod locked;
 mod observe;
+mod outcome;
 mod ownership;
 mod plan;
+mod platform;
 mod queue;
 mod reconcile;
 mod selection;
@@ -33,7 +38,6 @@ use std::time::Duration;
 
 use futures::{FutureExt, StreamExt, stream};
 use kube::runtime::controller::{Config, Controller, Error as ControllerError};
-use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector;
 use kube::{Client, Error as KubeError};
 use thiserror::Error;
@@ -42,12 +46,16 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
 
-use crate::api::{MetricsNamespace, names};
+use crate::api::MetricsNamespace;
+use crate::exit_code::ExitCode;
 
-use caches::{Caches, Locked, Namespaces, Objects, Prometheuses};
+use budget::Budgets;
+use caches::{Caches, Namespaces, Objects, Prometheuses};
 use child_cache::ChildCache;
+use events::Events;
 use health::{Health, Role};
 use lease::Lease;
+use locked::Locked;
 use queue::{Queue, Triggers};
 use reconcile::Context;
 use settings::{Flags, Settings};
@@ -58,6 +66,11 @@ use watches::Watches;
 const DEBOUNCE: Duration = Duration::from_millis(100);
 /// An API server that does not take a connection by then is tried again.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The API server ends a watch after 290 seconds, and sends bookmarks before. One that is silent for longer is dead,
+/// as where something on the way has dropped it.
+const WATCH_SILENCE: Duration = Duration::from_secs(295);
+/// Time to give the Lease back in, so that nobody has to wait for its end.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Why the operator ended.
 #[derive(Debug, Error)]
@@ -74,9 +87,6 @@ pub enum Error {
     /// The API server can't be used.
     #[error("the Kubernetes API server can't be used: {0}")]
     Kubernetes(#[from] KubeError),
-    /// The Lease can't be used.
-    #[error("the Lease can't be used: {0}")]
-    Lease(#[from] kube_lease_manager::LeaseManagerError),
     /// Another operator has the Lease now.
     #[error("the Lease was lost; another operator works now")]
     LeaseLost,
@@ -88,6 +98,16 @@ pub enum Error {
     Io(#[from] io::Error),
 }
 
+impl Error {
+    /// The program's exit code after this error.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Settings(_) | Self::LogLevel(_) => ExitCode::BadInput,
+            _ => ExitCode::Failure,
+        }
+    }
+}
+
 /// Runs the operator until SIGTERM or SIGINT.
 ///
 /// # Errors
@@ -96,7 +116,7 @@ pub async fn run(flags: Flags) -> Result<(), Error> {
     let settings = Settings::load(&flags)?;
     telemetry::start_log(settings.log_format, &settings.log_level)?;
     let listener = server::bind(settings.listen).await?;
-    let client = connect().await?;
+    let client = connect(WATCH_SILENCE).await?;
     info!(version = env!("CARGO_PKG_VERSION"), listen = %listener.local_addr()?, "starting");
 
     let (reader, writer) = reflector::store();
@@ -104,7 +124,7 @@ pub async fn run(flags: Flags) -> Result<(), Error> {
         objects: Objects::new(reader.clone()),
         namespaces: Namespaces::default(),
         prometheuses: Prometheuses::default(),
-        children: ChildCache::new(),
+        children: ChildCache::default(),
     });
     let health = Arc::new(Health::new(&Watches::names()));
     let metrics = Arc::new(Metrics::new());
@@ -118,23 +138,8 @@ pub async fn run(flags: Flags) -> Result<(), Error> {
     let mut server = tokio::spawn(server::serve(listener, shown));
     let mut stop = stop_signal()?;
 
-    let mut lease = match &settings.lease {
-        None => None,
-        Some(lease) => {
-            let mut lease = tokio::select! {
-                lease = ask(client.clone(), lease) => lease?,
-                _ = stop.changed() => return Ok(()),
-            };
-            health.set_role(Role::Standby);
-            tokio::select! {
-                held = lease.held() => if !held { return Err(Error::Ended("the Lease's renewal")) },
-                _ = stop.changed() => {
-                    lease.release().await;
-                    return Ok(());
-                }
-            }
-            Some(lease)
-        }
+    let Some(mut lease) = lead(&settings, &health, &mut stop).await? else {
+        return Ok(());
     };
     health.set_role(Role::Leading);
     info!("leading");
@@ -143,17 +148,12 @@ pub async fn run(flags: Flags) -> Result<(), Error> {
         client: client.clone(),
         caches: caches.clone(),
         platform: Arc::new(settings.platform.clone()),
-        recorder: Recorder::new(
-            client.clone(),
-            Reporter {
-                controller: names::MANAGER.into(),
-                instance: flags.identity().map(ToOwned::to_owned),
-            },
-        ),
+        events: Events::new(client.clone(), flags.identity().map(ToOwned::to_owned)),
         queue: queue.clone(),
         health: health.clone(),
         metrics,
         failures: Locked::default(),
+        budgets: Budgets::default(),
     });
     let (changed_namespaces, namespaces) = mpsc::unbounded_channel();
     let watches = Watches {
@@ -180,10 +180,10 @@ pub async fn run(flags: Flags) -> Result<(), Error> {
     ));
 
     let ended = tokio::select! {
-        // Being told to stop ends the controller too: that is no failure, whichever is seen first.
+        // The controller ends by itself when told to stop; that must not pass for its end.
         biased;
         _ = stop.changed() => Ok(()),
-        () = async { match &mut lease { Some(lease) => lease.lost().await, None => std::future::pending().await } } => Err(Error::LeaseLost),
+        () = lease.lost() => Err(Error::LeaseLost),
         _ = &mut watches => Err(Error::Ended("a watch")),
         _ = &mut enrolment => Err(Error::Ended("enrolment")),
         _ = &mut controller => Err(Error::Ended("the controller")),
@@ -191,36 +191,65 @@ pub async fn run(flags: Flags) -> Result<(), Error> {
     };
     health.set_role(Role::Stopping);
     if ended.is_ok() {
-        info!(
-            "stopping; running reconciles have {}s to end",
-            settings.shutdown_timeout.as_secs()
-        );
-        if timeout(settings.shutdown_timeout, controller)
-            .await
-            .is_err()
-        {
+        let seconds = settings.shutdown_timeout.as_secs();
+        info!("stopping; running reconciles have {seconds}s to end");
+        enrolment.abort();
+        let drained = tokio::select! {
+            drained = timeout(settings.shutdown_timeout, &mut controller) => drained.is_ok(),
+            () = lease.lost() => false,
+        };
+        if !drained {
+            // Another operator may write from now on, so this one must not.
+            controller.abort();
             warn!("some reconciles had not ended; what they left is finished by the next operator");
         }
-        enrolment.abort();
-        if let Some(lease) = lease {
-            let _ = timeout(settings.shutdown_timeout, lease.release()).await;
-        }
+        let _ = timeout(RELEASE_TIMEOUT, lease.release()).await;
         info!("stopped");
     }
     ended
 }
 
-async fn connect() -> Result<Client, Error> {
+/// Waits until this operator is the one to work; `None` if it was told to stop meanwhile.
+async fn lead(
+    settings: &Settings,
+    health: &Health,
+    stop: &mut watch::Receiver<bool>,
+) -> Result<Option<Lease>, Error> {
+    let Some(wanted) = &settings.lease else {
+        return Ok(Some(Lease::none()));
+    };
+    // A renewal that hangs must be given up in time for another try.
+    let client = connect(wanted.grace()).await?;
+    let mut lease = tokio::select! {
+        lease = ask(client, wanted) => lease,
+        _ = stop.changed() => return Ok(None),
+    };
+    health.set_role(Role::Standby);
+    tokio::select! {
+        held = lease.held() => match held {
+            true => Ok(Some(lease)),
+            false => Err(Error::Ended("the Lease's renewal")),
+        },
+        _ = stop.changed() => {
+            lease.release().await;
+            Ok(None)
+        }
+    }
+}
+
+/// `silence`: time without a byte after which an answer, or a watch, is given up.
+async fn connect(silence: Duration) -> Result<Client, Error> {
     let mut config = kube::Config::infer().await?;
-    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    config.connect_timeout = Some(CONNECT_TIMEOUT.min(silence));
+    config.read_timeout = Some(silence);
     Ok(Client::try_from(config)?)
 }
 
 /// The API server may be away when the operator starts; it is waited for.
-async fn ask(client: Client, settings: &settings::LeaseSettings) -> Result<Lease, Error> {
+async fn ask(client: Client, settings: &settings::LeaseSettings) -> Lease {
     loop {
         match Lease::ask(client.clone(), settings).await {
-            Ok(lease) => return Ok(lease),
+            Ok(lease) => return lease,
             Err(error) => {
                 error!(%error, "the Lease can't be asked for; trying again");
                 tokio::time::sleep(CONNECT_TIMEOUT / 5).await;
@@ -251,7 +280,7 @@ async fn control(
         objects = context.caches.objects.all().len(),
         "everything is listed; reconciling"
     );
-    let queue = context.queue.clone();
+    let (queue, failures) = (context.queue.clone(), context.clone());
     let triggers = stream::unfold(triggers, |mut triggers| async move {
         triggers.recv().await.map(|object| (object, triggers))
     });
@@ -269,7 +298,11 @@ async fn control(
     while let Some(result) = results.next().await {
         match result {
             // Gone between the event and now.
-            Err(ControllerError::ObjectNotFound(object)) => queue.forget(&object),
+            Err(ControllerError::ObjectNotFound(object)) => {
+                let object = queue::typed(&object);
+                queue.taken(&object);
+                failures.failures.lock().remove(&object);
+            }
             Err(error) => debug!(%error, "controller"),
             Ok(_) => {}
         }

@@ -7,16 +7,20 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ContainerState, Pod};
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
+use tracing::debug;
 
-use crate::api::prometheus_operator::Labels;
 use crate::api::{MetricsNamespace, names};
+use crate::terminal::one_line;
 
+use super::apply::is_converged;
 use super::caches::Caches;
 use super::child_cache::{Rollout, Served};
+use super::children::Child;
 use super::kind::Kind;
+use super::labels::Labels;
 use super::plan::Inputs;
+use super::platform::Platform;
 use super::selection::{Candidate, Selection, select};
-use super::settings::Platform;
 
 /// A pod that is not ready after this long is asked why.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(5);
@@ -37,8 +41,41 @@ pub fn inputs(object: &Arc<MetricsNamespace>, caches: &Caches, platform: &Arc<Pl
     }
 }
 
+/// What is seen of the children once everything was applied.
+pub struct Children {
+    /// How the gateway's pods are; `None` where there is no Deployment of ours.
+    pub rollout: Option<Rollout>,
+    /// Who scrapes; `None` where the cluster has no ServiceMonitors.
+    pub selection: Option<Selection>,
+    /// Whether all is as wanted. Only looked at while paused: else it just was made so.
+    pub converged: bool,
+}
+
+impl Children {
+    /// What is seen for an object.
+    pub fn of(object: &MetricsNamespace, wanted: &[Child], caches: &Caches) -> Self {
+        let namespace = object.namespace().unwrap_or_default();
+        let live = caches.children.in_namespace(&namespace);
+        let owner = object.uid().unwrap_or_default();
+        let labels: Labels = wanted
+            .iter()
+            .find(|c| c.kind == Kind::ServiceMonitor)
+            .and_then(|c| serde_json::from_value(c.object["metadata"]["labels"].clone()).ok())
+            .unwrap_or_default();
+        Self {
+            selection: selection(&namespace, &labels, caches),
+            converged: !object.spec.paused || is_converged(&live, wanted, &owner),
+            rollout: live
+                .into_iter()
+                .find(|l| l.kind == Kind::Deployment && l.name == names::GATEWAY)
+                // Made a moment ago, and nothing seen of its pods yet.
+                .map(|l| l.rollout.unwrap_or_default()),
+        }
+    }
+}
+
 /// Who scrapes what carries these labels; `None` where the cluster has no ServiceMonitors.
-pub fn selection(namespace: &str, service_monitor: &Labels, caches: &Caches) -> Option<Selection> {
+fn selection(namespace: &str, service_monitor: &Labels, caches: &Caches) -> Option<Selection> {
     if caches.children.served(Kind::ServiceMonitor) == Served::No {
         return None;
     }
@@ -53,20 +90,37 @@ pub fn selection(namespace: &str, service_monitor: &Labels, caches: &Caches) -> 
     ))
 }
 
-/// How long the gateway has not answered, where that is long enough to ask why.
-pub fn unavailable_for(rollout: &Rollout, now: Timestamp) -> Option<SignedDuration> {
-    if rollout.available {
-        return None;
-    }
-    let long = now.duration_since(rollout.since?);
+/// How long the newest gateway has not come up, where that is long enough to ask its pod why.
+pub fn stuck_for(rollout: &Rollout, now: Timestamp) -> Option<SignedDuration> {
+    let long = now.duration_since(coming_up_since(rollout)?);
     (long >= PATIENCE).then_some(long)
 }
 
+/// Since when a gateway is waited for; `None` where all is done, or nothing is known yet.
+pub fn coming_up_since(rollout: &Rollout) -> Option<Timestamp> {
+    match rollout {
+        Rollout { complete: true, .. } => None,
+        // The old one answers meanwhile.
+        Rollout {
+            available: true, ..
+        } => rollout.progressed,
+        Rollout { .. } => rollout.since,
+    }
+}
+
 /// What keeps the newest gateway pod from being ready, in the kubelet's or the scheduler's words.
-///
-/// # Errors
-/// The API server's.
-pub async fn pod_problem(client: &Client, namespace: &str) -> Result<Option<String>, kube::Error> {
+pub async fn pod_problem(client: &Client, object: &MetricsNamespace) -> Option<String> {
+    let namespace = object.namespace().unwrap_or_default();
+    match ask_pod(client, &namespace).await {
+        Ok(problem) => problem,
+        Err(error) => {
+            debug!(namespace, %error, "the gateway's pod could not be asked");
+            None
+        }
+    }
+}
+
+async fn ask_pod(client: &Client, namespace: &str) -> Result<Option<String>, kube::Error> {
     let selector = format!(
         "app.kubernetes.io/name={},{}={}",
         names::GATEWAY,
@@ -82,7 +136,7 @@ pub async fn pod_problem(client: &Client, namespace: &str) -> Result<Option<Stri
         .iter()
         .max_by_key(|pod| pod.creation_timestamp())
         .and_then(problem_of)
-        .map(|words| words.chars().take(LONGEST_WORDS).collect()))
+        .map(|words| one_line(&words, LONGEST_WORDS)))
 }
 
 fn problem_of(pod: &Pod) -> Option<String> {

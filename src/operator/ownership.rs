@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::api::names;
 
@@ -88,25 +88,46 @@ fn owns_item(fields: &Map<String, Value>, item: &Value) -> bool {
     })
 }
 
-/// The managed fields with our entry from creating the object turned into one from applying, so that the next
-/// apply removes what it no longer names. `None` where there is nothing to turn.
+/// The managed fields with what we own by having created the object moved to what we own by applying, so that the
+/// next apply removes what it no longer names. `None` where there is nothing to move.
+///
+/// Both can be there: somebody may have applied under our name an object that we had only created.
 pub fn moved_to_apply(metadata: &ObjectMeta) -> Option<Vec<ManagedFieldsEntry>> {
-    if !entry(metadata)?.by_create {
+    let (ours, mut entries): (Vec<_>, Vec<_>) = metadata
+        .managed_fields
+        .iter()
+        .flatten()
+        .cloned()
+        .partition(is_ours);
+    if ours.iter().all(|e| e.operation.as_deref() == Some("Apply")) {
         return None;
     }
-    let mut entries = metadata.managed_fields.clone()?;
-    entries
-        .iter_mut()
-        .filter(|e| is_ours(e))
-        .for_each(|e| e.operation = Some("Apply".into()));
+    let moved = ours.into_iter().reduce(|mut all, entry| {
+        if let (Some(fields), Some(more)) = (&mut all.fields_v1, entry.fields_v1) {
+            add_fields(&mut fields.0, more.0);
+        }
+        all
+    });
+    entries.extend(moved.map(|entry| ManagedFieldsEntry {
+        operation: Some("Apply".into()),
+        ..entry
+    }));
     Some(entries)
+}
+
+/// Adds the fields of one set to another.
+fn add_fields(fields: &mut Value, more: Value) {
+    if let (Value::Object(fields), Value::Object(more)) = (fields, more) {
+        for (path, below) in more {
+            add_fields(fields.entry(path).or_insert_with(|| json!({})), below);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use rstest::rstest;
-    use serde_json::json;
 
     fn metadata(entries: Value) -> ObjectMeta {
         serde_json::from_value(json!({
@@ -160,6 +181,22 @@ mod tests {
         };
         assert!(!at("2026-01-01T00:00:01Z"));
         assert!(at("2026-01-01T00:00:02Z"));
+    }
+
+    #[test]
+    fn what_we_own_by_creation_is_moved_also_where_somebody_applied_under_our_name() {
+        let both = metadata(json!([
+            {"manager": "simplepipe", "operation": "Apply", "fieldsV1": {"f:spec": {"f:a": {}}}},
+            {"manager": "simplepipe", "operation": "Update", "fieldsV1": {"f:spec": {"f:b": {}}}},
+        ]));
+        let moved = moved_to_apply(&both).unwrap();
+        assert_eq!(moved.len(), 1);
+        assert_eq!(moved[0].operation.as_deref(), Some("Apply"));
+        assert_eq!(
+            moved[0].fields_v1.as_ref().unwrap().0,
+            json!({"f:spec": {"f:a": {}, "f:b": {}}})
+        );
+        assert_eq!(moved_to_apply(&metadata(json!(moved))), None);
     }
 
     #[test]

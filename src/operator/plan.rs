@@ -9,7 +9,7 @@ use kube::{Resource, ResourceExt};
 use crate::api::MetricsNamespace;
 use crate::api::metrics_namespace::{DashboardSpec, GatewaySpec, ScrapeLimits};
 
-use super::settings::Platform;
+use super::platform::Platform;
 
 /// Scrape timeout where the object sets none and the interval is not shorter.
 const DEFAULT_TIMEOUT_SECONDS: u64 = 10;
@@ -63,15 +63,20 @@ pub struct Scrape {
 /// Why nothing is applied for an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hold {
+    /// It, or its namespace, is being deleted: nobody is left to tell.
+    Going,
+    /// For a reason that its author can do something about.
+    Objection(Objection),
+}
+
+/// What its author can do something about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Objection {
     /// An older MetricsNamespace, named here, serves the namespace.
     AlreadyServed {
         /// Its name.
         by: String,
     },
-    /// The namespace is being deleted.
-    NamespaceTerminating,
-    /// The object itself is being deleted.
-    Deleting,
     /// A field of the spec can't be used.
     InvalidSpec {
         /// Path of the field.
@@ -89,18 +94,15 @@ pub enum Hold {
 /// The reason why nothing may be applied for this object.
 pub fn plan(inputs: &Inputs) -> Result<Plan, Hold> {
     let object = &inputs.object;
-    if object.metadata.deletion_timestamp.is_some() {
-        return Err(Hold::Deleting);
-    }
-    if inputs.namespace_terminating {
-        return Err(Hold::NamespaceTerminating);
+    if object.metadata.deletion_timestamp.is_some() || inputs.namespace_terminating {
+        return Err(Hold::Going);
     }
     if let Some(first) = first_of(&inputs.in_namespace)
         && first.metadata.uid != object.metadata.uid
     {
-        return Err(Hold::AlreadyServed {
+        return Err(Hold::Objection(Objection::AlreadyServed {
             by: first.name_any(),
-        });
+        }));
     }
     let spec = &object.spec;
     let platform = &inputs.platform;
@@ -125,7 +127,8 @@ pub fn plan(inputs: &Inputs) -> Result<Plan, Hold> {
         gateway: spec.gateway.clone(),
         scrape: Scrape {
             interval: spec.scrape.interval.clone(),
-            timeout: scrape_timeout(&spec.scrape.interval, spec.scrape.timeout.as_deref())?,
+            timeout: scrape_timeout(&spec.scrape.interval, spec.scrape.timeout.as_deref())
+                .map_err(Hold::Objection)?,
             labels,
             limits: spec.scrape.limits.clone(),
             reserved_metrics: platform.reserved_metrics.clone(),
@@ -142,8 +145,8 @@ fn first_of(objects: &[Arc<MetricsNamespace>]) -> Option<&Arc<MetricsNamespace>>
         .min_by_key(|o| (o.creation_timestamp(), o.name_any()))
 }
 
-fn scrape_timeout(interval: &str, timeout: Option<&str>) -> Result<String, Hold> {
-    let interval_seconds = seconds(interval).ok_or_else(|| Hold::InvalidSpec {
+fn scrape_timeout(interval: &str, timeout: Option<&str>) -> Result<String, Objection> {
+    let interval_seconds = seconds(interval).ok_or_else(|| Objection::InvalidSpec {
         field: "spec.scrape.interval",
         value: interval.to_owned(),
         expected: "hours, minutes and seconds, like 30s",
@@ -157,7 +160,7 @@ fn scrape_timeout(interval: &str, timeout: Option<&str>) -> Result<String, Hold>
         Some(set) if seconds(set).is_some_and(|s| (1..=interval_seconds).contains(&s)) => {
             Ok(set.to_owned())
         }
-        Some(set) => Err(Hold::InvalidSpec {
+        Some(set) => Err(Objection::InvalidSpec {
             field: "spec.scrape.timeout",
             value: set.to_owned(),
             expected: "from 1s to the interval",
@@ -165,24 +168,21 @@ fn scrape_timeout(interval: &str, timeout: Option<&str>) -> Result<String, Hold>
     }
 }
 
-/// Seconds of a duration like `1h30m10s`; `None` where it is not one, or zero.
+/// Seconds of a duration like `1h30m10s`, the units from large to small as Prometheus wants them; `None` where it is
+/// none, or zero.
 fn seconds(duration: &str) -> Option<u64> {
+    let mut rest = duration;
     let mut total = 0_u64;
-    let mut number = String::new();
-    for c in duration.chars() {
-        let unit = match c {
-            'h' => 3600,
-            'm' => 60,
-            's' => 1,
-            _ => {
-                number.push(c);
-                continue;
+    for (unit, seconds) in [('h', 3600), ('m', 60), ('s', 1)] {
+        if let Some((number, after)) = rest.split_once(unit) {
+            if !number.chars().all(|c| c.is_ascii_digit()) {
+                return None;
             }
-        };
-        total = total.checked_add(number.parse::<u64>().ok()?.checked_mul(unit)?)?;
-        number.clear();
+            total = total.checked_add(number.parse::<u64>().ok()?.checked_mul(seconds)?)?;
+            rest = after;
+        }
     }
-    (number.is_empty() && total > 0).then_some(total)
+    (rest.is_empty() && total > 0).then_some(total)
 }
 
 #[cfg(test)]
@@ -233,7 +233,9 @@ mod tests {
         inputs.in_namespace = vec![young.clone(), old.clone()];
         assert_eq!(
             plan(&inputs),
-            Err(Hold::AlreadyServed { by: "push".into() })
+            Err(Hold::Objection(Objection::AlreadyServed {
+                by: "push".into()
+            }))
         );
 
         inputs.in_namespace = vec![
@@ -250,9 +252,9 @@ mod tests {
         inputs.in_namespace.push(other);
         assert_eq!(
             plan(&inputs),
-            Err(Hold::AlreadyServed {
+            Err(Hold::Objection(Objection::AlreadyServed {
                 by: "another".into()
-            })
+            }))
         );
     }
 
@@ -261,10 +263,10 @@ mod tests {
         let mut going = inputs(object(
             &ALICE.replace("uid:", "deletionTimestamp: '2026-02-02T00:00:00Z', uid:"),
         ));
-        assert_eq!(plan(&going), Err(Hold::Deleting));
+        assert_eq!(plan(&going), Err(Hold::Going));
         going = inputs(object(ALICE));
         going.namespace_terminating = true;
-        assert_eq!(plan(&going), Err(Hold::NamespaceTerminating));
+        assert_eq!(plan(&going), Err(Hold::Going));
     }
 
     #[test]
@@ -305,12 +307,15 @@ mod tests {
     #[case("5", None, "spec.scrape.interval")]
     #[case("s", None, "spec.scrape.interval")]
     #[case("99999999999999999999h", None, "spec.scrape.interval")]
+    #[case("30m1h", None, "spec.scrape.interval")]
+    #[case("1s1s", None, "spec.scrape.interval")]
+    #[case("+5s", None, "spec.scrape.interval")]
     fn a_duration_that_prometheus_would_refuse_is_refused_here(
         #[case] interval: &str,
         #[case] timeout: Option<&str>,
         #[case] at: &str,
     ) {
-        let Err(Hold::InvalidSpec { field, .. }) = scrape_timeout(interval, timeout) else {
+        let Err(Objection::InvalidSpec { field, .. }) = scrape_timeout(interval, timeout) else {
             panic!("{interval} {timeout:?} was taken");
         };
         assert_eq!(field, at);

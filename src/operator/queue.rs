@@ -9,7 +9,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::api::MetricsNamespace;
 
-use super::caches::Locked;
+use super::locked::Locked;
 
 /// Tells the controller which objects to look at. An object that already waits is not told twice.
 #[derive(Clone)]
@@ -48,17 +48,17 @@ impl Queue {
         self.waiting.lock().remove(object);
     }
 
-    /// As [`Self::taken`], for a reference whose kind is not known at compile time.
-    pub fn forget(&self, object: &ObjectRef<DynamicObject>) {
-        let mut typed = ObjectRef::new(&object.name);
-        typed.namespace.clone_from(&object.namespace);
-        self.taken(&typed);
-    }
-
     /// How many wait.
     pub fn depth(&self) -> usize {
         self.waiting.lock().len()
     }
+}
+
+/// The reference that the controller gives to an object that it does not find.
+pub fn typed(object: &ObjectRef<DynamicObject>) -> ObjectRef<MetricsNamespace> {
+    let mut typed = ObjectRef::new(&object.name);
+    typed.namespace.clone_from(&object.namespace);
+    typed
 }
 
 #[cfg(test)]

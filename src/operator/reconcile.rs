@@ -4,29 +4,30 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::runtime::controller::Action;
-use kube::runtime::events::Recorder;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Client, ResourceExt};
 use thiserror::Error;
 use tokio::time::timeout;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
-use crate::api::prometheus_operator::Labels;
-use crate::api::{MetricsNamespace, names};
+use crate::api::MetricsNamespace;
 
-use super::apply::{Cause, Outcome, Problem, apply, cause, is_converged};
-use super::caches::{Caches, Locked};
-use super::child_cache::Rollout;
-use super::children::{self, Child};
-use super::events;
+use super::api_error::cause;
+use super::apply::{apply, held_back};
+use super::budget::Budgets;
+use super::caches::Caches;
+use super::child_cache::Served;
+use super::children;
+use super::events::{self, Events};
 use super::health::Health;
-use super::kind::Kind;
-use super::observe;
+use super::locked::Locked;
+use super::observe::{self, Children};
+use super::outcome::{Cause, Outcome, Problem};
 use super::plan::{Hold, plan};
+use super::platform::Platform;
 use super::queue::Queue;
-use super::settings::Platform;
 use super::status::{self, Seen};
 use super::telemetry::Metrics;
 
@@ -38,6 +39,8 @@ const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LONGEST_RETRY: Duration = Duration::from_secs(10);
 /// Objects of somebody else's are not watched, so one that is in the way is looked for this often.
 const NAME_TAKEN_RETRY: Duration = Duration::from_secs(15);
+/// A kind whose watch has not noticed that it is gone is looked for this often.
+const KIND_RETRY: Duration = Duration::from_secs(2);
 /// A gateway that has just been made is asked for this soon.
 const FIRST_LOOK: Duration = Duration::from_secs(6);
 /// A gateway that stays down is asked about at least this often.
@@ -52,7 +55,7 @@ pub struct Context {
     /// What the platform sets.
     pub platform: Arc<Platform>,
     /// Where events go.
-    pub recorder: Recorder,
+    pub events: Events,
     /// What waits.
     pub queue: Queue,
     /// Whether the operator works.
@@ -61,6 +64,8 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// Failures in a row.
     pub failures: Locked<HashMap<ObjectRef<MetricsNamespace>, u32>>,
+    /// Writes lately.
+    pub budgets: Budgets,
 }
 
 /// Why a reconcile is tried again.
@@ -86,6 +91,7 @@ impl Error {
                 Cause::KindNotServed => "kind_not_served",
                 Cause::Refused(_) => "refused",
                 Cause::Unavailable(_) => "unavailable",
+                Cause::HeldBack => "held_back",
             },
             Self::TimedOut => "timed_out",
         }
@@ -98,6 +104,7 @@ fn in_words(cause: &Cause) -> String {
         Cause::KindNotServed => "the cluster does not have this kind".into(),
         Cause::Refused(why) => format!("refused: {why}"),
         Cause::Unavailable(why) => format!("could not be written: {why}"),
+        Cause::HeldBack => "not made while paused".into(),
     }
 }
 
@@ -108,6 +115,11 @@ fn in_words(cause: &Cause) -> String {
 pub async fn run(object: Arc<MetricsNamespace>, context: Arc<Context>) -> Result<Action, Error> {
     let reference = ObjectRef::from_obj(&*object);
     context.queue.taken(&reference);
+    // What changed until now waits no more, so it must be seen: the object that was handed over may be older.
+    let object = context.caches.objects.get(&reference).unwrap_or(object);
+    if let Some(wait) = context.budgets.wait(&reference, Instant::now()) {
+        return Ok(Action::requeue(wait));
+    }
     let running = context.health.reconciling(reference.clone());
     let began = Instant::now();
     let result = timeout(LONGEST, reconcile(&object, &context))
@@ -147,10 +159,11 @@ pub fn retry(object: Arc<MetricsNamespace>, error: &Error, context: Arc<Context>
 
 async fn reconcile(object: &Arc<MetricsNamespace>, context: &Context) -> Result<Action, Error> {
     let inputs = observe::inputs(object, &context.caches, &context.platform);
-    let decision = plan(&inputs);
-    if matches!(decision, Err(Hold::Deleting | Hold::NamespaceTerminating)) {
-        return Ok(Action::await_change());
-    }
+    let decision = match plan(&inputs) {
+        Ok(plan) => Ok(plan),
+        Err(Hold::Objection(objection)) => Err(objection),
+        Err(Hold::Going) => return Ok(Action::await_change()),
+    };
     let wanted = decision.as_ref().map(children::build).unwrap_or_default();
     let applied = match &decision {
         Ok(plan) if !object.spec.paused => {
@@ -164,19 +177,23 @@ async fn reconcile(object: &Arc<MetricsNamespace>, context: &Context) -> Result<
             )
             .await
         }
-        _ => Outcome::default(),
+        Ok(plan) => held_back(
+            &context.caches.children.in_namespace(&plan.namespace),
+            &wanted,
+        ),
+        Err(_) => Outcome::default(),
     };
     for written in &applied.written {
         context.metrics.wrote(written.verb, written.kind);
     }
     let now = Timestamp::now();
-    let state = State::of(object, &wanted, &context.caches);
-    let down = state
+    let seen = Children::of(object, &wanted, &context.caches);
+    let stuck = seen
         .rollout
         .as_ref()
-        .and_then(|r| observe::unavailable_for(r, now));
-    let pod_problem = match down {
-        Some(_) => ask_pod(object, context).await,
+        .and_then(|r| observe::stuck_for(r, now));
+    let pod_problem = match stuck {
+        Some(_) => observe::pod_problem(&context.client, object).await,
         None => None,
     };
     let status = status::compute(
@@ -184,18 +201,23 @@ async fn reconcile(object: &Arc<MetricsNamespace>, context: &Context) -> Result<
         &Seen {
             decision: decision.as_ref(),
             problems: &applied.problems,
-            rollout: state.rollout.as_ref(),
+            rollout: seen.rollout.as_ref(),
             pod_problem: pod_problem.as_deref(),
-            selection: state.selection.as_ref(),
-            converged: state.converged,
+            selection: seen.selection.as_ref(),
+            converged: seen.converged,
             now,
         },
     );
     let told = status::write(&context.client, object, &status)
         .await
         .map_err(|e| Error::Status(cause(e)));
-    events::publish(&context.recorder, object, &applied.written, &status).await;
+    context
+        .events
+        .publish(object, &applied.written, &status)
+        .await;
     if !applied.written.is_empty() {
+        let reference = ObjectRef::from_obj(&**object);
+        context.budgets.spend(&reference, Instant::now());
         info!(
             namespace = object.namespace(),
             name = object.name_any(),
@@ -204,82 +226,40 @@ async fn reconcile(object: &Arc<MetricsNamespace>, context: &Context) -> Result<
         );
     }
     told?;
-    next(applied.problems, &state, down)
-}
-
-/// What is seen of the children once everything was applied.
-struct State {
-    rollout: Option<Rollout>,
-    selection: Option<super::selection::Selection>,
-    /// Asked only of a paused object.
-    converged: bool,
-}
-
-impl State {
-    fn of(object: &MetricsNamespace, wanted: &[Child], caches: &Caches) -> Self {
-        let namespace = object.namespace().unwrap_or_default();
-        let live = caches.children.in_namespace(&namespace);
-        let converged =
-            object.spec.paused && is_converged(&live, wanted, &object.uid().unwrap_or_default());
-        let labels: Labels = wanted
-            .iter()
-            .find(|c| c.kind == Kind::ServiceMonitor)
-            .and_then(|c| serde_json::from_value(c.object["metadata"]["labels"].clone()).ok())
-            .unwrap_or_default();
-        Self {
-            selection: observe::selection(&namespace, &labels, caches),
-            rollout: live
-                .into_iter()
-                .find(|l| l.kind == Kind::Deployment && l.name == names::GATEWAY)
-                .map(|l| {
-                    // Made a moment ago, and nothing seen of its pods yet.
-                    l.rollout.unwrap_or(Rollout {
-                        complete: false,
-                        available: false,
-                        since: None,
-                        problem: None,
-                    })
-                }),
-            converged,
-        }
-    }
-}
-
-async fn ask_pod(object: &MetricsNamespace, context: &Context) -> Option<String> {
-    let namespace = object.namespace().unwrap_or_default();
-    match observe::pod_problem(&context.client, &namespace).await {
-        Ok(problem) => problem,
-        Err(error) => {
-            debug!(namespace, %error, "the gateway's pod could not be asked");
-            None
-        }
-    }
+    next(applied.problems, &context.caches, &seen, stuck)
 }
 
 fn next(
     problems: Vec<Problem>,
-    state: &State,
-    down: Option<jiff::SignedDuration>,
+    caches: &Caches,
+    seen: &Children,
+    stuck: Option<SignedDuration>,
 ) -> Result<Action, Error> {
-    let mut look_again = None;
+    let mut look_again: Option<Duration> = None;
     for problem in problems {
         match problem.cause {
-            // Its watch tells when the kind appears.
-            Cause::KindNotServed => {}
-            Cause::NameTaken => look_again = Some(NAME_TAKEN_RETRY),
+            // A kind may come back before its watch noticed that it was gone, and then no watch tells.
+            Cause::KindNotServed if caches.children.served(problem.kind) != Served::No => {
+                look_again = sooner(look_again, KIND_RETRY);
+            }
+            // A watch tells when the kind appears, or the object is no longer paused.
+            Cause::KindNotServed | Cause::HeldBack => {}
+            Cause::NameTaken => look_again = sooner(look_again, NAME_TAKEN_RETRY),
             Cause::Refused(_) | Cause::Unavailable(_) => return Err(Error::Child(problem)),
         }
     }
-    if let Some(rollout) = &state.rollout
-        && !rollout.available
-        && rollout.since.is_some()
-    {
+    let coming_up = seen.rollout.as_ref().and_then(observe::coming_up_since);
+    if coming_up.is_some() {
         // Twice as late each time: what stays down for hours is not asked about every few seconds.
-        let look = down
+        let look = stuck
             .and_then(|d| Duration::try_from(d).ok())
             .unwrap_or(FIRST_LOOK)
             .clamp(FIRST_LOOK, LONGEST_LOOK);
-        look_again = Some(look_again.map_or(look, |l: Duration| l.min(look)));
+        look_again = sooner(look_again, look);
     }
     Ok(look_again.map_or_else(Action::await_change, Action::requeue))
+}
+
+fn sooner(planned: Option<Duration>, other: Duration) -> Option<Duration> {
+    Some(planned.map_or(other, |planned| planned.min(other)))
 }

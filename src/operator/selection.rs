@@ -2,9 +2,9 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
-use crate::api::prometheus_operator::{Labels, PrometheusSelectors};
+use crate::api::prometheus_operator::PrometheusSelectors;
 
-use super::labels::matches;
+use super::labels::{Labels, matches};
 
 /// A Prometheus or PrometheusAgent object.
 #[derive(Clone, Debug, PartialEq)]

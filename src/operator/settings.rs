@@ -9,31 +9,7 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::labels::{label_name_problem, label_value_problem};
-
-/// What the platform sets for every tenant.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Platform {
-    /// Image of gateways whose object names none.
-    pub gateway_image: String,
-    /// When a gateway's image is pulled.
-    pub gateway_image_pull_policy: String,
-    /// Labels on every ServiceMonitor; an object's own win.
-    pub service_monitor_labels: BTreeMap<String, String>,
-    /// Patterns of metric names that tenants may not push, anchored at both ends.
-    pub reserved_metrics: Vec<String>,
-}
-
-impl Default for Platform {
-    fn default() -> Self {
-        Self {
-            gateway_image: "quay.io/prometheus/pushgateway:v1.11.1".into(),
-            gateway_image_pull_policy: "IfNotPresent".into(),
-            service_monitor_labels: BTreeMap::new(),
-            reserved_metrics: vec!["kube_.*".into()],
-        }
-    }
-}
+use super::platform::Platform;
 
 /// How the operator itself runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +41,13 @@ pub struct LeaseSettings {
     pub identity: Option<String>,
     /// Time without renewal after which another may take it.
     pub duration: Duration,
+}
+
+impl LeaseSettings {
+    /// Time before the Lease's end at which it is renewed.
+    pub fn grace(&self) -> Duration {
+        self.duration / 3
+    }
 }
 
 /// How log lines are written.
@@ -250,7 +233,11 @@ impl Settings {
                 flags.reserved_metrics.clone()
             },
         };
-        check(&platform)?;
+        platform.check().map_err(|unusable| Error::Invalid {
+            setting: unusable.setting,
+            value: unusable.value,
+            expected: unusable.expected.to_owned(),
+        })?;
         let listen = flags
             .listen
             .clone()
@@ -338,54 +325,6 @@ fn name_and_value(label: &str) -> Result<(String, String), Error> {
             value: label.to_owned(),
             expected: "NAME=VALUE, like release=monitoring".into(),
         })
-}
-
-fn check(platform: &Platform) -> Result<(), Error> {
-    let invalid = |setting, value: &str, expected: &str| {
-        Err(Error::Invalid {
-            setting,
-            value: value.to_owned(),
-            expected: expected.to_owned(),
-        })
-    };
-    if platform.gateway_image.is_empty() || platform.gateway_image.contains(char::is_whitespace) {
-        return invalid(
-            "gatewayImage",
-            &platform.gateway_image,
-            "an image reference, like quay.io/prometheus/pushgateway:v1.11.1",
-        );
-    }
-    if !["Always", "IfNotPresent", "Never"].contains(&platform.gateway_image_pull_policy.as_str()) {
-        return invalid(
-            "gatewayImagePullPolicy",
-            &platform.gateway_image_pull_policy,
-            "Always, IfNotPresent or Never",
-        );
-    }
-    for (name, value) in &platform.service_monitor_labels {
-        if let Some(expected) = label_name_problem(name) {
-            return invalid("serviceMonitorLabels", name, expected);
-        }
-        if let Some(expected) = label_value_problem(value) {
-            return invalid("serviceMonitorLabels", value, expected);
-        }
-    }
-    for pattern in &platform.reserved_metrics {
-        // A pattern that Prometheus refuses would break the scrape configuration of every tenant.
-        if pattern.is_empty()
-            || !pattern
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "_:.*+?|()[]^-".contains(c))
-            || regex_lite::Regex::new(pattern).is_err()
-        {
-            return invalid(
-                "reservedMetrics",
-                pattern,
-                "a regular expression over metric names, like kube_.*",
-            );
-        }
-    }
-    Ok(())
 }
 
 fn within<N: PartialOrd + Copy + std::fmt::Display>(

@@ -16,8 +16,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::api::MetricsNamespace;
 
-use super::apply::Verb;
 use super::kind::Kind;
+use super::locked::Locked;
+use super::outcome::Verb;
 use super::settings::LogFormat;
 
 /// Upper bounds of the duration's buckets, in seconds: from a reconcile that only looks to one that times out.
@@ -33,6 +34,8 @@ pub struct Metrics {
     queue_depth: Gauge,
     tenants: Family<ConditionLabels, Gauge>,
     leading: Gauge,
+    /// What is counted when it is asked for must not be counted for two at once.
+    exposing: Locked<()>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -75,6 +78,7 @@ impl Metrics {
             queue_depth: Gauge::default(),
             tenants: Family::default(),
             leading: Gauge::default(),
+            exposing: Locked::default(),
             registry: Registry::default(),
         };
         registry.register(
@@ -153,6 +157,7 @@ impl Metrics {
         leading: bool,
         objects: impl Iterator<Item = &'a MetricsNamespace>,
     ) -> Result<String, std::fmt::Error> {
+        let _alone = self.exposing.lock();
         self.queue_depth
             .set(i64::try_from(queue_depth).unwrap_or(i64::MAX));
         self.leading.set(leading.into());
@@ -193,6 +198,11 @@ pub fn start_log(format: LogFormat, level: &str) -> Result<(), LogLevelError> {
         level: level.to_owned(),
         source,
     })?;
+    // kube's span around each reconcile says what every line here says itself.
+    let filter = match "kube_runtime::controller=warn".parse() {
+        Ok(quiet) => filter.add_directive(quiet),
+        Err(_) => filter,
+    };
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

@@ -1,7 +1,6 @@
 //! The watches: each keeps one cache true, and says which objects a change concerns.
 
 use std::collections::{BTreeSet, HashSet};
-use std::fmt::Debug;
 use std::sync::Arc;
 
 use futures::{FutureExt, Stream, StreamExt, TryStreamExt, future};
@@ -13,14 +12,14 @@ use kube::core::{DeserializeGuard, GroupVersionKind, NotUsed, Object, PartialObj
 use kube::runtime::reflector::{ObjectRef, store::Writer};
 use kube::runtime::watcher::{Config, Error as WatchError, Event};
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Client, Error as KubeError, Resource, ResourceExt};
+use kube::{Client, Error as KubeError, ResourceExt};
 use serde::Deserialize;
 use tracing::{info, warn};
 
 use crate::api::prometheus_operator::{self, PrometheusSelectors};
 use crate::api::{MetricsNamespace, names};
 
-use super::apply::is_unknown_kind;
+use super::api_error::is_unknown_kind;
 use super::backoff::WatchBackoff;
 use super::caches::{Caches, Namespace};
 use super::child_cache::{Live, Served};
@@ -29,7 +28,7 @@ use super::kind::Kind;
 use super::queue::Queue;
 use super::selection::Prometheus;
 
-/// Objects in one page of a list: a page is held whole while it is read, and its managed fields take some 30 KiB each.
+/// Objects in one page of a list: a page is held whole while it is read, with all managed fields.
 const PAGE: u32 = 100;
 
 /// What every watch works with.
@@ -60,7 +59,7 @@ impl Watches {
             "prometheuses",
             "prometheusagents",
         ];
-        names.extend(Kind::ALL.map(child_watch));
+        names.extend(Kind::ALL.map(Kind::plural));
         names
     }
 
@@ -219,7 +218,7 @@ impl Watches {
         stream: impl Stream<Item = Result<Event<K>, WatchError>> + Send,
         parts: impl Fn(&K) -> (&ObjectMeta, Option<&DeploymentStatus>),
     ) {
-        let watch = child_watch(kind);
+        let watch = kind.plural();
         let live = |object: &K| {
             let (metadata, status) = parts(object);
             (
@@ -227,7 +226,7 @@ impl Watches {
                 Live::new(kind, metadata, status),
             )
         };
-        let optional = kind == Kind::ServiceMonitor;
+        let optional = kind.may_be_missing();
         let children = &self.caches.children;
         let mut listed = HashSet::new();
         let mut stream = std::pin::pin!(self.steady(watch, optional, stream));
@@ -306,7 +305,7 @@ impl Watches {
                     "the cluster does not have this kind; it is looked for again by itself"
                 );
             }
-            if let Some(kind) = Kind::ALL.into_iter().find(|k| child_watch(*k) == watch) {
+            if let Some(kind) = Kind::ALL.into_iter().find(|k| k.plural() == watch) {
                 self.caches.children.listed(kind, &HashSet::new());
                 if self.caches.children.set_served(kind, Served::No) {
                     self.queue.add_all(self.caches.objects.all());
@@ -321,16 +320,6 @@ impl Watches {
 
 fn config() -> Config {
     Config::default().page_size(PAGE)
-}
-
-fn child_watch(kind: Kind) -> &'static str {
-    match kind {
-        Kind::ServiceAccount => "serviceaccounts",
-        Kind::ConfigMap => "configmaps",
-        Kind::Service => "services",
-        Kind::Deployment => "deployments",
-        Kind::ServiceMonitor => "servicemonitors",
-    }
 }
 
 fn prometheus(object: Object<PrometheusSelectors, NotUsed>) -> Prometheus {
@@ -356,9 +345,10 @@ fn forget_field_sets(object: &mut MetricsNamespace) {
     }
 }
 
-/// One object that can't be read must not stop the others: it is named in the log, and left out.
-fn parsed<K: Resource + Debug>(event: Event<DeserializeGuard<K>>) -> Option<Event<K>> {
-    let usable = |guard: DeserializeGuard<K>| match guard.0 {
+/// One object that can't be read must not stop the others: it is named in the log, and left out. Its end still counts,
+/// since it may have been readable before.
+fn parsed(event: Event<DeserializeGuard<MetricsNamespace>>) -> Option<Event<MetricsNamespace>> {
+    let usable = |guard: DeserializeGuard<MetricsNamespace>| match guard.0 {
         Ok(object) => Some(object),
         Err(invalid) => {
             warn!(
@@ -375,6 +365,11 @@ fn parsed<K: Resource + Debug>(event: Event<DeserializeGuard<K>>) -> Option<Even
         Event::InitDone => Event::InitDone,
         Event::Apply(object) => Event::Apply(usable(object)?),
         Event::InitApply(object) => Event::InitApply(usable(object)?),
-        Event::Delete(object) => Event::Delete(usable(object)?),
+        Event::Delete(object) => {
+            Event::Delete(object.0.unwrap_or_else(|invalid| MetricsNamespace {
+                metadata: invalid.metadata,
+                ..MetricsNamespace::default()
+            }))
+        }
     })
 }

@@ -114,6 +114,22 @@ async fn an_image_that_is_not_there_is_named_and_another_one_heals_it() {
 }
 
 #[tokio::test]
+async fn a_changed_gateway_that_does_not_come_up_is_told_while_the_old_one_answers() {
+    let tenant = Tenant::new(client().await, "e2e-stuck").await;
+    tenant.wants(json!({})).await;
+    tenant.until("Ready", "True", "").await;
+    tenant
+        .wants(json!({"gateway": {"image": "localhost/no-such-image:1"}}))
+        .await;
+    tenant
+        .until("Ready", "True", "the changed one does not come up")
+        .await;
+    tenant.wants(json!({})).await;
+    tenant.until("Ready", "True", "").await;
+    tenant.gone().await;
+}
+
+#[tokio::test]
 async fn a_quota_that_keeps_the_gateway_away_is_named_and_heals_when_lifted() {
     let tenant = Tenant::new(client().await, "e2e-quota").await;
     let quotas: Api<ResourceQuota> = Api::namespaced(tenant.client.clone(), &tenant.namespace);

@@ -1,7 +1,5 @@
 //! Pure: the status that says what was applied and seen.
 
-use std::fmt::Write as _;
-
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
@@ -9,9 +7,9 @@ use crate::api::conditions::{ConditionType, Reason};
 use crate::api::status::{GatewayStatus, ScrapeStatus};
 use crate::api::{MetricsNamespace, MetricsNamespaceStatus, names};
 
-use crate::operator::apply::{Cause, Problem};
 use crate::operator::child_cache::Rollout;
-use crate::operator::plan::{Hold, Plan};
+use crate::operator::outcome::{Cause, Problem};
+use crate::operator::plan::{Objection, Plan};
 use crate::operator::selection::Selection;
 
 /// Conditions that must not be false for Ready, in the order in which they are worth mending.
@@ -25,7 +23,7 @@ const SUMMED_UP: [ConditionType; 4] = [
 /// What was applied and seen of one object.
 pub struct Seen<'a> {
     /// What was wanted, or why nothing.
-    pub decision: Result<&'a Plan, &'a Hold>,
+    pub decision: Result<&'a Plan, &'a Objection>,
     /// What could not be written.
     pub problems: &'a [Problem],
     /// How the gateway's pods are; `None` where there is no Deployment.
@@ -67,7 +65,7 @@ impl Verdict {
 pub fn compute(object: &MetricsNamespace, seen: &Seen) -> MetricsNamespaceStatus {
     let mut verdicts = match seen.decision {
         Ok(plan) => working(plan, seen),
-        Err(hold) => vec![held(hold)],
+        Err(objection) => vec![held(objection)],
     };
     if object.spec.paused {
         let differs = if seen.converged {
@@ -136,19 +134,15 @@ fn whole_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
-fn held(hold: &Hold) -> Verdict {
-    let (reason, message) = match hold {
-        Hold::AlreadyServed { by } => (
+fn held(objection: &Objection) -> Verdict {
+    let (reason, message) = match objection {
+        Objection::AlreadyServed { by } => (
             Reason::NamespaceAlreadyServed,
             format!(
                 "MetricsNamespace {by} is older and serves this namespace; this one takes over when it is deleted"
             ),
         ),
-        Hold::NamespaceTerminating | Hold::Deleting => (
-            Reason::NamespaceTerminating,
-            "the namespace is being deleted".to_owned(),
-        ),
-        Hold::InvalidSpec {
+        Objection::InvalidSpec {
             field,
             value,
             expected,
@@ -220,16 +214,24 @@ fn summary(verdicts: &[Verdict], seen: &Seen) -> Verdict {
         _ => "is there to be scraped; no Prometheus object was found, so by whom is not known"
             .to_owned(),
     };
-    Verdict::new(
-        ConditionType::Ready,
-        "True",
-        Reason::AllWorking,
-        format!(
-            "what is pushed to http://{}:{} {scraped}",
-            names::GATEWAY,
-            names::PORT
+    let works = format!(
+        "what is pushed to http://{}:{} {scraped}",
+        names::GATEWAY,
+        names::PORT
+    );
+    // It works, and not as the spec asks.
+    let stuck = verdicts
+        .iter()
+        .find(|v| v.reason == Reason::GatewayRolloutStuck);
+    match stuck {
+        Some(stuck) => Verdict::new(
+            ConditionType::Ready,
+            "True",
+            stuck.reason,
+            format!("{works}; {}", stuck.message),
         ),
-    )
+        None => Verdict::new(ConditionType::Ready, "True", Reason::AllWorking, works),
+    }
 }
 
 fn gateway(plan: &Plan, seen: &Seen) -> Verdict {
@@ -247,17 +249,19 @@ fn gateway(plan: &Plan, seen: &Seen) -> Verdict {
             format!("Deployment {} is not there", names::GATEWAY),
         ),
         Some(rollout) if rollout.available => {
-            let mut message = format!(
+            let answers = format!(
                 "the gateway answers at {}",
                 names::gateway_url(&plan.namespace)
             );
-            if !rollout.complete {
-                let _ = write!(message, "; a changed one is being rolled out");
-                if let Some(why) = seen.pod_problem.or(rollout.problem.as_deref()) {
-                    let _ = write!(message, " and does not come up: {why}");
-                }
+            let why = seen.pod_problem.or(rollout.problem.as_deref());
+            match why.filter(|_| !rollout.complete) {
+                Some(why) => verdict(
+                    "True",
+                    Reason::GatewayRolloutStuck,
+                    format!("{answers}, but the changed one does not come up: {why}"),
+                ),
+                None => verdict("True", Reason::GatewayAnswers, answers),
             }
-            verdict("True", Reason::GatewayAnswers, message)
         }
         Some(rollout) => match seen.pod_problem.or(rollout.problem.as_deref()) {
             None => verdict(
@@ -343,6 +347,10 @@ fn explain(problem: &Problem) -> (Reason, String) {
         Cause::Unavailable(why) => (
             Reason::ApiUnavailable,
             format!("{object} could not be written and is tried again: {why}"),
+        ),
+        Cause::HeldBack => (
+            Reason::PausedBySpec,
+            format!("{object} is not there, and is not made while spec.paused is true"),
         ),
     }
 }

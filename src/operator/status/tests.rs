@@ -5,10 +5,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use super::{Seen, compute};
 use crate::api::conditions::ConditionType;
 use crate::api::{MetricsNamespace, MetricsNamespaceStatus};
-use crate::operator::apply::{Cause, Problem};
 use crate::operator::child_cache::Rollout;
 use crate::operator::kind::Kind;
-use crate::operator::plan::{Hold, Plan, fixtures};
+use crate::operator::outcome::{Cause, Problem};
+use crate::operator::plan::{Objection, Plan, fixtures};
 use crate::operator::selection::Selection;
 use rstest::rstest;
 
@@ -19,6 +19,7 @@ fn rollout(available: bool, problem: Option<&str>) -> Rollout {
         complete: available,
         available,
         since: Some("2026-03-03T02:00:00Z".parse().unwrap()),
+        progressed: None,
         problem: problem.map(Into::into),
     }
 }
@@ -33,7 +34,7 @@ fn selected() -> Selection {
 /// A tenant where all is well, but for what a test changes.
 struct World {
     object: MetricsNamespace,
-    plan: Result<Plan, Hold>,
+    plan: Result<Plan, Objection>,
     problems: Vec<Problem>,
     rollout: Option<Rollout>,
     pod_problem: Option<&'static str>,
@@ -159,10 +160,12 @@ fn a_changed_gateway_that_does_not_come_up_is_told_while_the_old_one_answers() {
     });
     let available = find(&world.status(), "GatewayAvailable");
     assert_eq!(available.status, "True");
+    let ready = world.ready();
+    assert_eq!(ready.reason, "GatewayRolloutStuck");
     assert!(
-        available.message.contains("timed out progressing"),
+        ready.message.contains("timed out progressing"),
         "{}",
-        available.message
+        ready.message
     );
 }
 
@@ -191,6 +194,7 @@ fn without_service_monitors_the_rest_is_still_told() {
 #[case(Cause::NameTaken, "NameTaken", "was not made by Simplepipe")]
 #[case(Cause::Refused("quota".into()), "Refused", "quota")]
 #[case(Cause::Unavailable("reset".into()), "ApiUnavailable", "reset")]
+#[case(Cause::HeldBack, "PausedBySpec", "spec.paused")]
 fn a_child_that_cannot_be_written_is_named_where_it_belongs(
     #[case] cause: Cause,
     #[case] reason: &str,
@@ -237,7 +241,7 @@ fn no_dashboard_is_no_problem_where_none_is_wanted() {
 #[test]
 fn an_object_that_does_not_serve_its_namespace_says_who_does_and_nothing_else() {
     let mut world = World::well();
-    world.plan = Err(Hold::AlreadyServed { by: "first".into() });
+    world.plan = Err(Objection::AlreadyServed { by: "first".into() });
     let status = world.status();
     assert_eq!(status.conditions.len(), 1);
     assert!(

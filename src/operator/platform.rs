@@ -1,0 +1,143 @@
+//! Pure: what the platform sets for every tenant.
+
+use std::collections::BTreeMap;
+
+use super::labels::{label_name_problem, label_value_problem};
+
+/// What the platform sets for every tenant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Platform {
+    /// Image of gateways whose object names none.
+    pub gateway_image: String,
+    /// When a gateway's image is pulled.
+    pub gateway_image_pull_policy: String,
+    /// Labels on every ServiceMonitor; an object's own win.
+    pub service_monitor_labels: BTreeMap<String, String>,
+    /// Patterns of metric names that tenants may not push, anchored at both ends.
+    pub reserved_metrics: Vec<String>,
+}
+
+impl Default for Platform {
+    fn default() -> Self {
+        Self {
+            gateway_image: "quay.io/prometheus/pushgateway:v1.11.1".into(),
+            gateway_image_pull_policy: "IfNotPresent".into(),
+            service_monitor_labels: BTreeMap::new(),
+            reserved_metrics: vec!["kube_.*".into()],
+        }
+    }
+}
+
+/// A setting that can't be used.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unusable {
+    /// Which one.
+    pub setting: &'static str,
+    /// What it is set to.
+    pub value: String,
+    /// What would be right.
+    pub expected: &'static str,
+}
+
+impl Platform {
+    /// Whether all of it can be used.
+    ///
+    /// # Errors
+    /// The first that can't be.
+    pub fn check(&self) -> Result<(), Unusable> {
+        let unusable = |setting, value: &str, expected| {
+            Err(Unusable {
+                setting,
+                value: value.to_owned(),
+                expected,
+            })
+        };
+        if self.gateway_image.is_empty() || self.gateway_image.contains(char::is_whitespace) {
+            return unusable(
+                "gatewayImage",
+                &self.gateway_image,
+                "an image reference, like quay.io/prometheus/pushgateway:v1.11.1",
+            );
+        }
+        if !["Always", "IfNotPresent", "Never"].contains(&self.gateway_image_pull_policy.as_str()) {
+            return unusable(
+                "gatewayImagePullPolicy",
+                &self.gateway_image_pull_policy,
+                "Always, IfNotPresent or Never",
+            );
+        }
+        for (name, value) in &self.service_monitor_labels {
+            if let Some(expected) = label_name_problem(name) {
+                return unusable("serviceMonitorLabels", name, expected);
+            }
+            if let Some(expected) = label_value_problem(value) {
+                return unusable("serviceMonitorLabels", value, expected);
+            }
+        }
+        match self.reserved_metrics.iter().find(|p| !is_pattern(p)) {
+            Some(pattern) => unusable(
+                "reservedMetrics",
+                pattern,
+                "a regular expression over metric names, like kube_.*",
+            ),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether Prometheus takes this as a pattern of metric names. One that it refuses would end the scraping of every
+/// tenant, and its dialect is narrower than that of the parser here: no flags, and no repetition of a repetition.
+fn is_pattern(pattern: &str) -> bool {
+    !pattern.is_empty()
+        && pattern
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "_:.*+?|()[]^-".contains(c))
+        && !pattern.replace("(?:", "(").contains("(?")
+        && !repeats_a_repetition(pattern)
+        && regex_lite::Regex::new(pattern).is_ok()
+}
+
+fn repeats_a_repetition(pattern: &str) -> bool {
+    let mut in_class = false;
+    let mut before = 0;
+    for c in pattern.replace("(?:", "(").chars() {
+        match c {
+            '[' => in_class = true,
+            ']' => in_class = false,
+            _ => {}
+        }
+        before = match c {
+            '*' | '+' | '?' if !in_class => before + 1,
+            _ => 0,
+        };
+        // The second may only make the first lazy.
+        if before > 2 || (before == 2 && c != '?') {
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("kube_.*", true)]
+    #[case("(?:node|kube)_[a-z]+?", true)]
+    #[case("[*+?]+", true)]
+    #[case("", false)]
+    #[case("kube_(", false)]
+    #[case("kube_.**", false)]
+    #[case("a++", false)]
+    #[case("a*??", false)]
+    #[case("(?x)a", false)]
+    #[case("a b", false)]
+    fn a_pattern_that_prometheus_refuses_is_refused_here(
+        #[case] pattern: &str,
+        #[case] fine: bool,
+    ) {
+        assert_eq!(is_pattern(pattern), fine, "{pattern:?}");
+    }
+}

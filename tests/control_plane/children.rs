@@ -1,0 +1,163 @@
+//! One object, and everything that it makes.
+
+use k8s_openapi::api::events::v1::Event;
+use kube::ResourceExt;
+use kube::api::{Api, ListParams};
+use serde_json::json;
+
+use crate::child_names::{CHILDREN, DASHBOARD};
+use crate::eventually::{eventually, so};
+use crate::stages::shared;
+use crate::tenant::Tenant;
+
+#[tokio::test]
+async fn one_object_makes_all_children_and_owns_them() {
+    let client = shared().await.control_plane.client().await;
+    let tenant = Tenant::converged(client, "children-all", json!({})).await;
+    let owner = tenant.objects().get("metrics").await.unwrap();
+    for name in &CHILDREN {
+        let child = tenant.child(name).await;
+        let [reference] = child.owner_references() else {
+            panic!("{name:?} has owners {:?}", child.owner_references());
+        };
+        assert_eq!(
+            (&reference.name, &reference.uid),
+            (&"metrics".into(), owner.metadata.uid.as_ref().unwrap())
+        );
+        assert_eq!(reference.kind, "MetricsNamespace", "owner of {name:?}");
+        assert_eq!(reference.controller, Some(true), "owner of {name:?}");
+        for (label, value) in [
+            ("app.kubernetes.io/name", "pushgateway"),
+            ("app.kubernetes.io/managed-by", "simplepipe"),
+            ("app.kubernetes.io/part-of", "simplepipe"),
+        ] {
+            assert_eq!(
+                child.labels().get(label).map(String::as_str),
+                Some(value),
+                "{label} of {name:?}"
+            );
+        }
+        let managers: Vec<_> = child
+            .managed_fields()
+            .iter()
+            .filter_map(|e| e.manager.as_deref())
+            .collect();
+        assert_eq!(managers, ["simplepipe"], "who wrote {name:?}");
+    }
+    assert_eq!(
+        tenant.child(&DASHBOARD).await.labels()["grafana_dashboard"],
+        "1"
+    );
+}
+
+#[tokio::test]
+async fn an_object_without_spec_gets_all_defaults() {
+    let client = shared().await.control_plane.client().await;
+    let tenant = Tenant::empty(client, "children-no-spec").await;
+    tenant.create("metrics", json!(null)).await;
+    tenant.until_converged().await;
+    let spec = json!(tenant.objects().get("metrics").await.unwrap().spec);
+    assert_eq!(spec["paused"], false);
+    assert_eq!(spec["scrape"]["interval"], "30s");
+    assert_eq!(spec["scrape"]["limits"]["samples"], 50_000);
+    assert_eq!(spec["gateway"]["resources"]["limits"]["memory"], "128Mi");
+    assert_eq!(spec["gateway"]["logLevel"], "info");
+    assert_eq!(
+        spec["dashboard"],
+        json!({"enabled": true, "folder": "Tenants"})
+    );
+}
+
+#[tokio::test]
+async fn it_is_ready_only_while_the_gateway_answers() {
+    let client = shared().await.control_plane.client().await;
+    let tenant = Tenant::converged(client, "children-ready", json!({})).await;
+    tenant
+        .until_condition("metrics", "Ready", "False", "GatewayStarting")
+        .await;
+
+    tenant.gateway_comes_up().await;
+    let message = tenant
+        .until_condition("metrics", "Ready", "True", "AllWorking")
+        .await;
+    assert!(message.contains("http://pushgateway:9091"), "{message}");
+    assert!(
+        message.contains("scraped by simplepipe-system/k8s"),
+        "{message}"
+    );
+    tenant
+        .until_condition("metrics", "GatewayAvailable", "True", "GatewayAnswers")
+        .await;
+    tenant
+        .until_condition("metrics", "ScrapeConfigured", "True", "Selected")
+        .await;
+    tenant
+        .until_condition("metrics", "ClientSettingsPublished", "True", "Published")
+        .await;
+    tenant
+        .until_condition("metrics", "DashboardPublished", "True", "Published")
+        .await;
+    let object = tenant.objects().get("metrics").await.unwrap();
+    let status = json!(object.status);
+    assert_eq!(status["url"], "http://pushgateway.children-ready.svc:9091");
+    assert_eq!(
+        status["scrape"]["selectedBy"],
+        json!(["simplepipe-system/k8s"])
+    );
+    assert_eq!(status["gateway"]["readySince"], "2026-01-01T00:00:00Z");
+    assert_eq!(
+        status["gateway"]["image"],
+        "quay.io/prometheus/pushgateway:v1.11.1"
+    );
+    for condition in object.status.unwrap().conditions {
+        assert_eq!(
+            condition.observed_generation, object.metadata.generation,
+            "{}",
+            condition.type_
+        );
+    }
+
+    tenant.gateway_goes_down("no node has room").await;
+    let message = tenant
+        .until_condition("metrics", "Ready", "False", "GatewayNotReady")
+        .await;
+    assert!(message.contains("no node has room"), "{message}");
+}
+
+#[tokio::test]
+async fn what_was_done_is_told_as_events() {
+    let client = shared().await.control_plane.client().await;
+    let tenant = Tenant::converged(client, "children-events", json!({})).await;
+    tenant.gateway_comes_up().await;
+    let events: Api<Event> = Api::namespaced(tenant.client.clone(), &tenant.namespace);
+    eventually(
+        "events tell of the children and of being ready",
+        async || {
+            let events = events
+                .list(&ListParams::default())
+                .await
+                .map_err(|e| e.to_string())?
+                .items;
+            let told = |reason: &str, note: &str| {
+                events.iter().any(|e| {
+                    e.reason.as_deref() == Some(reason)
+                        && e.note.as_ref().is_some_and(|n| n.contains(note))
+                        && e.regarding
+                            .as_ref()
+                            .is_some_and(|r| r.kind.as_deref() == Some("MetricsNamespace"))
+                })
+            };
+            so(
+                told(
+                    "Applied",
+                    "created ServiceAccount pushgateway, Deployment pushgateway",
+                ) && told("Ready", "is scraped by"),
+                events
+                    .iter()
+                    .map(|e| (&e.reason, &e.note))
+                    .collect::<Vec<_>>(),
+            )
+        },
+    )
+    .await;
+}

@@ -1,0 +1,99 @@
+//! What others do to the children is undone; what they add is left alone.
+
+use futures::future::join_all;
+use kube::ResourceExt;
+use kube::api::Patch;
+use rstest::rstest;
+use serde_json::json;
+
+use crate::child_names::{CHILDREN, CLIENT_SETTINGS};
+use crate::damage::{Damage, essence};
+use crate::operator::Operator;
+use crate::stages::{exclusive, shared};
+use crate::tenant::{Tenant, by};
+
+#[rstest]
+#[case::deleted("deleted", Damage::Deleted)]
+#[case::edited("edited", Damage::Edited)]
+#[case::applied_by_force("applied-by-force", Damage::AppliedByForce)]
+#[case::replaced("replaced", Damage::Replaced)]
+#[case::edited_under_our_name("edited-as-us", Damage::EditedUnderOurName)]
+#[case::applied_under_our_name("applied-as-us", Damage::AppliedUnderOurName)]
+#[case::without_our_label("without-label", Damage::WithoutOurLabel)]
+#[case::without_owner("without-owner", Damage::WithoutOwner)]
+#[case::without_digest("without-digest", Damage::WithoutDigest)]
+#[case::emptied("emptied", Damage::Emptied)]
+#[tokio::test]
+async fn a_child_that_is_damaged_is_mended(#[case] name: &str, #[case] damage: Damage) {
+    let client = shared().await.control_plane.client().await;
+    let tenant = Tenant::converged(client, &format!("drift-{name}"), json!({})).await;
+    for child in &CHILDREN {
+        let sound = essence(&tenant.child(child).await);
+        damage.inflict(&tenant, child).await;
+        tenant.child_when(child, "it", essence, sound).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_damaged_while_no_operator_runs_is_mended_at_the_next_start() {
+    let control_plane = exclusive().await;
+    let client = control_plane.client().await;
+    let operator = Operator::start_alone(&control_plane).await;
+    let tenants = join_all((0..Damage::ALL.len()).map(|number| {
+        let client = client.clone();
+        async move { Tenant::converged(client, &format!("downtime-{number}"), json!({})).await }
+    }))
+    .await;
+    operator.kill();
+    let mut damaged = Vec::new();
+    for (tenant, damage) in tenants.iter().zip(Damage::ALL) {
+        for child in &CHILDREN {
+            damaged.push((tenant, damage, child, essence(&tenant.child(child).await)));
+            damage.inflict(tenant, child).await;
+        }
+    }
+    let _operator = Operator::start_alone(&control_plane).await;
+    for (tenant, damage, child, sound) in damaged {
+        tenant
+            .child_when(child, &format!("after {damage:?}, it"), essence, sound)
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn labels_and_annotations_that_others_add_stay_and_bring_no_write() {
+    let shared = shared().await;
+    let tenant = Tenant::converged(
+        shared.control_plane.client().await,
+        "drift-added",
+        json!({}),
+    )
+    .await;
+    let audit = shared.control_plane.audit().starting_now();
+    let added = json!({"labels": {"team": "ml"}, "annotations": {"team": "ml"}});
+    let added = Patch::Merge(json!({"metadata": added}));
+    for child in &CHILDREN {
+        let api = tenant.api(child);
+        api.patch(child.name, &by("kubectl-label"), &added)
+            .await
+            .unwrap();
+    }
+    // The operator's answer to this comes after any that it would give to what was before.
+    Damage::Deleted.inflict(&tenant, &CLIENT_SETTINGS).await;
+    tenant.until_there(&CLIENT_SETTINGS).await;
+    for child in CHILDREN.iter().filter(|child| **child != CLIENT_SETTINGS) {
+        let object = tenant.child(child).await;
+        for names in [object.labels(), object.annotations()] {
+            assert_eq!(
+                names.get("team").map(String::as_str),
+                Some("ml"),
+                "{}",
+                child.in_words()
+            );
+        }
+    }
+    let mut writes = audit.operators_writes_in(&tenant.namespace);
+    writes.retain(|request| request.resource() != "events");
+    let writes: Vec<_> = writes.iter().map(|request| request.in_words()).collect();
+    assert_eq!(writes, ["create configmaps/simplepipe in drift-added"]);
+}

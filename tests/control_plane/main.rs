@@ -1,0 +1,40 @@
+//! The operator as a process, on a real Kubernetes API server.
+//!
+//! There are no nodes: a test says itself how a gateway's pod is. Two control planes serve all tests. On the shared
+//! one, one operator runs all the time, and each test has namespaces of its own. The other is for tests that stop
+//! operators or take away what all tenants need; those have it one after another.
+
+#![allow(clippy::unwrap_used)] // The lint knows tests by their attribute; the rest here serves nothing but tests.
+
+#[path = "../support/audit.rs"]
+mod audit;
+#[path = "../support/child_names.rs"]
+mod child_names;
+#[path = "../support/control_plane.rs"]
+mod control_plane;
+#[path = "../support/damage.rs"]
+mod damage;
+#[path = "../support/eventually.rs"]
+mod eventually;
+#[path = "../support/kubelet.rs"]
+mod kubelet;
+#[path = "../support/operator.rs"]
+mod operator;
+#[path = "../support/tenant.rs"]
+mod tenant;
+
+mod children;
+mod crashes;
+mod drift;
+mod enrolment;
+mod lifetime;
+mod monitor_kind;
+mod name_taken;
+mod quiet;
+mod rights;
+mod schema;
+mod selection;
+mod spec_cases;
+mod spec_changes;
+mod stages;
+mod unreadable;

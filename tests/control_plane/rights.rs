@@ -1,0 +1,77 @@
+//! An operator that lacks a right says so. That its manifests give it all that it needs shows in every other test.
+
+use k8s_openapi::api::rbac::v1::ClusterRole;
+use kube::api::{Api, Patch};
+use serde_json::json;
+
+use crate::child_names::SERVICE;
+use crate::eventually::{eventually, so};
+use crate::operator::Operator;
+use crate::stages::exclusive;
+use crate::tenant::{Tenant, by};
+
+/// The operator's ClusterRole without this resource.
+async fn take_away(roles: &Api<ClusterRole>, resource: &str) {
+    let mut rules = roles.get("simplepipe").await.unwrap().rules.unwrap();
+    for rule in &mut rules {
+        rule.resources
+            .iter_mut()
+            .for_each(|names| names.retain(|name| name != resource));
+    }
+    let patch = Patch::Merge(json!({"rules": rules}));
+    roles
+        .patch("simplepipe", &by("kubectl-edit"), &patch)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_watch_without_the_right_to_it_is_named_until_the_right_is_given() {
+    let control_plane = exclusive().await;
+    let client = control_plane.client().await;
+    let roles: Api<ClusterRole> = Api::all(client.clone());
+    take_away(&roles, "services").await;
+    let operator = Operator::start(&control_plane, &["--leader-election=false"]);
+    eventually("/readyz names the watch and the right", async || {
+        let (status, text) = operator.get("/readyz").await?;
+        let named = text.lines().any(|line| {
+            line.starts_with("watch services: failing")
+                && line.contains("cannot list resource \\\"services\\\"")
+        });
+        so(status == 503 && named, text)
+    })
+    .await;
+    assert_eq!(
+        operator.get("/livez").await.unwrap().0,
+        200,
+        "a restart would not help"
+    );
+
+    control_plane.install().await;
+    operator.until_ready().await;
+    Tenant::converged(client, "rights-watch", json!({})).await;
+}
+
+#[tokio::test]
+async fn a_write_without_the_right_to_it_is_told_by_the_object_until_the_right_is_given() {
+    let control_plane = exclusive().await;
+    let client = control_plane.client().await;
+    let roles: Api<ClusterRole> = Api::all(client.clone());
+    let _operator = Operator::start_alone(&control_plane).await;
+    take_away(&roles, "services").await;
+    let tenant = Tenant::empty(client, "rights-write").await;
+    tenant.create("metrics", json!({})).await;
+    let message = tenant
+        .until_condition("metrics", "GatewayAvailable", "False", "Refused")
+        .await;
+    assert!(
+        message.contains("Service pushgateway") && message.contains("cannot create"),
+        "{message}"
+    );
+
+    control_plane.install().await;
+    tenant.until_there(&SERVICE).await;
+    tenant
+        .until_condition("metrics", "GatewayAvailable", "False", "GatewayStarting")
+        .await;
+}

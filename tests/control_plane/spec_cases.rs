@@ -1,0 +1,289 @@
+//! Specs that are taken and specs that are not, as one table for the API server and for the rules offline.
+
+use serde_json::{Value, json};
+
+/// What becomes of a spec.
+pub enum Expected {
+    Taken,
+    /// A rule says no, in these words.
+    ByRule(&'static str),
+    /// The schema says no, and names this field.
+    BySchema(&'static str),
+}
+
+pub fn spec_cases() -> Vec<(&'static str, Value, Expected)> {
+    use Expected::{ByRule, BySchema, Taken};
+    let scrape = |scrape: Value| json!({"scrape": scrape});
+    let labels = |name: &str, value: &str| json!({"scrape": {"labels": {name: value}}});
+    let limits = |limits: Value| json!({"scrape": {"limits": limits}});
+    let resources = |resources: Value| json!({"gateway": {"resources": resources}});
+    let folder = |folder: &str| json!({"dashboard": {"folder": folder}});
+    let too_long = "x".repeat(64);
+    vec![
+        ("nothing", json!({}), Taken),
+        (
+            "interval 1s",
+            scrape(json!({"interval": "1s", "timeout": "1s"})),
+            Taken,
+        ),
+        ("interval 1h", scrape(json!({"interval": "1h"})), Taken),
+        (
+            "interval 1m30s",
+            scrape(json!({"interval": "1m30s"})),
+            Taken,
+        ),
+        (
+            "interval 0s",
+            scrape(json!({"interval": "0s"})),
+            ByRule("interval must be from 1s to 1h"),
+        ),
+        (
+            "interval 2h",
+            scrape(json!({"interval": "2h"})),
+            ByRule("interval must be from 1s to 1h"),
+        ),
+        (
+            "interval 61m",
+            scrape(json!({"interval": "61m"})),
+            ByRule("interval must be from 1s to 1h"),
+        ),
+        (
+            "interval abc",
+            scrape(json!({"interval": "abc"})),
+            BySchema("spec.scrape.interval"),
+        ),
+        (
+            "interval 500ms",
+            scrape(json!({"interval": "500ms"})),
+            BySchema("spec.scrape.interval"),
+        ),
+        (
+            "interval 1d",
+            scrape(json!({"interval": "1d"})),
+            BySchema("spec.scrape.interval"),
+        ),
+        (
+            "interval -30s",
+            scrape(json!({"interval": "-30s"})),
+            BySchema("spec.scrape.interval"),
+        ),
+        (
+            "interval empty",
+            scrape(json!({"interval": ""})),
+            BySchema("spec.scrape.interval"),
+        ),
+        (
+            "interval as a number",
+            scrape(json!({"interval": 30})),
+            BySchema("spec.scrape.interval"),
+        ),
+        (
+            "timeout is the interval",
+            scrape(json!({"interval": "20s", "timeout": "20s"})),
+            Taken,
+        ),
+        (
+            "timeout > interval",
+            scrape(json!({"interval": "10s", "timeout": "11s"})),
+            ByRule("timeout must not be longer than interval"),
+        ),
+        (
+            "timeout > default interval",
+            scrape(json!({"timeout": "31s"})),
+            ByRule("timeout must not be longer than interval"),
+        ),
+        (
+            "timeout 0s",
+            scrape(json!({"timeout": "0s"})),
+            ByRule("timeout must be at least 1s"),
+        ),
+        (
+            "timeout 1.5s",
+            scrape(json!({"timeout": "1.5s"})),
+            BySchema("spec.scrape.timeout"),
+        ),
+        ("label release", labels("release", "monitoring"), Taken),
+        ("label with prefix", labels("example.com/team", "ml"), Taken),
+        ("label without value", labels("team", ""), Taken),
+        (
+            "label name with a space",
+            labels("a b", "x"),
+            ByRule("label names must be like"),
+        ),
+        (
+            "label name empty",
+            labels("", "x"),
+            ByRule("label names must be like"),
+        ),
+        (
+            "label name of two slashes",
+            labels("a/b/c", "x"),
+            ByRule("label names must be like"),
+        ),
+        (
+            "label name too long",
+            labels(&too_long, "x"),
+            ByRule("label names must be like"),
+        ),
+        (
+            "label prefix in capitals",
+            labels("Example.com/a", "x"),
+            ByRule("label names must be like"),
+        ),
+        (
+            "label value with a space",
+            labels("a", "b c"),
+            BySchema("spec.scrape.labels"),
+        ),
+        (
+            "label value too long",
+            labels("a", &too_long),
+            BySchema("spec.scrape.labels"),
+        ),
+        (
+            "label managed-by",
+            labels("app.kubernetes.io/managed-by", "me"),
+            ByRule("the operator's own"),
+        ),
+        (
+            "label of the operator",
+            labels("simplepipe.dev/x", "y"),
+            ByRule("the operator's own"),
+        ),
+        ("samples 100", limits(json!({"samples": 100})), Taken),
+        (
+            "samples 99",
+            limits(json!({"samples": 99})),
+            BySchema("spec.scrape.limits.samples"),
+        ),
+        (
+            "samples 500001",
+            limits(json!({"samples": 500_001})),
+            BySchema("spec.scrape.limits.samples"),
+        ),
+        (
+            "samples 0",
+            limits(json!({"samples": 0})),
+            BySchema("spec.scrape.limits.samples"),
+        ),
+        (
+            "labels 9",
+            limits(json!({"labels": 9})),
+            BySchema("spec.scrape.limits.labels"),
+        ),
+        ("bodySize 999Mi", limits(json!({"bodySize": "999Mi"})), Taken),
+        (
+            "bodySize 1Gi",
+            limits(json!({"bodySize": "1Gi"})),
+            BySchema("spec.scrape.limits.bodySize"),
+        ),
+        (
+            "bodySize 0Mi",
+            limits(json!({"bodySize": "0Mi"})),
+            BySchema("spec.scrape.limits.bodySize"),
+        ),
+        (
+            "bodySize 16M",
+            limits(json!({"bodySize": "16M"})),
+            BySchema("spec.scrape.limits.bodySize"),
+        ),
+        (
+            "cpu as a number",
+            resources(json!({"requests": {"cpu": 1}})),
+            Taken,
+        ),
+        (
+            "amounts in several notations",
+            resources(
+                json!({"limits": {"cpu": "1.5", "memory": "1e9", "ephemeral-storage": "64Mi"}}),
+            ),
+            Taken,
+        ),
+        (
+            "cpu -1",
+            resources(json!({"requests": {"cpu": "-1"}})),
+            BySchema("spec.gateway.resources.requests.cpu"),
+        ),
+        (
+            "cpu -1 as a number",
+            resources(json!({"requests": {"cpu": -1}})),
+            BySchema("spec.gateway.resources.requests.cpu"),
+        ),
+        (
+            "memory -64Mi",
+            resources(json!({"limits": {"memory": "-64Mi"}})),
+            BySchema("spec.gateway.resources.limits.memory"),
+        ),
+        (
+            "memory much",
+            resources(json!({"limits": {"memory": "much"}})),
+            BySchema("spec.gateway.resources.limits.memory"),
+        ),
+        (
+            "memory limit 16Mi",
+            resources(json!({"requests": {"memory": "16Mi"}, "limits": {"memory": "16Mi"}})),
+            Taken,
+        ),
+        (
+            "memory limit 15Mi",
+            resources(json!({"requests": {"memory": "1Mi"}, "limits": {"memory": "15Mi"}})),
+            ByRule("limits.memory must be at least 16Mi"),
+        ),
+        (
+            "memory request > limit",
+            resources(json!({"requests": {"memory": "65Mi"}, "limits": {"memory": "64Mi"}})),
+            ByRule("requests.memory must not be more than limits.memory"),
+        ),
+        (
+            "memory request > default limit",
+            resources(json!({"requests": {"memory": "1Gi"}})),
+            ByRule("requests.memory must not be more than limits.memory"),
+        ),
+        (
+            "cpu request > limit",
+            resources(json!({"requests": {"cpu": "1500m"}, "limits": {"cpu": 1}})),
+            ByRule("requests.cpu must not be more than limits.cpu"),
+        ),
+        ("folder", folder("Data science"), Taken),
+        (
+            "folder with a slash",
+            folder("a/b"),
+            BySchema("spec.dashboard.folder"),
+        ),
+        (
+            "folder with a leading dot",
+            folder(".."),
+            BySchema("spec.dashboard.folder"),
+        ),
+        (
+            "folder empty",
+            folder(""),
+            BySchema("spec.dashboard.folder"),
+        ),
+        (
+            "log level loud",
+            json!({"gateway": {"logLevel": "loud"}}),
+            BySchema("spec.gateway.logLevel"),
+        ),
+        (
+            "image with a space",
+            json!({"gateway": {"image": "a b"}}),
+            BySchema("spec.gateway.image"),
+        ),
+        (
+            "priority class in capitals",
+            json!({"gateway": {"priorityClassName": "High"}}),
+            BySchema("spec.gateway.priorityClassName"),
+        ),
+        (
+            "node label value with a space",
+            json!({"gateway": {"nodeSelector": {"a": "b c"}}}),
+            BySchema("spec.gateway.nodeSelector"),
+        ),
+        (
+            "paused as text",
+            json!({"paused": "yes"}),
+            BySchema("spec.paused"),
+        ),
+    ]
+}

@@ -1,0 +1,85 @@
+//! The two control planes that the tests share.
+
+use kube::Client;
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams};
+use kube::core::GroupVersionKind;
+use kube::discovery::ApiResource;
+use serde_json::{Value, json};
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
+
+use crate::control_plane::{ControlPlane, OPERATOR_NAMESPACE};
+use crate::operator::Operator;
+
+/// A control plane on which one operator runs all the time, beside a Prometheus that scrapes every namespace.
+pub struct Shared {
+    pub control_plane: ControlPlane,
+    _operator: Operator,
+}
+
+/// The shared control plane.
+pub async fn shared() -> &'static Shared {
+    static SHARED: OnceCell<Shared> = OnceCell::const_new();
+    SHARED
+        .get_or_init(async || {
+            let control_plane = ControlPlane::start("shared").await;
+            create_prometheus(&control_plane.client().await, "k8s", json!({})).await;
+            let operator = Operator::start(&control_plane, &[]);
+            operator.until_ready().await;
+            Shared {
+                control_plane,
+                _operator: operator,
+            }
+        })
+        .await
+}
+
+/// The other control plane, for this test alone, as it was made: everything is installed, no operator runs, and
+/// there is no Prometheus.
+pub async fn exclusive() -> Exclusive {
+    static CONTROL_PLANE: Mutex<Option<ControlPlane>> = Mutex::const_new(None);
+    let mut guard = CONTROL_PLANE.lock().await;
+    match &*guard {
+        None => *guard = Some(ControlPlane::start("exclusive").await),
+        // Whatever the test before took away.
+        Some(control_plane) => {
+            control_plane.install().await;
+            let prometheuses = prometheuses(&control_plane.client().await);
+            prometheuses
+                .delete_collection(&DeleteParams::default(), &ListParams::default())
+                .await
+                .unwrap();
+        }
+    }
+    Exclusive(guard)
+}
+
+/// A control plane of the test's own, until it is dropped.
+pub struct Exclusive(MutexGuard<'static, Option<ControlPlane>>);
+
+impl std::ops::Deref for Exclusive {
+    type Target = ControlPlane;
+
+    fn deref(&self) -> &ControlPlane {
+        self.0.as_ref().unwrap()
+    }
+}
+
+/// Prometheus objects beside the operator.
+pub fn prometheuses(client: &Client) -> Api<DynamicObject> {
+    let kind = GroupVersionKind::gvk("monitoring.coreos.com", "v1", "Prometheus");
+    let resource = ApiResource::from_gvk_with_plural(&kind, "prometheuses");
+    Api::namespaced_with(client.clone(), OPERATOR_NAMESPACE, &resource)
+}
+
+/// Makes a Prometheus that selects ServiceMonitors so, in every namespace.
+pub async fn create_prometheus(client: &Client, name: &str, service_monitor_selector: Value) {
+    let object = json!({
+        "apiVersion": "monitoring.coreos.com/v1", "kind": "Prometheus", "metadata": {"name": name},
+        "spec": {"serviceMonitorSelector": service_monitor_selector, "serviceMonitorNamespaceSelector": {}},
+    });
+    let object = serde_json::from_value(object).unwrap();
+    prometheuses(client)
+        .create(&Default::default(), &object)
+        .await
+        .unwrap();
+}

@@ -1,0 +1,73 @@
+//! An object that the operator can't read, as a newer or an older version of the CRD may have let in.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{Api, Patch};
+use serde_json::{Value, json};
+
+use crate::child_names::CHILDREN;
+use crate::eventually::{eventually, so};
+use crate::operator::Operator;
+use crate::stages::exclusive;
+use crate::tenant::{Tenant, by};
+
+#[tokio::test]
+async fn one_object_that_cannot_be_read_stops_no_other() {
+    let control_plane = exclusive().await;
+    let client = control_plane.client().await;
+    let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let crd = crds.get("metricsnamespaces.simplepipe.dev").await.unwrap();
+    let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    let mut versions = json!(crd.spec.versions);
+    versions[0]["schema"] = json!({"openAPIV3Schema": schema});
+    crds.patch(
+        "metricsnamespaces.simplepipe.dev",
+        &by("kubectl"),
+        &Patch::Merge(json!({"spec": {"versions": versions}})),
+    )
+    .await
+    .unwrap();
+
+    let unreadable = Tenant::empty(client.clone(), "unreadable").await;
+    let url = "/apis/simplepipe.dev/v1alpha1/namespaces/unreadable/metricsnamespaces";
+    let object = json!({
+        "apiVersion": "simplepipe.dev/v1alpha1", "kind": "MetricsNamespace",
+        "metadata": {"name": "metrics"}, "spec": {"scrape": {"interval": 30}},
+    });
+    // The schema that lets it in takes a moment to be in force.
+    eventually("the API server takes the object", async || {
+        let request = http::Request::post(url).header("Content-Type", "application/json");
+        let request = request.body(serde_json::to_vec(&object).unwrap()).unwrap();
+        client
+            .request::<Value>(request)
+            .await
+            .map(drop)
+            .map_err(|e| e.to_string())
+    })
+    .await;
+    control_plane.install().await;
+
+    let operator = Operator::start_alone(&control_plane).await;
+    Tenant::converged(client.clone(), "readable", json!({})).await;
+    eventually("the log names the object and what is wrong", async || {
+        let lines = operator.log_lines("can't be read and is left alone");
+        so(
+            lines
+                .iter()
+                .any(|l| l.contains("\"unreadable\"") && l.contains("integer `30`")),
+            lines,
+        )
+    })
+    .await;
+    for child in &CHILDREN {
+        unreadable.until_gone(child).await;
+    }
+
+    // It is read as soon as it is right.
+    let patch = Patch::Merge(json!({"spec": {"scrape": {"interval": "30s"}}}));
+    unreadable
+        .objects()
+        .patch("metrics", &by("kubectl-edit"), &patch)
+        .await
+        .unwrap();
+    unreadable.until_converged().await;
+}
