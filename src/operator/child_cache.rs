@@ -41,7 +41,7 @@ pub struct Live {
 /// Our entry of the managed fields, without the owner references: those are compared by value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ours {
-    fields: Arc<str>,
+    fields: Arc<Value>,
     time: Option<Timestamp>,
 }
 
@@ -89,7 +89,7 @@ impl Live {
                 .as_ref()
                 .is_some_and(|e| ownership::written_over_after_creation(metadata, e)),
             ours: entry.map(|e| Ours {
-                fields: without_owner_references(e.fields).to_string().into(),
+                fields: without_owner_references(e.fields).into(),
                 time: e.time,
             }),
             rollout: status.map(|status| Rollout::new(metadata, status)),
@@ -102,8 +102,7 @@ impl Live {
         !self.touched
             && self.owners.iter().any(|o| o == owner)
             && self.digest.as_deref() == Some(&wanted.digest)
-            && serde_json::from_str(&ours.fields)
-                .is_ok_and(|fields| ownership::owns(&fields, &owned_part(wanted)))
+            && ownership::owns(&ours.fields, &owned_part(wanted))
     }
 }
 
@@ -192,7 +191,7 @@ struct State {
     by_namespace: HashMap<String, Vec<Live>>,
     served: HashMap<Kind, Served>,
     /// Equal in most namespaces, so each is kept once.
-    field_sets: HashSet<Arc<str>>,
+    field_sets: HashSet<Arc<Value>>,
     /// UIDs of children that went last. A watch can tell of an object's end before the answer to our write of it
     /// is here, and that answer must not bring it back.
     deleted: VecDeque<String>,

@@ -28,8 +28,8 @@ use super::kind::Kind;
 use super::queue::Queue;
 use super::selection::Prometheus;
 
-/// Objects in one page of a list: a page is held whole while it is read.
-const PAGE: u32 = 250;
+/// Objects in one page of a list: a page is held whole while it is read, with all managed fields.
+const PAGE: u32 = 100;
 
 /// What every watch works with.
 #[derive(Clone)]
@@ -82,25 +82,24 @@ impl Watches {
     async fn objects(self, writer: Writer<MetricsNamespace>) {
         const WATCH: &str = "metricsnamespaces";
         let api: Api<DeserializeGuard<MetricsNamespace>> = Api::all(self.client.clone());
-        let stream =
-            watcher(api, config()).try_filter_map(|event| future::ready(Ok(parsed(event))));
-        let mut listed = Vec::new();
+        let stream = watcher(api, config())
+            .try_filter_map(|event| future::ready(Ok(parsed(event))))
+            .modify(forget_field_sets);
+        let mut listed = HashSet::new();
         let mut stream = std::pin::pin!(self.steady(WATCH, false, stream.reflect(writer)));
         while let Some(event) = stream.next().await {
             match event {
                 Event::Init => listed.clear(),
                 Event::InitApply(object) => {
                     self.caches.objects.saw(&object);
-                    listed.push(object);
+                    listed.insert(ObjectRef::from_obj(&object));
                 }
                 Event::InitDone => {
-                    let seen: HashSet<_> = listed.iter().map(ObjectRef::from_obj).collect();
-                    for lost in self.caches.objects.forget_all_but(&seen) {
-                        self.object_changed(&lost.namespace.unwrap_or_default());
+                    let seen = std::mem::take(&mut listed);
+                    let lost = self.caches.objects.forget_all_but(&seen);
+                    for object in lost.into_iter().chain(seen) {
+                        self.object_changed(&object.namespace.unwrap_or_default());
                     }
-                    listed
-                        .drain(..)
-                        .for_each(|o| self.object_changed(&o.namespace().unwrap_or_default()));
                     self.health.synced(WATCH);
                 }
                 Event::Apply(object) => {
@@ -336,6 +335,13 @@ fn is_kind_missing(error: &WatchError) -> bool {
         WatchError::InitialListFailed(KubeError::Api(status))
         | WatchError::WatchStartFailed(KubeError::Api(status)) => is_unknown_kind(status),
         _ => false,
+    }
+}
+
+/// Of an object's managed fields, who wrote is asked for, and what they wrote is not: most of the object in memory.
+fn forget_field_sets(object: &mut MetricsNamespace) {
+    for entry in object.managed_fields_mut() {
+        entry.fields_v1 = None;
     }
 }
 

@@ -1,0 +1,232 @@
+//! The control plane, and the tenants on it.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt, TryStreamExt, stream};
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use kube::api::{Api, DeleteParams, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::runtime::watcher;
+use kube::{Client, Config, ResourceExt};
+use serde_json::json;
+use simplepipe::api::MetricsNamespace;
+
+use crate::audit::AuditLog;
+use crate::process::Process;
+use crate::{Options, Result};
+
+/// Where the operator's own objects are, by its manifests.
+pub const OPERATOR_NAMESPACE: &str = "simplepipe-system";
+/// Name of each tenant's object.
+const OBJECT: &str = "metrics";
+/// What has not converged by then never will.
+const LONGEST_CONVERGENCE: Duration = Duration::from_secs(600);
+
+pub struct Cluster {
+    options: Options,
+    admin: Client,
+    /// With the operator's rights.
+    client: Client,
+    kubeconfig: PathBuf,
+    api_server: Process,
+    audit: AuditLog,
+}
+
+/// A namespace with its MetricsNamespace.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    pub namespace: String,
+    pub uid: String,
+}
+
+impl Cluster {
+    pub async fn connect(options: &Options) -> Result<Self> {
+        let folder = &options.control_plane;
+        let mut kubeconfig = Kubeconfig::read_from(folder.join("admin.kubeconfig"))?;
+        let admin = client(kubeconfig.clone()).await?;
+        let user = &mut kubeconfig.auth_infos[0].auth_info;
+        user.get_or_insert_default().token = Some(operators_token(admin.clone()).await?.into());
+        let pid = std::fs::read_to_string(folder.join("run/kube-apiserver.pid"))?;
+        let pid = pid.split_whitespace().next().unwrap_or_default();
+        let cluster = Self {
+            options: options.clone(),
+            admin,
+            client: client(kubeconfig.clone()).await?,
+            kubeconfig: folder.join("operator.kubeconfig"),
+            api_server: Process::new(pid.parse()?),
+            audit: AuditLog::new(folder.join("audit.log")),
+        };
+        std::fs::write(&cluster.kubeconfig, serde_json::to_string(&kubeconfig)?)?;
+        Ok(cluster)
+    }
+
+    /// A client that is the operator, for the API server.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.options.control_plane
+    }
+
+    pub fn operator(&self) -> &Path {
+        &self.options.operator
+    }
+
+    pub fn in_flight(&self) -> usize {
+        self.options.in_flight
+    }
+
+    pub fn rest(&self) -> Duration {
+        Duration::from_secs(self.options.rest)
+    }
+
+    pub fn api_server(&self) -> &Process {
+        &self.api_server
+    }
+
+    pub fn audit(&self) -> &AuditLog {
+        &self.audit
+    }
+
+    /// Names of all tenants' namespaces.
+    pub fn namespaces(&self) -> impl Iterator<Item = String> {
+        (0..self.options.tenants).map(|n| format!("tenant-{n:05}"))
+    }
+
+    pub async fn create_namespaces(&self) -> Result<()> {
+        self.each(self.namespaces(), |name| self.create_namespace(name))
+            .await
+            .map(drop)
+    }
+
+    pub async fn create_namespace(&self, name: String) -> Result<()> {
+        let namespace: Namespace = serde_json::from_value(json!({"metadata": {"name": name}}))?;
+        Api::all(self.admin.clone())
+            .create(&PostParams::default(), &namespace)
+            .await?;
+        Ok(())
+    }
+
+    pub async fn create_objects(&self) -> Result<Vec<Tenant>> {
+        self.each(self.namespaces(), |namespace| self.create_object(namespace))
+            .await
+    }
+
+    pub async fn create_object(&self, namespace: String) -> Result<Tenant> {
+        let object = MetricsNamespace::new(OBJECT, Default::default());
+        let api: Api<MetricsNamespace> = Api::namespaced(self.admin.clone(), &namespace);
+        let object = api.create(&PostParams::default(), &object).await?;
+        Ok(Tenant {
+            namespace,
+            uid: object.uid().unwrap_or_default(),
+        })
+    }
+
+    pub async fn delete_object(&self, namespace: &str) -> Result<()> {
+        let api: Api<MetricsNamespace> = Api::namespaced(self.admin.clone(), namespace);
+        api.delete(OBJECT, &DeleteParams::default()).await?;
+        Ok(())
+    }
+
+    /// Deletes what may be there.
+    pub async fn delete(&self, path: &str) -> Result<()> {
+        let request = http::Request::delete(path).body(Vec::new())?;
+        match self.admin.request_text(request).await {
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+            other => Ok(other.map(drop)?),
+        }
+    }
+
+    /// How many objects a list has.
+    pub async fn count(&self, path: &str) -> Result<usize> {
+        let request = http::Request::get(path)
+            .header(
+                "Accept",
+                "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+            )
+            .body(Vec::new())?;
+        let list: serde_json::Value = self.admin.request(request).await?;
+        Ok(list["items"].as_array().map_or(0, Vec::len))
+    }
+
+    /// Does the work for each, so many side by side as are to be in flight.
+    pub async fn each<I, T, F: Future<Output = Result<T>>>(
+        &self,
+        items: impl IntoIterator<Item = I>,
+        work: impl Fn(I) -> F,
+    ) -> Result<Vec<T>> {
+        stream::iter(items)
+            .map(work)
+            .buffer_unordered(self.in_flight())
+            .try_collect()
+            .await
+    }
+
+    /// Watches for statuses that are of their objects' newest generation.
+    pub fn watch(&self) -> Converged {
+        let api: Api<MetricsNamespace> = Api::all(self.admin.clone());
+        let stream = watcher(api, watcher::Config::default()).try_filter_map(async |event| {
+            Ok(match event {
+                watcher::Event::Apply(object) | watcher::Event::InitApply(object) => {
+                    uid_if_converged(&object)
+                }
+                _ => None,
+            })
+        });
+        Converged(Box::pin(stream))
+    }
+}
+
+/// UIDs of objects whose status is of their newest generation.
+pub struct Converged(Pin<Box<dyn Stream<Item = watcher::Result<String>> + Send>>);
+
+impl Converged {
+    /// Waits until all of these are.
+    pub async fn all(mut self, tenants: &[Tenant]) -> Result<()> {
+        let mut missing: HashSet<_> = tenants.iter().map(|t| t.uid.clone()).collect();
+        let seen = async {
+            while !missing.is_empty() {
+                let uid = self.0.next().await.ok_or("the watch ended")??;
+                missing.remove(&uid);
+            }
+            Ok(())
+        };
+        tokio::time::timeout(LONGEST_CONVERGENCE, seen)
+            .await
+            .map_err(|_| "not all objects have a status in time")?
+    }
+}
+
+fn uid_if_converged(object: &MetricsNamespace) -> Option<String> {
+    let status = object.status.as_ref()?;
+    (status.observed_generation == object.metadata.generation).then(|| object.uid())?
+}
+
+pub async fn client(kubeconfig: Kubeconfig) -> Result<Client> {
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    Ok(Client::try_from(config)?)
+}
+
+async fn operators_token(admin: Client) -> Result<String> {
+    let accounts: Api<ServiceAccount> = Api::namespaced(admin, OPERATOR_NAMESPACE);
+    let request = TokenRequest {
+        spec: TokenRequestSpec {
+            expiration_seconds: Some(24 * 3600),
+            ..TokenRequestSpec::default()
+        },
+        ..TokenRequest::default()
+    };
+    let made = accounts
+        .create_token_request("simplepipe", &PostParams::default(), &request)
+        .await?;
+    Ok(made.status.ok_or("no token was made")?.token)
+}
