@@ -44,6 +44,8 @@ pub enum Reason {
     GatewayStarting,
     /// The gateway has no pod that is ready; the message has the pod's own words.
     GatewayNotReady,
+    /// The operator may not, or can't, watch Deployments; the message says why.
+    GatewayUnseen,
     /// The Deployment is not there.
     GatewayMissing,
     /// At least one Prometheus selects the ServiceMonitor.
@@ -81,6 +83,7 @@ impl Reason {
             Self::GatewayRolloutStuck => "GatewayRolloutStuck",
             Self::GatewayStarting => "GatewayStarting",
             Self::GatewayNotReady => "GatewayNotReady",
+            Self::GatewayUnseen => "GatewayUnseen",
             Self::GatewayMissing => "GatewayMissing",
             Self::Selected => "Selected",
             Self::NotSelected => "NotSelected",

@@ -1,9 +1,28 @@
 //! What an error of the API server means for a child.
 
+use std::error::Error as _;
+
 use kube::Error as KubeError;
 use kube::core::Status;
 
 use super::outcome::Cause;
+
+/// An error as a person reads it: the API server's own sentence, or each cause down to the first.
+pub fn words(error: &KubeError) -> String {
+    if let KubeError::Api(status) = error {
+        return status.message.clone();
+    }
+    let mut words = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_words = cause.to_string();
+        if !words.contains(&cause_words) {
+            words = format!("{words}: {cause_words}");
+        }
+        source = cause.source();
+    }
+    words
+}
 
 /// Sorts an API error by what can be done about it.
 pub fn cause(error: KubeError) -> Cause {
@@ -15,7 +34,7 @@ pub fn cause(error: KubeError) -> Cause {
             Cause::Refused(status.message.clone())
         }
         KubeError::Api(status) => Cause::Unavailable(status.message.clone()),
-        other => Cause::Unavailable(other.to_string()),
+        other => Cause::Unavailable(words(&other)),
     }
 }
 

@@ -1,10 +1,11 @@
 //! Events: what changed, on the object whose `kubectl describe` a person reads.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, Resource, ResourceExt};
-use tracing::debug;
+use tracing::warn;
 
 use crate::api::conditions::{ConditionType, Reason};
 use crate::api::{MetricsNamespace, MetricsNamespaceStatus, names};
@@ -37,17 +38,28 @@ impl Events {
         written: &[Written],
         status: &MetricsNamespaceStatus,
     ) {
-        let reference = object.object_ref(&());
-        // A recorder counts events that differ only in their note as one, and shows the first note for ever. Nothing
-        // is told twice here, so each event has a recorder of its own.
-        let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
         for event in written_event(written)
             .into_iter()
             .chain(ready_event(object.status.as_ref(), status))
         {
-            if let Err(error) = recorder.publish(&event, &reference).await {
-                debug!(namespace = object.namespace(), %error, "event was not taken");
-            }
+            self.send(object, &event).await;
+        }
+    }
+}
+
+impl Events {
+    /// Tells what the status can't tell.
+    pub async fn status_not_written(&self, object: &MetricsNamespace, error: &impl Display) {
+        let event = event(EventType::Warning, "StatusNotWritten", error.to_string());
+        self.send(object, &event).await;
+    }
+
+    async fn send(&self, object: &MetricsNamespace, event: &Event) {
+        // A recorder counts events that differ only in their note as one, and shows the first note for ever. Nothing
+        // is told twice here, so each event has a recorder of its own.
+        let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
+        if let Err(error) = recorder.publish(event, &object.object_ref(&())).await {
+            warn!(namespace = object.namespace(), %error, "an event was not taken");
         }
     }
 }

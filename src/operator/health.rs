@@ -1,4 +1,4 @@
-//! Whether the operator works: what `/livez` and `/readyz` say, in words.
+//! Whether the operator works: what `/livez`, `/readyz` and `/status` say, in words.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -32,8 +32,8 @@ pub struct Health {
 pub enum Role {
     /// It has not reached the API server yet.
     Starting,
-    /// It waits for the Lease.
-    Standby,
+    /// It waits for the Lease; in words, which and whose.
+    Standby(String),
     /// It works.
     Leading,
     /// It ends.
@@ -138,6 +138,22 @@ impl Health {
         change(self.watches.lock().entry(watch).or_default());
     }
 
+    /// What is wrong with a watch.
+    pub fn problem(&self, watch: &'static str) -> Option<String> {
+        let watches = self.watches.lock();
+        let failing = watches.get(watch)?.failing.as_ref()?;
+        (failing.last.elapsed() < QUIET).then(|| failing.error.clone())
+    }
+
+    /// Every watch, and whether it fails.
+    pub fn failing_watches(&self) -> Vec<(&'static str, bool)> {
+        let names: Vec<_> = self.watches.lock().keys().copied().collect();
+        names
+            .into_iter()
+            .map(|watch| (watch, self.problem(watch).is_some()))
+            .collect()
+    }
+
     /// Waits until every watch has seen everything there is.
     pub async fn wait_until_synced(&self) {
         loop {
@@ -191,9 +207,9 @@ impl Health {
                 healthy: false,
                 text: "starting: the API server has not answered yet; the log says why\n".into(),
             },
-            Role::Standby => Report {
+            Role::Standby(why) => Report {
                 healthy: true,
-                text: "ok: standing by, another operator holds the Lease\n".into(),
+                text: format!("ok: standing by; {why}\n"),
             },
             Role::Stopping => Report {
                 healthy: false,
@@ -255,7 +271,7 @@ mod tests {
             !health.ready().healthy,
             "the API server may be out of reach"
         );
-        health.set_role(Role::Standby);
+        health.set_role(Role::Standby("another works".into()));
         assert!(health.ready().healthy, "a standby is ready");
         health.set_role(Role::Leading);
         health.synced("a");

@@ -3,12 +3,15 @@
 use std::future::pending;
 use std::time::{Duration, Instant};
 
-use kube::Client;
+use k8s_openapi::api::coordination::v1::Lease as LeaseObject;
+use kube::api::{Api, Patch, PatchParams};
+use kube::{Client, ResourceExt};
 use kube_lease_manager::{LeaseManager, LeaseManagerBuilder, LeaseManagerError};
+use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::settings::LeaseSettings;
 
@@ -19,8 +22,17 @@ const RETRY: Duration = Duration::from_secs(1);
 pub struct Lease(Option<Asked>);
 
 struct Asked {
-    held: watch::Receiver<bool>,
+    state: watch::Receiver<State>,
     task: JoinHandle<()>,
+}
+
+/// Whose the Lease is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// This operator's.
+    Ours,
+    /// Not this operator's; in words, whose.
+    Waiting(String),
 }
 
 impl Lease {
@@ -34,38 +46,27 @@ impl Lease {
     /// # Errors
     /// When the Lease can't be read or made.
     pub async fn ask(client: Client, settings: &LeaseSettings) -> Result<Self, LeaseManagerError> {
-        let namespace = settings
-            .namespace
-            .clone()
-            .unwrap_or_else(|| client.default_namespace().to_owned());
-        let mut builder = LeaseManagerBuilder::new(client, &settings.name)
-            .with_namespace(namespace)
-            .with_duration(settings.duration.as_secs())
-            // Renewed at two thirds, so that one lost request does not lose the Lease.
-            .with_grace(settings.grace().as_secs());
-        if let Some(identity) = &settings.identity {
-            builder = builder.with_identity(identity.clone());
-        }
-        let manager = builder.build().await?;
-        let (tell, held) = watch::channel(false);
-        let (duration, grace) = (settings.duration, settings.grace());
-        let task = tokio::spawn(async move {
-            tokio::select! {
-                () = keep(&manager, &tell, duration, grace) => {}
-                () = tell.closed() => {}
-            }
-            if let Err(error) = manager.release().await {
-                warn!(%error, "the Lease was not given back; another operator has to wait until it ends");
-            }
-        });
-        Ok(Self(Some(Asked { held, task })))
+        let asker = Asker::new(client, settings);
+        let manager = asker.manager().await?;
+        let (tell, state) =
+            watch::channel(State::Waiting("the Lease was not looked at yet".into()));
+        let task = tokio::spawn(asker.run(manager, tell));
+        Ok(Self(Some(Asked { state, task })))
     }
 
-    /// Waits until this operator holds it. False if that can't come any more.
-    pub async fn held(&mut self) -> bool {
-        match &mut self.0 {
-            Some(asked) => asked.held.wait_for(|held| *held).await.is_ok(),
-            None => true,
+    /// Waits until this operator holds it, telling what is waited for. False if that can't come any more.
+    pub async fn held(&mut self, mut tell: impl FnMut(&str)) -> bool {
+        let Some(asked) = &mut self.0 else {
+            return true;
+        };
+        loop {
+            match &*asked.state.borrow_and_update() {
+                State::Ours => return true,
+                State::Waiting(why) => tell(why),
+            }
+            if asked.state.changed().await.is_err() {
+                return false;
+            }
         }
     }
 
@@ -73,44 +74,150 @@ impl Lease {
     pub async fn lost(&mut self) {
         match &mut self.0 {
             // The sender goes only when the task ends, and then nobody renews.
-            Some(asked) => drop(asked.held.wait_for(|held| !*held).await),
+            Some(asked) => drop(asked.state.wait_for(|s| *s != State::Ours).await),
             None => pending().await,
         }
     }
 
     /// Gives it back, so that another need not wait until it ends.
     pub async fn release(self) {
-        if let Some(Asked { held, task }) = self.0 {
-            drop(held);
+        if let Some(Asked { state, task }) = self.0 {
+            drop(state);
             let _ = task.await;
         }
     }
 }
 
-/// Asks, renews, and tells of each change. A Lease that could not be renewed up to its end counts as lost.
-async fn keep(
-    manager: &LeaseManager,
-    tell: &watch::Sender<bool>,
-    duration: Duration,
-    grace: Duration,
-) {
-    let mut failing: Option<Instant> = None;
-    loop {
-        // Returns with a change or an error; where it did neither for so long, a renewal went well.
-        match timeout(duration, manager.changed()).await {
-            Err(_) => failing = None,
-            Ok(Ok(held)) => {
-                failing = None;
-                tell.send_replace(held);
-            }
-            Ok(Err(error)) => {
-                warn!(%error, "the Lease can't be read or renewed; trying again");
-                let since = *failing.get_or_insert_with(Instant::now);
-                if since.elapsed() >= grace {
-                    tell.send_replace(false);
+/// Asks for the Lease again and again.
+struct Asker {
+    client: Client,
+    namespace: String,
+    settings: LeaseSettings,
+    identity: String,
+}
+
+/// A Lease of somebody else's, as it was first seen.
+struct Seen {
+    version: Option<String>,
+    since: Instant,
+}
+
+impl Asker {
+    fn new(client: Client, settings: &LeaseSettings) -> Self {
+        let namespace = settings
+            .namespace
+            .clone()
+            .unwrap_or_else(|| client.default_namespace().to_owned());
+        // Of one process only, so that nobody else of this name is taken for this operator.
+        let identity = settings.identity.clone().unwrap_or_else(|| {
+            format!(
+                "{}-{}",
+                std::process::id(),
+                jiff::Timestamp::now().as_nanosecond()
+            )
+        });
+        Self {
+            client,
+            namespace,
+            settings: settings.clone(),
+            identity,
+        }
+    }
+
+    async fn manager(&self) -> Result<LeaseManager, LeaseManagerError> {
+        LeaseManagerBuilder::new(self.client.clone(), &self.settings.name)
+            .with_namespace(&self.namespace)
+            .with_duration(self.settings.duration.as_secs())
+            // Renewed at two thirds, so that one lost request does not lose the Lease.
+            .with_grace(self.settings.grace().as_secs())
+            .with_identity(&self.identity)
+            .build()
+            .await
+    }
+
+    async fn run(self, mut manager: LeaseManager, tell: watch::Sender<State>) {
+        tokio::select! {
+            () = self.keep(&mut manager, &tell) => {}
+            () = tell.closed() => {}
+        }
+        if let Err(error) = manager.release().await {
+            warn!(%error, "the Lease was not given back; another operator has to wait until it ends");
+        }
+    }
+
+    /// Asks, renews, and tells of each change. A Lease that could not be renewed up to its end counts as lost.
+    async fn keep(&self, manager: &mut LeaseManager, tell: &watch::Sender<State>) {
+        let mut failing: Option<Instant> = None;
+        let mut others: Option<Seen> = None;
+        loop {
+            // Returns with a change or an error; where it did neither for so long, a renewal went well.
+            match timeout(self.settings.duration, manager.changed()).await {
+                Ok(Ok(true)) => {
+                    failing = None;
+                    tell.send_replace(State::Ours);
                 }
-                sleep(RETRY).await;
+                Ok(Ok(false)) => {
+                    tell.send_replace(State::Waiting("another operator took the Lease".into()));
+                }
+                Ok(Err(error)) => {
+                    warn!(%error, "the Lease can't be read or renewed; trying again");
+                    let since = *failing.get_or_insert_with(Instant::now);
+                    if since.elapsed() >= self.settings.grace() {
+                        let why = format!("the Lease can't be renewed: {error}");
+                        tell.send_replace(State::Waiting(why));
+                    }
+                    sleep(RETRY).await;
+                }
+                Err(_) if *tell.borrow() == State::Ours => failing = None,
+                Err(_) => match self.look(&mut others).await {
+                    Ok(whose) => {
+                        if *tell.borrow() != State::Waiting(whose.clone()) {
+                            info!("standing by; {whose}");
+                            tell.send_replace(State::Waiting(whose));
+                        }
+                        // It looks again only when the holder's time is over by its own reading of that time.
+                        if let Ok(fresh) = self.manager().await {
+                            *manager = fresh;
+                        }
+                    }
+                    Err(error) => warn!(%error, "the Lease can't be read; trying again"),
+                },
             }
         }
+    }
+
+    /// Looks whose the Lease is, and takes it from a holder that has not renewed it for its whole duration by this
+    /// machine's clock: the holder's own may be hours ahead.
+    async fn look(&self, others: &mut Option<Seen>) -> Result<String, kube::Error> {
+        let (name, namespace) = (&self.settings.name, &self.namespace);
+        let api: Api<LeaseObject> = Api::namespaced(self.client.clone(), namespace);
+        let Some(lease) = api.get_opt(name).await? else {
+            return Ok(format!(
+                "Lease {namespace}/{name} is not there, and is made anew"
+            ));
+        };
+        let spec = lease.spec.clone().unwrap_or_default();
+        let holder = spec.holder_identity.filter(|h| !h.is_empty());
+        let Some(holder) = holder else {
+            return Ok(format!("Lease {namespace}/{name} is free"));
+        };
+        let version = lease.resource_version();
+        let unchanged = others.take().filter(|seen| seen.version == version);
+        let since = unchanged.map_or_else(Instant::now, |seen| seen.since);
+        if since.elapsed() > self.settings.duration {
+            let patch = json!({
+                "metadata": {"resourceVersion": version},
+                "spec": {"holderIdentity": null, "renewTime": null, "acquireTime": null},
+            });
+            api.patch(name, &PatchParams::default(), &Patch::Merge(patch))
+                .await?;
+            return Ok(format!("Lease {namespace}/{name} was left by {holder}"));
+        }
+        *others = Some(Seen { version, since });
+        Ok(format!(
+            "Lease {namespace}/{name} is held by {holder}, renewed {}",
+            spec.renew_time
+                .map_or_else(|| "never".into(), |t| t.0.to_string())
+        ))
     }
 }

@@ -87,8 +87,10 @@ pub enum Error {
     /// The API server can't be used.
     #[error("the Kubernetes API server can't be used: {0}")]
     Kubernetes(#[from] KubeError),
-    /// Another operator has the Lease now.
-    #[error("the Lease was lost; another operator works now")]
+    /// This operator can't be sure any more to be the only one.
+    #[error(
+        "the Lease was lost: it was not renewed in time, or another operator took it; the log above says which"
+    )]
     LeaseLost,
     /// A part of the operator ended that never should.
     #[error("{0} ended")]
@@ -224,9 +226,8 @@ async fn lead(
         lease = ask(client, wanted) => lease,
         _ = stop.changed() => return Ok(None),
     };
-    health.set_role(Role::Standby);
     tokio::select! {
-        held = lease.held() => match held {
+        held = lease.held(|why| health.set_role(Role::Standby(why.to_owned()))) => match held {
             true => Ok(Some(lease)),
             false => Err(Error::Ended("the Lease's renewal")),
         },

@@ -7,11 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ContainerState, Pod};
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
-use tracing::debug;
 
 use crate::api::{MetricsNamespace, names};
 use crate::terminal::one_line;
 
+use super::api_error::words;
 use super::apply::is_converged;
 use super::caches::Caches;
 use super::child_cache::{Rollout, Served};
@@ -93,7 +93,8 @@ fn selection(namespace: &str, service_monitor: &Labels, caches: &Caches) -> Opti
 /// How long the newest gateway has not come up, where that is long enough to ask its pod why.
 pub fn stuck_for(rollout: &Rollout, now: Timestamp) -> Option<SignedDuration> {
     let long = now.duration_since(coming_up_since(rollout)?);
-    (long >= PATIENCE).then_some(long)
+    // A time that is still to come is that of another clock.
+    (long >= PATIENCE || long.is_negative()).then_some(long.max(PATIENCE))
 }
 
 /// Since when a gateway is waited for; `None` where all is done, or nothing is known yet.
@@ -113,10 +114,7 @@ pub async fn pod_problem(client: &Client, object: &MetricsNamespace) -> Option<S
     let namespace = object.namespace().unwrap_or_default();
     match ask_pod(client, &namespace).await {
         Ok(problem) => problem,
-        Err(error) => {
-            debug!(namespace, %error, "the gateway's pod could not be asked");
-            None
-        }
+        Err(error) => Some(format!("its pod could not be asked why: {}", words(&error))),
     }
 }
 
@@ -129,7 +127,13 @@ async fn ask_pod(client: &Client, namespace: &str) -> Result<Option<String>, kub
     );
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let pods = pods
-        .list(&ListParams::default().labels(&selector).limit(20))
+        .list(
+            &ListParams::default()
+                .labels(&selector)
+                // Pods that were evicted stay for long, and are not the one that is waited for.
+                .fields("status.phase!=Failed,status.phase!=Succeeded")
+                .limit(20),
+        )
         .await?
         .items;
     Ok(pods
@@ -178,7 +182,13 @@ fn in_words(state: &ContainerState) -> Option<String> {
         (reason, message) => reason.clone().or_else(|| message.clone()),
     };
     if let Some(waiting) = &state.waiting {
-        return join(&waiting.reason, &waiting.message);
+        let underway = ["ContainerCreating", "PodInitializing"];
+        let reason = waiting.reason.as_deref().unwrap_or_default();
+        return (waiting.message.is_some() || !underway.contains(&reason))
+            .then(|| join(&waiting.reason, &waiting.message))?;
+    }
+    if state.running.is_some() {
+        return Some("runs, and its readiness probe fails; the pod's events say how".into());
     }
     let ended = state.terminated.as_ref()?;
     let why = join(&ended.reason, &ended.message).unwrap_or_else(|| "ended".into());

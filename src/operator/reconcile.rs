@@ -22,6 +22,7 @@ use super::child_cache::Served;
 use super::children;
 use super::events::{self, Events};
 use super::health::Health;
+use super::kind::Kind;
 use super::locked::Locked;
 use super::observe::{self, Children};
 use super::outcome::{Cause, Outcome, Problem};
@@ -46,6 +47,9 @@ const FIRST_LOOK: Duration = Duration::from_secs(6);
 /// A gateway that stays down is asked about at least this often.
 const LONGEST_LOOK: Duration = Duration::from_secs(300);
 
+/// While Deployments can't be watched, this often.
+const BLIND_LOOK: Duration = Duration::from_secs(10);
+
 /// What every reconcile works with.
 pub struct Context {
     /// The API server.
@@ -66,6 +70,14 @@ pub struct Context {
     pub failures: Locked<HashMap<ObjectRef<MetricsNamespace>, u32>>,
     /// Writes lately.
     pub budgets: Budgets,
+}
+
+impl Context {
+    fn is_failing(&self, object: &MetricsNamespace) -> bool {
+        self.failures
+            .lock()
+            .contains_key(&ObjectRef::from_obj(object))
+    }
 }
 
 /// Why a reconcile is tried again.
@@ -196,6 +208,7 @@ async fn reconcile(object: &Arc<MetricsNamespace>, context: &Context) -> Result<
         Some(_) => observe::pod_problem(&context.client, object).await,
         None => None,
     };
+    let unseen = context.health.problem(Kind::Deployment.plural());
     let status = status::compute(
         object,
         &Seen {
@@ -204,6 +217,7 @@ async fn reconcile(object: &Arc<MetricsNamespace>, context: &Context) -> Result<
             rollout: seen.rollout.as_ref(),
             pod_problem: pod_problem.as_deref(),
             selection: seen.selection.as_ref(),
+            unseen: unseen.as_deref(),
             converged: seen.converged,
             now,
         },
@@ -211,10 +225,18 @@ async fn reconcile(object: &Arc<MetricsNamespace>, context: &Context) -> Result<
     let told = status::write(&context.client, object, &status)
         .await
         .map_err(|e| Error::Status(cause(e)));
-    context
-        .events
-        .publish(object, &applied.written, &status)
-        .await;
+    match &told {
+        Ok(()) => {
+            context
+                .events
+                .publish(object, &applied.written, &status)
+                .await;
+        }
+        Err(error) if !context.is_failing(object) => {
+            context.events.status_not_written(object, error).await;
+        }
+        Err(_) => {}
+    }
     if !applied.written.is_empty() {
         let reference = ObjectRef::from_obj(&**object);
         context.budgets.spend(&reference, Instant::now());
@@ -226,7 +248,12 @@ async fn reconcile(object: &Arc<MetricsNamespace>, context: &Context) -> Result<
         );
     }
     told?;
-    next(applied.problems, &context.caches, &seen, stuck)
+    let action = next(applied.problems, &context.caches, &seen, stuck)?;
+    Ok(match unseen {
+        // Nothing tells when the gateway comes up, or when it can be seen again.
+        Some(_) => Action::requeue(BLIND_LOOK),
+        None => action,
+    })
 }
 
 fn next(

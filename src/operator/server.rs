@@ -1,4 +1,4 @@
-//! `/livez`, `/readyz` and `/metrics` over HTTP.
+//! `/livez`, `/readyz`, `/status` and `/metrics` over HTTP.
 
 use std::io;
 use std::net::SocketAddr;
@@ -56,6 +56,11 @@ pub async fn serve(listener: TcpListener, shown: Shown) -> io::Result<()> {
             "/readyz",
             get(|State(s): State<Shown>| async move { answer(s.health.ready()) }),
         )
+        // kubectl does not show the body of an answer that is not 200.
+        .route(
+            "/status",
+            get(|State(s): State<Shown>| async move { s.health.ready().text }),
+        )
         .route("/metrics", get(metrics))
         .with_state(shown);
     axum::serve(listener, router).await
@@ -74,7 +79,7 @@ async fn metrics(State(shown): State<Shown>) -> Response {
     let objects = shown.caches.objects.state();
     match shown.metrics.expose(
         shown.queue.depth(),
-        shown.health.is_leading(),
+        &shown.health,
         objects.iter().map(|o| &**o),
     ) {
         Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),

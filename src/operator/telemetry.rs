@@ -1,5 +1,6 @@
 //! The operator's own metrics, and its log.
 
+use std::str::FromStr;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -12,10 +13,12 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use thiserror::Error;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::api::MetricsNamespace;
 
+use super::health::Health;
 use super::kind::Kind;
 use super::locked::Locked;
 use super::outcome::Verb;
@@ -34,6 +37,7 @@ pub struct Metrics {
     queue_depth: Gauge,
     tenants: Family<ConditionLabels, Gauge>,
     leading: Gauge,
+    watch_failing: Family<WatchLabel, Gauge>,
     /// What is counted when it is asked for must not be counted for two at once.
     exposing: Locked<()>,
 }
@@ -52,6 +56,11 @@ struct ReasonLabel {
 struct WriteLabels {
     verb: &'static str,
     kind: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct WatchLabel {
+    watch: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -78,6 +87,7 @@ impl Metrics {
             queue_depth: Gauge::default(),
             tenants: Family::default(),
             leading: Gauge::default(),
+            watch_failing: Family::default(),
             exposing: Locked::default(),
             registry: Registry::default(),
         };
@@ -117,6 +127,11 @@ impl Metrics {
             "1 where this operator holds the Lease and works",
             metrics.leading.clone(),
         );
+        registry.register(
+            "watch_failing",
+            "1 where a watch fails; /status says why",
+            metrics.watch_failing.clone(),
+        );
         let build: Gauge<f64, AtomicU64> = Gauge::default();
         build.set(1.0);
         let version = [("version".into(), env!("CARGO_PKG_VERSION").into())];
@@ -154,13 +169,18 @@ impl Metrics {
     pub fn expose<'a>(
         &self,
         queue_depth: usize,
-        leading: bool,
+        health: &Health,
         objects: impl Iterator<Item = &'a MetricsNamespace>,
     ) -> Result<String, std::fmt::Error> {
         let _alone = self.exposing.lock();
         self.queue_depth
             .set(i64::try_from(queue_depth).unwrap_or(i64::MAX));
-        self.leading.set(leading.into());
+        self.leading.set(health.is_leading().into());
+        for (watch, failing) in health.failing_watches() {
+            self.watch_failing
+                .get_or_create(&WatchLabel { watch })
+                .set(failing.into());
+        }
         self.tenants.clear();
         for condition in objects
             .filter_map(|o| o.status.as_ref())
@@ -182,27 +202,28 @@ impl Metrics {
 /// The log level can't be used.
 #[derive(Debug, Error)]
 #[error(
-    "setting logLevel is {level:?}; expected error, warn, info, debug or trace, or per module as in info,kube=debug ({source})"
+    "setting logLevel is {0:?}; expected error, warn, info, debug or trace, or per module as in info,kube=debug"
 )]
-pub struct LogLevelError {
-    level: String,
-    source: tracing_subscriber::filter::ParseError,
-}
+pub struct LogLevelError(String);
 
 /// Starts the log, on standard error.
 ///
 /// # Errors
 /// When the level can't be used.
 pub fn start_log(format: LogFormat, level: &str) -> Result<(), LogLevelError> {
-    let filter = EnvFilter::try_new(level).map_err(|source| LogLevelError {
-        level: level.to_owned(),
-        source,
-    })?;
-    // kube's span around each reconcile says what every line here says itself.
-    let filter = match "kube_runtime::controller=warn".parse() {
-        Ok(quiet) => filter.add_directive(quiet),
-        Err(_) => filter,
-    };
+    let unusable = || LogLevelError(level.to_owned());
+    // A lone word that is no level would pass for a module's name, and switch everything else off.
+    let is_directive = |word: &str| word.contains('=') || LevelFilter::from_str(word).is_ok();
+    if !level.split(',').all(|word| is_directive(word.trim())) {
+        return Err(unusable());
+    }
+    let mut filter = EnvFilter::try_new(level).map_err(|_| unusable())?;
+    if !level.contains("kube_runtime") {
+        // kube says again what is said here: a span around each reconcile, and each error of a watch.
+        for quiet in ["kube_runtime::controller=warn", "kube_runtime::watcher=off"] {
+            filter = filter.add_directive(quiet.parse().map_err(|_| unusable())?);
+        }
+    }
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
@@ -216,7 +237,9 @@ pub fn start_log(format: LogFormat, level: &str) -> Result<(), LogLevelError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::health::Role;
     use super::*;
+    use rstest::rstest;
 
     #[test]
     fn metrics_have_the_names_and_units_that_the_docs_give() {
@@ -228,7 +251,10 @@ mod tests {
              {conditions: [{type: Ready, status: 'True', reason: R, message: '', lastTransitionTime: '2026-01-01T00:00:00Z'}]}}",
         )
         .unwrap();
-        let text = metrics.expose(2, true, [&object].into_iter()).unwrap();
+        let health = Health::new(&["services"]);
+        health.set_role(Role::Leading);
+        health.fails("services", "forbidden");
+        let text = metrics.expose(2, &health, [&object].into_iter()).unwrap();
         for line in [
             "simplepipe_reconciles_total{result=\"error\"} 1",
             "simplepipe_reconcile_errors_total{reason=\"refused\"} 1",
@@ -236,22 +262,27 @@ mod tests {
             "simplepipe_child_writes_total{verb=\"create\",kind=\"Service\"} 1",
             "simplepipe_queue_depth 2",
             "simplepipe_leading 1",
+            "simplepipe_watch_failing{watch=\"services\"} 1",
             "simplepipe_tenants{condition=\"Ready\",status=\"True\"} 1",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
-        let again = metrics.expose(0, false, std::iter::empty()).unwrap();
+        let again = metrics.expose(0, &health, std::iter::empty()).unwrap();
         assert!(
             !again.contains("simplepipe_tenants{"),
             "a condition that no tenant has is gone"
         );
     }
 
-    #[test]
-    fn a_log_level_that_is_none_is_named() {
-        let message = start_log(LogFormat::Text, "a=b=c").unwrap_err().to_string();
+    #[rstest]
+    #[case("a=b=c")]
+    #[case("inof")]
+    #[case("info,kube")]
+    #[case("")]
+    fn a_log_level_that_is_none_is_named(#[case] level: &str) {
+        let message = start_log(LogFormat::Text, level).unwrap_err().to_string();
         assert!(
-            message.contains("a=b=c") && message.contains("expected error, warn"),
+            message.contains(&format!("{level:?}")) && message.contains("expected error, warn"),
             "{message}"
         );
     }

@@ -19,7 +19,7 @@ use tracing::{info, warn};
 use crate::api::prometheus_operator::{self, PrometheusSelectors};
 use crate::api::{MetricsNamespace, names};
 
-use super::api_error::is_unknown_kind;
+use super::api_error::{is_unknown_kind, words};
 use super::backoff::WatchBackoff;
 use super::caches::{Caches, Namespace};
 use super::child_cache::{Live, Served};
@@ -313,8 +313,9 @@ impl Watches {
             }
             return;
         }
-        warn!(watch, %error, "watch failed; it is tried again");
-        self.health.fails(watch, &error.to_string());
+        let error = words_of(watch, error);
+        warn!(watch, error, "watch failed; it is tried again");
+        self.health.fails(watch, &error);
     }
 }
 
@@ -327,6 +328,18 @@ fn prometheus(object: Object<PrometheusSelectors, NotUsed>) -> Prometheus {
         namespace: object.namespace().unwrap_or_default(),
         name: object.name_any(),
         selectors: object.spec,
+    }
+}
+
+fn words_of(watch: &str, error: &WatchError) -> String {
+    if watch == "metricsnamespaces" && is_kind_missing(error) {
+        return "the CRD metricsnamespaces.simplepipe.dev is not installed; apply crds/".into();
+    }
+    match error {
+        WatchError::InitialListFailed(cause)
+        | WatchError::WatchStartFailed(cause)
+        | WatchError::WatchFailed(cause) => words(cause),
+        other => other.to_string(),
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Seen<'a> {
     pub pod_problem: Option<&'a str>,
     /// Who scrapes; `None` where the cluster has no ServiceMonitors.
     pub selection: Option<&'a Selection>,
+    /// Why the gateway can't be seen, where it can't.
+    pub unseen: Option<&'a str>,
     /// Of a paused object: whether it is as it asks to be.
     pub converged: bool,
     /// The time now.
@@ -105,6 +107,8 @@ pub fn compute(object: &MetricsNamespace, seen: &Seen) -> MetricsNamespaceStatus
         scrape: plan.map(|_| ScrapeStatus {
             selected_by: seen
                 .selection
+                // Who would select a ServiceMonitor that is not there scrapes nothing.
+                .filter(|_| problem_of(seen, ConditionType::ScrapeConfigured).is_none())
                 .map(|s| s.selected_by.clone())
                 .unwrap_or_default(),
         }),
@@ -207,30 +211,40 @@ fn summary(verdicts: &[Verdict], seen: &Seen) -> Verdict {
         let (reason, message) = explain(problem);
         return Verdict::new(ConditionType::Ready, "False", reason, message);
     }
-    let scraped = match seen.selection {
-        Some(s) if !s.selected_by.is_empty() => {
-            format!("is scraped by {}", s.selected_by.join(", "))
-        }
-        _ => "is there to be scraped; no Prometheus object was found, so by whom is not known"
-            .to_owned(),
-    };
-    let works = format!(
-        "what is pushed to http://{}:{} {scraped}",
-        names::GATEWAY,
-        names::PORT
-    );
-    // It works, and not as the spec asks.
-    let stuck = verdicts
-        .iter()
-        .find(|v| v.reason == Reason::GatewayRolloutStuck);
-    match stuck {
-        Some(stuck) => Verdict::new(
+    if let Some(unseen) = verdicts.iter().find(|v| v.reason == Reason::GatewayUnseen) {
+        return Verdict::new(
+            ConditionType::Ready,
+            "Unknown",
+            unseen.reason,
+            unseen.message.clone(),
+        );
+    }
+    // It works as far as is known, and something about it wants a look.
+    let remark = verdicts.iter().find(|v| {
+        matches!(
+            v.reason,
+            Reason::GatewayRolloutStuck | Reason::NoPrometheusFound
+        )
+    });
+    let answers = format!("http://{}:{}", names::GATEWAY, names::PORT);
+    match (remark, seen.selection) {
+        (Some(remark), _) => Verdict::new(
             ConditionType::Ready,
             "True",
-            stuck.reason,
-            format!("{works}; {}", stuck.message),
+            remark.reason,
+            format!("{answers} takes pushes; {}", remark.message),
         ),
-        None => Verdict::new(ConditionType::Ready, "True", Reason::AllWorking, works),
+        (None, selection) => Verdict::new(
+            ConditionType::Ready,
+            "True",
+            Reason::AllWorking,
+            format!(
+                "what is pushed to {answers} is scraped by {}",
+                selection
+                    .map(|s| s.selected_by.join(", "))
+                    .unwrap_or_default()
+            ),
+        ),
     }
 }
 
@@ -241,6 +255,13 @@ fn gateway(plan: &Plan, seen: &Seen) -> Verdict {
     if let Some(problem) = problem_of(seen, ConditionType::GatewayAvailable) {
         let (reason, message) = explain(problem);
         return verdict("False", reason, message);
+    }
+    if let Some(why) = seen.unseen {
+        return verdict(
+            "Unknown",
+            Reason::GatewayUnseen,
+            format!("the operator can't watch Deployments, so it can't see the gateway: {why}"),
+        );
     }
     match seen.rollout {
         None => verdict(

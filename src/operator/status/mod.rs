@@ -12,7 +12,7 @@ use crate::api::{MetricsNamespace, MetricsNamespaceStatus, names};
 
 pub use compute::{Seen, compute};
 
-/// Writes a status, unless it is there already. True if it was written.
+/// Writes a status, unless it is there already.
 ///
 /// # Errors
 /// The API server's, except that the object is gone, which is no error here.
@@ -20,9 +20,9 @@ pub async fn write(
     client: &Client,
     object: &MetricsNamespace,
     status: &MetricsNamespaceStatus,
-) -> Result<bool, KubeError> {
+) -> Result<(), KubeError> {
     if object.status.as_ref() == Some(status) {
-        return Ok(false);
+        return Ok(());
     }
     let api: Api<MetricsNamespace> =
         Api::namespaced(client.clone(), &object.namespace().unwrap_or_default());
@@ -38,8 +38,8 @@ pub async fn write(
         .patch_status(&object.name_any(), &parameters, &Patch::Apply(body))
         .await
     {
-        Ok(_) => Ok(true),
-        Err(KubeError::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(false),
+        Ok(_) => Ok(()),
+        Err(KubeError::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(()),
         Err(error) => Err(error),
     }
 }

@@ -40,6 +40,7 @@ struct World {
     pod_problem: Option<&'static str>,
     selection: Option<Selection>,
     converged: bool,
+    unseen: Option<&'static str>,
 }
 
 impl World {
@@ -52,6 +53,7 @@ impl World {
             pod_problem: None,
             selection: Some(selected()),
             converged: true,
+            unseen: None,
         }
     }
 
@@ -64,6 +66,7 @@ impl World {
                 rollout: self.rollout.as_ref(),
                 pod_problem: self.pod_problem,
                 selection: self.selection.as_ref(),
+                unseen: self.unseen,
                 converged: self.converged,
                 now: NOW.parse().unwrap(),
             },
@@ -174,7 +177,42 @@ fn without_any_prometheus_object_who_scrapes_is_unknown_and_ready_stays_true() {
     let mut world = World::well();
     world.selection = Some(Selection::default());
     assert_eq!(find(&world.status(), "ScrapeConfigured").status, "Unknown");
-    assert_eq!(world.ready().status, "True");
+    let ready = world.ready();
+    assert_eq!(
+        (ready.status.as_str(), ready.reason.as_str()),
+        ("True", "NoPrometheusFound")
+    );
+}
+
+#[test]
+fn what_cannot_be_seen_is_unknown_and_said() {
+    let mut world = World::well();
+    world.unseen = Some("deployments is forbidden");
+    let ready = world.ready();
+    assert_eq!(
+        (ready.status.as_str(), ready.reason.as_str()),
+        ("Unknown", "GatewayUnseen")
+    );
+    assert!(
+        ready.message.contains("deployments is forbidden"),
+        "{}",
+        ready.message
+    );
+}
+
+#[test]
+fn who_would_select_a_service_monitor_that_is_not_there_is_not_told() {
+    let mut world = World::well();
+    let refused = Cause::Refused("no right".into());
+    world.problems = vec![problem(
+        Kind::ServiceMonitor,
+        ConditionType::ScrapeConfigured,
+        refused,
+    )];
+    assert_eq!(
+        world.status().scrape.unwrap().selected_by,
+        Vec::<String>::new()
+    );
 }
 
 #[test]
