@@ -213,7 +213,9 @@ pub struct LogLevelError(String);
 pub fn start_log(format: LogFormat, level: &str) -> Result<(), LogLevelError> {
     let unusable = || LogLevelError(level.to_owned());
     // A lone word that is no level would pass for a module's name, and switch everything else off.
-    let is_directive = |word: &str| word.contains('=') || LevelFilter::from_str(word).is_ok();
+    let is_directive = |word: &str| {
+        word.contains('=') || (!word.is_empty() && LevelFilter::from_str(word).is_ok())
+    };
     if !level.split(',').all(|word| is_directive(word.trim())) {
         return Err(unusable());
     }

@@ -54,7 +54,7 @@ async fn whenever_an_operator_is_killed_the_next_finishes_what_it_left() {
     }
     for tenant in &tenants {
         tenant
-            .until_condition("metrics", "Ready", "True", "AllWorking")
+            .until_condition("metrics", "Ready", "True", "NoPrometheusFound")
             .await;
     }
 }

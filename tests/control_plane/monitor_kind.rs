@@ -54,7 +54,7 @@ async fn service_monitors_may_come_and_go_while_the_operator_runs() {
     control_plane.install().await;
     let first = tenant.until_there(&SERVICE_MONITOR).await;
     tenant
-        .until_condition("metrics", "Ready", "True", "AllWorking")
+        .until_condition("metrics", "Ready", "True", "NoPrometheusFound")
         .await;
 
     uninstall().await;
@@ -63,6 +63,6 @@ async fn service_monitors_may_come_and_go_while_the_operator_runs() {
     let second = tenant.until_there(&SERVICE_MONITOR).await;
     assert_ne!(first.metadata.uid, second.metadata.uid);
     tenant
-        .until_condition("metrics", "Ready", "True", "AllWorking")
+        .until_condition("metrics", "Ready", "True", "NoPrometheusFound")
         .await;
 }

@@ -36,7 +36,7 @@ async fn a_watch_without_the_right_to_it_is_named_until_the_right_is_given() {
         let (status, text) = operator.get("/readyz").await?;
         let named = text.lines().any(|line| {
             line.starts_with("watch services: failing")
-                && line.contains("cannot list resource \\\"services\\\"")
+                && line.contains("cannot list resource \"services\"")
         });
         so(status == 503 && named, text)
     })
