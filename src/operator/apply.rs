@@ -287,3 +287,74 @@ impl Writer<'_> {
 fn is_gone(error: &KubeError) -> bool {
     matches!(error, KubeError::Api(status) if status.is_not_found() || status.is_conflict())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operator::children::build;
+    use crate::operator::plan::fixtures;
+    use rstest::rstest;
+    use serde_json::Value;
+
+    /// A Service that this operator made and wants no more, changed so.
+    fn unwanted(change: &Value) -> Live {
+        let mut metadata = json!({
+            "name": "surplus",
+            "uid": "uid-of-surplus",
+            "annotations": {names::DIGEST_ANNOTATION: "0123456789abcdef"},
+            "ownerReferences": [{
+                "apiVersion": "simplepipe.dev/v1alpha1", "kind": "MetricsNamespace", "name": "push", "uid": "uid-of-push",
+            }],
+            "managedFields": [{"manager": names::MANAGER, "operation": "Update", "fieldsV1": {}}],
+        });
+        for (field, value) in change.as_object().unwrap() {
+            metadata[field] = value.clone();
+        }
+        Live::new(
+            Kind::Service,
+            &serde_json::from_value(metadata).unwrap(),
+            None,
+        )
+    }
+
+    // Whatever is pruned is gone, so each sign that it is ours has to be there.
+    #[rstest]
+    #[case::as_made(json!({}), true)]
+    #[case::written_by_another(json!({"managedFields": [{"manager": "kubectl", "operation": "Update", "fieldsV1": {}}]}), false)]
+    #[case::owned_by_nobody(json!({"ownerReferences": []}), false)]
+    #[case::owned_by_another_kind(
+        json!({"ownerReferences": [{"apiVersion": "apps/v1", "kind": "Deployment", "name": "d", "uid": "u"}]}),
+        false
+    )]
+    #[case::without_digest(json!({"annotations": {}}), false)]
+    #[case::of_a_name_that_is_wanted(json!({"name": names::GATEWAY}), false)]
+    fn only_what_this_operator_made_is_surplus(#[case] change: Value, #[case] surplus: bool) {
+        let live = unwanted(&change);
+        let wanted = build(&fixtures::alice());
+        assert_eq!(is_surplus(&live, &wanted), surplus);
+    }
+
+    #[test]
+    fn what_is_surplus_is_not_converged() {
+        let surplus = unwanted(&json!({}));
+        assert!(is_converged(&[], &[], "uid-of-push"));
+        assert!(!is_converged(&[surplus], &[], "uid-of-push"));
+    }
+
+    #[test]
+    fn a_foreign_object_of_a_childs_name_is_still_lacking_while_paused() {
+        let foreign = unwanted(&json!({
+            "name": names::GATEWAY,
+            "managedFields": [{"manager": "kubectl", "operation": "Update", "fieldsV1": {}}],
+        }));
+        let wanted = build(&fixtures::alice());
+        let lacking = |live: &[Live]| {
+            held_back(live, &wanted)
+                .problems
+                .iter()
+                .any(|p| p.kind == Kind::Service)
+        };
+        assert!(lacking(&[foreign]));
+        assert!(!lacking(&[unwanted(&json!({"name": names::GATEWAY}))]));
+    }
+}

@@ -153,9 +153,7 @@ pub fn retry(object: Arc<MetricsNamespace>, error: &Error, context: Arc<Context>
     let delay = {
         let mut failures = context.failures.lock();
         let count = failures.entry(reference).or_insert(0);
-        let delay = FIRST_RETRY
-            .saturating_mul(2_u32.saturating_pow(*count))
-            .min(LONGEST_RETRY);
+        let delay = delay_after(*count);
         *count += 1;
         delay
     };
@@ -167,6 +165,13 @@ pub fn retry(object: Arc<MetricsNamespace>, error: &Error, context: Arc<Context>
         "reconcile failed"
     );
     Action::requeue(delay)
+}
+
+/// Delay before the next try after so many failures in a row before this one.
+fn delay_after(failures: u32) -> Duration {
+    FIRST_RETRY
+        .saturating_mul(2_u32.saturating_pow(failures))
+        .min(LONGEST_RETRY)
 }
 
 async fn reconcile(object: &Arc<MetricsNamespace>, context: &Context) -> Result<Action, Error> {
@@ -289,4 +294,17 @@ fn next(
 
 fn sooner(planned: Option<Duration>, other: Duration) -> Option<Duration> {
     Some(planned.map_or(other, |planned| planned.min(other)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tries_come_from_half_a_second_to_ten_seconds_apart() {
+        let delays: Vec<_> = [0, 1, 2, 3, 4, 5, 6, u32::MAX]
+            .map(|failures| delay_after(failures).as_secs_f64())
+            .into();
+        assert_eq!(delays, [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0]);
+    }
 }

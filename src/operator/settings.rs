@@ -432,4 +432,83 @@ mod tests {
         let message = Settings::load(&flags).unwrap_err().to_string();
         assert!(message.contains("/nowhere/settings.yaml"), "{message}");
     }
+
+    /// As the program reads them, from flags only.
+    fn from(file: &str, flags: &[&str]) -> Settings {
+        #[derive(clap::Parser)]
+        struct Program {
+            #[command(flatten)]
+            flags: Flags,
+        }
+        let arguments = ["simplepipe"].iter().chain(flags);
+        let flags = <Program as clap::Parser>::parse_from(arguments).flags;
+        Settings::merge(&flags, serde_saphyr::from_str(file).unwrap()).unwrap()
+    }
+
+    // Each one by default, in the file, and by flag.
+    #[rstest]
+    #[case("gatewayImage", "f:1", "--gateway-image", "g:1", |s: &Settings| s.platform.gateway_image.clone())]
+    #[case("gatewayImagePullPolicy", "Always", "--gateway-image-pull-policy", "Never", |s: &Settings| s.platform.gateway_image_pull_policy.clone())]
+    #[case("serviceMonitorLabels", "{a: b}", "--service-monitor-label", "a=c", |s: &Settings| s.platform.service_monitor_labels.get("a").cloned().unwrap_or_default())]
+    #[case("reservedMetrics", "[f_.*]", "--reserved-metric", "g_.*", |s: &Settings| s.platform.reserved_metrics.join(","))]
+    #[case("concurrency", "3", "--concurrency", "5", |s: &Settings| s.concurrency.to_string())]
+    #[case("listen", "'127.0.0.1:1'", "--listen", "127.0.0.1:2", |s: &Settings| s.listen.to_string())]
+    #[case("leaseName", "f", "--lease-name", "g", |s: &Settings| s.lease.as_ref().unwrap().name.clone())]
+    #[case("leaseDurationSeconds", "6", "--lease-duration-seconds", "7", |s: &Settings| s.lease.as_ref().unwrap().duration.as_secs().to_string())]
+    #[case("logFormat", "json", "--log-format", "text", |s: &Settings| format!("{:?}", s.log_format).to_lowercase())]
+    #[case("logLevel", "warn", "--log-level", "debug", |s: &Settings| s.log_level.clone())]
+    #[case("shutdownTimeoutSeconds", "6", "--shutdown-timeout-seconds", "7", |s: &Settings| s.shutdown_timeout.as_secs().to_string())]
+    fn each_is_taken_from_the_flag_else_from_the_file(
+        #[case] key: &str,
+        #[case] in_file: &str,
+        #[case] flag: &str,
+        #[case] by_flag: &str,
+        #[case] read: fn(&Settings) -> String,
+    ) {
+        let file = format!("{{{key}: {in_file}}}");
+        let plain = in_file
+            .trim_matches(|c| "{}[]'".contains(c))
+            .trim_start_matches("a: ");
+        assert_eq!(read(&from(&file, &[])), plain, "{key} of the file");
+        let by_flag_alone = by_flag.trim_start_matches("a=");
+        assert_eq!(read(&from("{}", &[flag, by_flag])), by_flag_alone, "{flag}");
+        assert_eq!(
+            read(&from(&file, &[flag, by_flag])),
+            by_flag_alone,
+            "{flag} over {key}"
+        );
+    }
+
+    #[test]
+    fn leader_election_is_taken_from_the_flag_else_from_the_file() {
+        assert!(from("{}", &[]).lease.is_some());
+        assert!(from("{leaderElection: false}", &[]).lease.is_none());
+        assert!(
+            from("{leaderElection: false}", &["--leader-election"])
+                .lease
+                .is_some()
+        );
+        assert!(
+            from("{leaderElection: true}", &["--leader-election=false"])
+                .lease
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn the_docs_have_each_flag_with_its_variable() {
+        let docs = include_str!("../../docs/operator.md");
+        let command = Flags::augment_args(clap::Command::new("operator"));
+        for argument in command.get_arguments() {
+            let flag = argument.get_long().unwrap();
+            let variable = argument.get_env().unwrap().to_str().unwrap();
+            let row = docs.lines().find(|line| {
+                line.contains(&format!("`--{flag}`")) || line.contains(&format!("`--{flag} "))
+            });
+            assert!(
+                row.is_some_and(|row| row.contains(&format!("`{variable}`"))),
+                "--{flag} with {variable} is not in docs/operator.md: {row:?}"
+            );
+        }
+    }
 }

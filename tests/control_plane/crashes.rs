@@ -94,6 +94,7 @@ async fn one_leads_and_the_other_stands_by_until_it_is_needed() {
     assert_eq!(third.metric("simplepipe_leading").await.unwrap(), 0.0);
     let (code, log) = second.terminate(SHUTDOWN_TIMEOUT).await;
     assert_eq!(code, Some(0), "{log}");
+    assert!(!log.contains("had not ended"), "no time to drain: {log}");
     third.until_leading(LEASE_DURATION).await;
 
     let (code, log) = third.terminate(SHUTDOWN_TIMEOUT).await;

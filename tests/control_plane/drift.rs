@@ -1,12 +1,14 @@
 //! What others do to the children is undone; what they add is left alone.
 
+use std::time::{Duration, Instant};
+
 use futures::future::join_all;
 use kube::ResourceExt;
 use kube::api::Patch;
 use rstest::rstest;
 use serde_json::json;
 
-use crate::child_names::{CHILDREN, CLIENT_SETTINGS};
+use crate::child_names::{CHILDREN, CLIENT_SETTINGS, SERVICE};
 use crate::damage::{Damage, essence};
 use crate::operator::Operator;
 use crate::stages::{exclusive, shared};
@@ -96,4 +98,30 @@ async fn labels_and_annotations_that_others_add_stay_and_bring_no_write() {
     writes.retain(|request| request.resource() != "events");
     let writes: Vec<_> = writes.iter().map(|request| request.in_words()).collect();
     assert_eq!(writes, ["create configmaps/simplepipe in drift-added"]);
+}
+
+/// What docs/architecture.md says of a writer that keeps changing a child back.
+#[tokio::test]
+async fn a_fight_over_a_child_is_slowed_down_and_won() {
+    const AT_ONCE: u32 = 20;
+    const SLOWLY: u32 = 8;
+    const EVERY: Duration = Duration::from_millis(1500);
+    let client = shared().await.control_plane.client().await;
+    let tenant = Tenant::converged(client, "drift-fight", json!({})).await;
+    let sound = essence(&tenant.child(&SERVICE).await);
+    let mut answers = Vec::new();
+    for _ in 0..AT_ONCE + SLOWLY {
+        Damage::Edited.inflict(&tenant, &SERVICE).await;
+        tenant
+            .child_when(&SERVICE, "it", essence, sound.clone())
+            .await;
+        answers.push(Instant::now());
+    }
+    // Some of the twenty come back while the fight goes on, so only the last answers are surely slow.
+    let last = &answers[answers.len() - 4..];
+    let took = last[3] - last[0];
+    assert!(
+        took >= EVERY * 2,
+        "the last three answers came within {took:?}"
+    );
 }

@@ -181,4 +181,72 @@ mod tests {
         assert_eq!(rest.len(), all - 1);
         assert!(rest.iter().all(|c| c.name != names::DASHBOARD));
     }
+
+    #[test]
+    fn every_setting_reaches_its_child() {
+        let object = fixtures::object(&fixtures::ALICE.replace(
+            "spec: {}",
+            "spec: {gateway: {resources: {requests: {cpu: 1m, memory: 20Mi, ephemeral-storage: 1Mi}, \
+             limits: {cpu: 2m, memory: 30Mi, ephemeral-storage: 2Mi}}, \
+             affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: []}}}}, \
+             scrape: {limits: {samples: 101, labels: 12, labelNameLength: 103, labelValueLength: 204, bodySize: 5Ki}}}",
+        ));
+        let mut inputs = fixtures::inputs(object);
+        inputs.platform = std::sync::Arc::new(crate::operator::platform::Platform {
+            gateway_image: "i".into(),
+            gateway_image_pull_policy: "Always".into(),
+            reserved_metrics: vec!["node_.*".into(), "own_.*".into()],
+            ..Default::default()
+        });
+        let children = build(&crate::operator::plan::plan(&inputs).unwrap());
+        let of = |kind: Kind, path: &str| {
+            let child = children.iter().find(|c| c.kind == kind).unwrap();
+            child.object.pointer(path).cloned().unwrap_or_default()
+        };
+        let container = "/spec/template/spec/containers/0";
+        for (path, expected) in [
+            ("resources/requests/cpu", "1m"),
+            ("resources/requests/memory", "20Mi"),
+            ("resources/requests/ephemeral-storage", "1Mi"),
+            ("resources/limits/cpu", "2m"),
+            ("resources/limits/memory", "30Mi"),
+            ("resources/limits/ephemeral-storage", "2Mi"),
+            ("imagePullPolicy", "Always"),
+        ] {
+            assert_eq!(
+                of(Kind::Deployment, &format!("{container}/{path}")),
+                expected,
+                "{path}"
+            );
+        }
+        let affinity = of(Kind::Deployment, "/spec/template/spec/affinity");
+        assert!(affinity["nodeAffinity"].is_object(), "affinity");
+        for (path, expected) in [
+            ("sampleLimit", json!(101)),
+            ("labelLimit", json!(12)),
+            ("labelNameLengthLimit", json!(103)),
+            ("labelValueLengthLimit", json!(204)),
+            ("bodySizeLimit", json!("5KiB")),
+            (
+                "endpoints/0/metricRelabelings/0/regex",
+                json!("up|ALERTS|ALERTS_FOR_STATE|scrape_.*|node_.*|own_.*"),
+            ),
+        ] {
+            assert_eq!(
+                of(Kind::ServiceMonitor, &format!("/spec/{path}")),
+                expected,
+                "{path}"
+            );
+        }
+        // Names that hang on the namespace, of another than the fixtures'.
+        let mut inputs = fixtures::inputs(fixtures::object(
+            &fixtures::ALICE.replace("namespace: alice", "namespace: bob"),
+        ));
+        inputs.platform = std::sync::Arc::default();
+        let bob = build(&crate::operator::plan::plan(&inputs).unwrap());
+        assert!(
+            bob.iter().all(|c| !c.object.to_string().contains("alice")),
+            "another tenant's name is in a child"
+        );
+    }
 }
