@@ -171,7 +171,11 @@ pub fn spec_cases() -> Vec<(&'static str, Value, Expected)> {
             limits(json!({"labels": 9})),
             BySchema("spec.scrape.limits.labels"),
         ),
-        ("bodySize 999Mi", limits(json!({"bodySize": "999Mi"})), Taken),
+        (
+            "bodySize 999Mi",
+            limits(json!({"bodySize": "999Mi"})),
+            Taken,
+        ),
         (
             "bodySize 1Gi",
             limits(json!({"bodySize": "1Gi"})),
