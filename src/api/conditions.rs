@@ -18,6 +18,16 @@ pub enum ConditionType {
 }
 
 impl ConditionType {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Ready,
+        Self::GatewayAvailable,
+        Self::ScrapeConfigured,
+        Self::DashboardPublished,
+        Self::ClientSettingsPublished,
+        Self::Paused,
+    ];
+
     /// As it stands in `status.conditions[].type`.
     pub fn as_str(self) -> &'static str {
         match self {

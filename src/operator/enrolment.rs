@@ -212,6 +212,7 @@ mod tests {
     #[case::status_of_another(object(1, true, &[("simplepipe", ""), ("kubectl", "status")]), true)]
     #[case::spec_edited(object(2, true, &[("simplepipe", "")]), false)]
     #[case::labels_edited(object(1, true, &[("simplepipe", ""), ("kubectl-label", "")]), false)]
+    #[case::made_by_this_operators_name_but_not_by_label(object(1, false, &[("simplepipe", "")]), false)]
     #[case::made_by_a_person(object(1, false, &[("kubectl", "")]), false)]
     fn without_the_label_only_what_enrolment_made_goes(
         #[case] object: Arc<MetricsNamespace>,

@@ -13,18 +13,20 @@ pub fn label_name_problem(name: &str) -> Option<&'static str> {
     let (prefix, last) = name
         .rsplit_once('/')
         .map_or((None, name), |(p, l)| (Some(p), l));
-    let prefix_is_fine = prefix.is_none_or(|p| {
-        !p.is_empty()
-            && p.len() <= 253
-            && p.split('.').all(|part| {
-                is_framed(part, char::is_ascii_alphanumeric)
-                    && part
-                        .chars()
-                        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-            })
-    });
+    let prefix_is_fine = prefix.is_none_or(is_object_name);
     (!prefix_is_fine || last.is_empty() || label_value_problem(last).is_some())
         .then_some("a label name, like release or example.com/team")
+}
+
+/// Whether an object may have this name.
+pub fn is_object_name(name: &str) -> bool {
+    let is_part = |part: &str| {
+        is_framed(part, char::is_ascii_alphanumeric)
+            && part
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+    };
+    name.len() <= 253 && name.split('.').all(is_part)
 }
 
 /// What would be right, where this is no label value.

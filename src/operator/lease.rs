@@ -16,7 +16,7 @@ use tracing::{info, warn};
 use super::settings::LeaseSettings;
 
 /// Between two tries.
-const RETRY: Duration = Duration::from_secs(1);
+const RETRY: Duration = Duration::from_millis(300);
 
 /// The Lease, held or waited for. Without one, an operator that works alone.
 pub struct Lease(Option<Asked>);
@@ -150,25 +150,33 @@ impl Asker {
         let mut failing: Option<Instant> = None;
         let mut others: Option<Seen> = None;
         loop {
-            // Returns with a change or an error; where it did neither for so long, a renewal went well.
-            match timeout(self.settings.duration, manager.changed()).await {
+            let ours = *tell.borrow() == State::Ours;
+            // While renewals fail, no longer than until the Lease ends.
+            let patience = match failing.filter(|_| ours) {
+                Some(since) => self.settings.grace().saturating_sub(since.elapsed()),
+                None => self.settings.duration,
+            };
+            // Returns with a change or an error; where it did neither for a whole duration, a renewal went well.
+            match timeout(patience, manager.changed()).await {
                 Ok(Ok(true)) => {
                     failing = None;
                     tell.send_replace(State::Ours);
                 }
                 Ok(Ok(false)) => {
+                    failing = None;
                     tell.send_replace(State::Waiting("another operator took the Lease".into()));
                 }
                 Ok(Err(error)) => {
                     warn!(%error, "the Lease can't be read or renewed; trying again");
-                    let since = *failing.get_or_insert_with(Instant::now);
-                    if since.elapsed() >= self.settings.grace() {
-                        let why = format!("the Lease can't be renewed: {error}");
-                        tell.send_replace(State::Waiting(why));
-                    }
+                    // The renewal was due when its answer began to be waited for.
+                    failing.get_or_insert_with(|| Instant::now() - self.settings.answer_timeout());
                     sleep(RETRY).await;
                 }
-                Err(_) if *tell.borrow() == State::Ours => failing = None,
+                Err(_) if ours && failing.is_some() => {
+                    tell.send_replace(State::Waiting("the Lease could not be renewed".into()));
+                    failing = None;
+                }
+                Err(_) if ours => {}
                 Err(_) => match self.look(&mut others).await {
                     Ok(whose) => {
                         if *tell.borrow() != State::Waiting(whose.clone()) {

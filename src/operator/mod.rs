@@ -221,7 +221,7 @@ async fn lead(
         return Ok(Some(Lease::none()));
     };
     // A renewal that hangs must be given up in time for another try.
-    let client = connect(wanted.grace()).await?;
+    let client = connect(wanted.answer_timeout()).await?;
     let mut lease = tokio::select! {
         lease = ask(client, wanted) => lease,
         _ = stop.changed() => return Ok(None),

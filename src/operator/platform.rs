@@ -52,7 +52,7 @@ impl Platform {
                 expected,
             })
         };
-        if self.gateway_image.is_empty() || self.gateway_image.contains(char::is_whitespace) {
+        if !is_image(&self.gateway_image) {
             return unusable(
                 "gatewayImage",
                 &self.gateway_image,
@@ -83,6 +83,14 @@ impl Platform {
             None => Ok(()),
         }
     }
+}
+
+/// As the schema of `spec.gateway.image` has it.
+fn is_image(image: &str) -> bool {
+    image.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && image
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "._:/@-".contains(c))
 }
 
 /// Whether Prometheus takes this as a pattern of metric names. One that it refuses would end the scraping of every

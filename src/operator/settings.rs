@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use thiserror::Error;
 
+use super::labels::is_object_name;
 use super::platform::Platform;
 
 /// How the operator itself runs.
@@ -44,9 +45,14 @@ pub struct LeaseSettings {
 }
 
 impl LeaseSettings {
-    /// Time before the Lease's end at which it is renewed.
+    /// Time before the Lease's end at which it is renewed; whole seconds.
     pub fn grace(&self) -> Duration {
-        self.duration / 3
+        Duration::from_secs((self.duration.as_secs() / 3).max(1))
+    }
+
+    /// Time after which the API server's answer is given up, early enough for another try before the Lease's end.
+    pub fn answer_timeout(&self) -> Duration {
+        self.grace() / 2
     }
 }
 
@@ -244,12 +250,19 @@ impl Settings {
             .or(file.listen)
             .unwrap_or_else(|| "0.0.0.0:8080".into());
         let lease = LeaseSettings {
-            name: flags
-                .lease_name
+            name: object_name(
+                "leaseName",
+                flags
+                    .lease_name
+                    .clone()
+                    .or(file.lease_name)
+                    .unwrap_or_else(|| "simplepipe".into()),
+            )?,
+            namespace: flags
+                .lease_namespace
                 .clone()
-                .or(file.lease_name)
-                .unwrap_or_else(|| "simplepipe".into()),
-            namespace: flags.lease_namespace.clone(),
+                .map(|name| object_name("--lease-namespace (POD_NAMESPACE)", name))
+                .transpose()?,
             identity: flags.identity.clone(),
             duration: Duration::from_secs(within(
                 "leaseDurationSeconds",
@@ -327,6 +340,17 @@ fn name_and_value(label: &str) -> Result<(String, String), Error> {
         })
 }
 
+fn object_name(setting: &'static str, name: String) -> Result<String, Error> {
+    if is_object_name(&name) {
+        return Ok(name);
+    }
+    Err(Error::Invalid {
+        setting,
+        value: name,
+        expected: "a name of lower-case letters, digits, '-' and '.', like simplepipe".into(),
+    })
+}
+
 fn within<N: PartialOrd + Copy + std::fmt::Display>(
     setting: &'static str,
     value: N,
@@ -402,6 +426,14 @@ mod tests {
     #[case(
         "serviceMonitorLabels: {'a b': c}",
         "setting serviceMonitorLabels is \"a b\"; expected a label name, like release or example.com/team"
+    )]
+    #[case(
+        "leaseName: 'Not_A Name'",
+        "setting leaseName is \"Not_A Name\"; expected a name of lower-case letters, digits, '-' and '.', like simplepipe"
+    )]
+    #[case(
+        "gatewayImage: '::::'",
+        "setting gatewayImage is \"::::\"; expected an image reference, like quay.io/prometheus/pushgateway:v1.11.1"
     )]
     #[case(
         "shutdownTimeoutSeconds: 301",

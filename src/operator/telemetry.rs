@@ -16,7 +16,10 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
 use crate::api::MetricsNamespace;
+use crate::api::conditions::ConditionType;
 
 use super::health::Health;
 use super::kind::Kind;
@@ -182,9 +185,15 @@ impl Metrics {
                 .set(failing.into());
         }
         self.tenants.clear();
+        // Whoever may write a status can write conditions of any name; those would be labels without bound.
+        let known = |c: &&Condition| {
+            ConditionType::ALL.iter().any(|t| t.as_str() == c.type_)
+                && ["True", "False", "Unknown"].contains(&c.status.as_str())
+        };
         for condition in objects
             .filter_map(|o| o.status.as_ref())
             .flat_map(|s| &s.conditions)
+            .filter(known)
         {
             self.tenants
                 .get_or_create(&ConditionLabels {
@@ -250,7 +259,8 @@ mod tests {
         metrics.wrote(Verb::Created, Kind::Service);
         let object: MetricsNamespace = serde_saphyr::from_str(
             "{apiVersion: simplepipe.dev/v1alpha1, kind: MetricsNamespace, metadata: {name: a}, spec: {}, status: \
-             {conditions: [{type: Ready, status: 'True', reason: R, message: '', lastTransitionTime: '2026-01-01T00:00:00Z'}]}}",
+             {conditions: [{type: Ready, status: 'True', reason: R, message: '', lastTransitionTime: '2026-01-01T00:00:00Z'}, \
+             {type: Forged, status: 'True', reason: R, message: '', lastTransitionTime: '2026-01-01T00:00:00Z'}]}}",
         )
         .unwrap();
         let health = Health::new(&["services"]);
@@ -269,6 +279,10 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
+        assert!(
+            !text.contains("Forged"),
+            "a condition that is not ours became a label"
+        );
         let again = metrics.expose(0, &health, std::iter::empty()).unwrap();
         assert!(
             !again.contains("simplepipe_tenants{"),

@@ -279,7 +279,7 @@ fn a_file_too_large_is_refused() {
 fn what_an_accepted_file_becomes_is_taken_by_the_gateway_up_to_the_size_limit() {
     let metric =
         |index| format!(r#"{{"name": "m{index}", "value": {index}, "metric_type": "gauge"}}"#);
-    let metrics: Vec<String> = (0..100_000).map(metric).collect();
+    let metrics: Vec<String> = (0..20_000).map(metric).collect();
     let gateway = Pushgateway::start();
     Simplepipe::push(&format!("[{}]", metrics.join(",")), "train")
         .gateway(gateway.address())
