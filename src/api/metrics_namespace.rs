@@ -245,10 +245,10 @@ pub struct ResourceList {
         .field_path(".timeout"),
 )]
 pub struct ScrapeSpec {
-    /// Time between two scrapes, from `1s` to `1h`.
+    /// Time between two scrapes, from `5s` to `1h`.
     #[serde(default = "default_interval")]
     #[schemars(length(min = 2, max = 16), regex(pattern = DURATION_PATTERN))]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('1h')").message("interval must be from 1s to 1h, like 30s"))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('5s') && duration(self) <= duration('1h')").message("interval must be from 5s to 1h, like 30s"))]
     pub interval: String,
     /// Time after which a scrape is given up; at most the interval. Default: 10s, or the interval where that is shorter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -291,7 +291,7 @@ fn default_interval() -> String {
 #[serde(rename_all = "camelCase", default)]
 pub struct ScrapeLimits {
     /// Samples, after relabelling.
-    #[schemars(range(min = 100, max = 500_000))]
+    #[schemars(range(min = 100, max = 200_000))]
     pub samples: i64,
     /// Labels of one sample, those that Prometheus adds among them.
     #[schemars(range(min = 10, max = 200))]
@@ -305,7 +305,7 @@ pub struct ScrapeLimits {
     /// Size of the uncompressed answer, in bytes (`16Mi`).
     #[schemars(
         length(min = 3, max = 8),
-        regex(pattern = r"^([1-9][0-9]{0,5}Ki|[1-9][0-9]{0,2}Mi)$")
+        regex(pattern = r"^([1-9][0-9]{0,4}Ki|[1-9]Mi|[1-5][0-9]Mi|6[0-4]Mi)$")
     )]
     pub body_size: String,
 }

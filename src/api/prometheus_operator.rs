@@ -60,6 +60,10 @@ pub struct Endpoint {
     pub honor_labels: bool,
     /// Timestamps of the scraped samples are kept.
     pub honor_timestamps: bool,
+    /// Whether an answer that points elsewhere is followed.
+    pub follow_redirects: bool,
+    /// What is done to targets before they are scraped, in order.
+    pub relabelings: Vec<RelabelConfig>,
     /// What is done to samples before they are stored, in order.
     pub metric_relabelings: Vec<RelabelConfig>,
 }
@@ -80,7 +84,7 @@ pub struct RelabelConfig {
     /// What is written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replacement: Option<String>,
-    /// `replace`, `drop`, `labeldrop`.
+    /// `replace`, `keep`, `drop`, `labeldrop`.
     pub action: String,
 }
 

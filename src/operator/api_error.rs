@@ -5,12 +5,17 @@ use std::error::Error as _;
 use kube::Error as KubeError;
 use kube::core::Status;
 
+use crate::terminal::one_line;
+
 use super::outcome::Cause;
+
+/// Characters at most: the API server quotes whatever it refuses, and this goes into a log and a status.
+const LONGEST_WORDS: usize = 800;
 
 /// An error as a person reads it: the API server's own sentence, or each cause down to the first.
 pub fn words(error: &KubeError) -> String {
     if let KubeError::Api(status) = error {
-        return status.message.clone();
+        return one_line(&status.message, LONGEST_WORDS);
     }
     let mut words = error.to_string();
     let mut source = error.source();
@@ -31,9 +36,9 @@ pub fn cause(error: KubeError) -> Cause {
         KubeError::Api(status)
             if (400..500).contains(&status.code) && status.code != 429 && !status.is_conflict() =>
         {
-            Cause::Refused(status.message.clone())
+            Cause::Refused(one_line(&status.message, LONGEST_WORDS))
         }
-        KubeError::Api(status) => Cause::Unavailable(status.message.clone()),
+        KubeError::Api(status) => Cause::Unavailable(one_line(&status.message, LONGEST_WORDS)),
         other => Cause::Unavailable(words(&other)),
     }
 }

@@ -1,16 +1,11 @@
 //! What the watches know, held once for all reconciles.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
-
-use kube::ResourceExt;
-use kube::runtime::reflector::{ObjectRef, Store};
-
-use crate::api::MetricsNamespace;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::child_cache::ChildCache;
 use super::labels::Labels;
 use super::locked::Locked;
+use super::objects::Objects;
 use super::selection::Prometheus;
 
 /// Everything that the watches know.
@@ -23,102 +18,6 @@ pub struct Caches {
     pub prometheuses: Prometheuses,
     /// Children.
     pub children: ChildCache,
-}
-
-/// MetricsNamespaces, and which namespace has which.
-pub struct Objects {
-    store: Store<MetricsNamespace>,
-    names: Locked<HashMap<String, BTreeSet<String>>>,
-}
-
-impl Objects {
-    /// Over a store that a watch fills.
-    pub fn new(store: Store<MetricsNamespace>) -> Self {
-        Self {
-            store,
-            names: Locked::default(),
-        }
-    }
-
-    /// Notes that a watch saw this object.
-    pub fn saw(&self, object: &MetricsNamespace) {
-        let namespace = object.namespace().unwrap_or_default();
-        self.names
-            .lock()
-            .entry(namespace)
-            .or_default()
-            .insert(object.name_any());
-    }
-
-    /// Notes that an object is gone.
-    pub fn gone(&self, object: &MetricsNamespace) {
-        let mut names = self.names.lock();
-        let namespace = object.namespace().unwrap_or_default();
-        if let Some(left) = names.get_mut(&namespace) {
-            left.remove(&object.name_any());
-            if left.is_empty() {
-                names.remove(&namespace);
-            }
-        }
-    }
-
-    /// After a complete list: forgets what was not in it, and says what that was.
-    pub fn forget_all_but(
-        &self,
-        seen: &HashSet<ObjectRef<MetricsNamespace>>,
-    ) -> Vec<ObjectRef<MetricsNamespace>> {
-        let mut lost = Vec::new();
-        self.names.lock().retain(|namespace, names| {
-            names.retain(|name| {
-                let reference = ObjectRef::new(name).within(namespace);
-                let kept = seen.contains(&reference);
-                if !kept {
-                    lost.push(reference);
-                }
-                kept
-            });
-            !names.is_empty()
-        });
-        lost
-    }
-
-    /// An object as it is now.
-    pub fn get(&self, reference: &ObjectRef<MetricsNamespace>) -> Option<Arc<MetricsNamespace>> {
-        self.store.get(reference)
-    }
-
-    /// The objects of a namespace.
-    pub fn in_namespace(&self, namespace: &str) -> Vec<Arc<MetricsNamespace>> {
-        self.references(namespace)
-            .iter()
-            .filter_map(|reference| self.store.get(reference))
-            .collect()
-    }
-
-    /// References to the objects of a namespace.
-    pub fn references(&self, namespace: &str) -> Vec<ObjectRef<MetricsNamespace>> {
-        self.names
-            .lock()
-            .get(namespace)
-            .into_iter()
-            .flatten()
-            .map(|name| ObjectRef::new(name).within(namespace))
-            .collect()
-    }
-
-    /// References to all objects.
-    pub fn all(&self) -> Vec<ObjectRef<MetricsNamespace>> {
-        self.store
-            .state()
-            .iter()
-            .map(|o| ObjectRef::from_obj(&**o))
-            .collect()
-    }
-
-    /// All objects.
-    pub fn state(&self) -> Vec<Arc<MetricsNamespace>> {
-        self.store.state()
-    }
 }
 
 /// What is known of a namespace.

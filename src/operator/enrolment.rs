@@ -118,7 +118,8 @@ async fn carry_out(client: &Client, namespace: &str, step: Step) -> Result<(), K
             };
             match api.delete(&object.name_any(), &parameters).await {
                 Ok(_) => info!(namespace, "no longer enrolled by label"),
-                Err(KubeError::Api(status)) if status.is_not_found() => {}
+                // Somebody wrote to it since: that comes as a change of its own.
+                Err(KubeError::Api(status)) if status.is_not_found() || status.is_conflict() => {}
                 Err(error) => return Err(error),
             }
         }

@@ -1,7 +1,7 @@
 //! The operator: watches, and for each object observe, plan, build, apply, status.
 //!
 //! Pure: `plan`, `children`, `kind`, `labels`, `outcome`, `ownership`, `platform`, `selection`, and the computing half of
-//! `status`. `budget`, `caches`, `child_cache`, `health` and `queue` keep what is known; the rest reads and writes.
+//! `status`. `budget`, `caches`, `child_cache`, `health`, `objects` and `queue` keep what is known; the rest reads and writes.
 
 mod api_error;
 mod apply;
@@ -17,6 +17,7 @@ mod kind;
 mod labels;
 mod lease;
 mod locked;
+mod objects;
 mod observe;
 mod outcome;
 mod ownership;
@@ -50,12 +51,13 @@ use crate::api::MetricsNamespace;
 use crate::exit_code::ExitCode;
 
 use budget::Budgets;
-use caches::{Caches, Namespaces, Objects, Prometheuses};
+use caches::{Caches, Namespaces, Prometheuses};
 use child_cache::ChildCache;
 use events::Events;
 use health::{Health, Role};
 use lease::Lease;
 use locked::Locked;
+use objects::Objects;
 use queue::{Queue, Triggers};
 use reconcile::Context;
 use settings::{Flags, Settings};
@@ -278,7 +280,7 @@ async fn control(
         _ = stop.changed() => return,
     }
     info!(
-        objects = context.caches.objects.all().len(),
+        objects = context.caches.objects.state().len(),
         "everything is listed; reconciling"
     );
     let (queue, failures) = (context.queue.clone(), context.clone());

@@ -32,7 +32,7 @@ pub fn inputs(object: &Arc<MetricsNamespace>, caches: &Caches, platform: &Arc<Pl
     let namespace = object.namespace().unwrap_or_default();
     Inputs {
         object: object.clone(),
-        in_namespace: caches.objects.in_namespace(&namespace),
+        serving: caches.objects.serving(&namespace),
         namespace_terminating: caches
             .namespaces
             .get(&namespace)

@@ -18,8 +18,8 @@ const DEFAULT_TIMEOUT_SECONDS: u64 = 10;
 pub struct Inputs {
     /// The object to plan for.
     pub object: Arc<MetricsNamespace>,
-    /// All MetricsNamespaces of its namespace, itself among them.
-    pub in_namespace: Vec<Arc<MetricsNamespace>>,
+    /// The name of the MetricsNamespace that serves its namespace.
+    pub serving: Option<String>,
     /// Whether the namespace is being deleted, or gone.
     pub namespace_terminating: bool,
     /// What the platform sets for all.
@@ -97,12 +97,12 @@ pub fn plan(inputs: &Inputs) -> Result<Plan, Hold> {
     if object.metadata.deletion_timestamp.is_some() || inputs.namespace_terminating {
         return Err(Hold::Going);
     }
-    if let Some(first) = first_of(&inputs.in_namespace)
-        && first.metadata.uid != object.metadata.uid
+    if let Some(by) = inputs
+        .serving
+        .as_ref()
+        .filter(|name| **name != object.name_any())
     {
-        return Err(Hold::Objection(Objection::AlreadyServed {
-            by: first.name_any(),
-        }));
+        return Err(Hold::Objection(Objection::AlreadyServed { by: by.clone() }));
     }
     let spec = &object.spec;
     let platform = &inputs.platform;
@@ -135,14 +135,6 @@ pub fn plan(inputs: &Inputs) -> Result<Plan, Hold> {
         },
         dashboard: spec.dashboard.enabled.then(|| spec.dashboard.clone()),
     })
-}
-
-/// The object that serves the namespace: the oldest that stays, by name among those of one second.
-fn first_of(objects: &[Arc<MetricsNamespace>]) -> Option<&Arc<MetricsNamespace>> {
-    objects
-        .iter()
-        .filter(|o| o.metadata.deletion_timestamp.is_none())
-        .min_by_key(|o| (o.creation_timestamp(), o.name_any()))
 }
 
 fn scrape_timeout(interval: &str, timeout: Option<&str>) -> Result<String, Objection> {
@@ -204,7 +196,7 @@ spec: {}
 
     pub fn inputs(object: Arc<MetricsNamespace>) -> Inputs {
         Inputs {
-            in_namespace: vec![object.clone()],
+            serving: Some(object.name_any()),
             object,
             namespace_terminating: false,
             platform: Arc::new(Platform {
@@ -226,35 +218,13 @@ mod tests {
     use rstest::rstest;
 
     #[test]
-    fn the_oldest_object_serves_the_namespace_and_the_next_one_takes_over() {
-        let old = object(ALICE);
-        let young = object(&ALICE.replace("push", "another").replace("2026", "2027"));
-        let mut inputs = inputs(young.clone());
-        inputs.in_namespace = vec![young.clone(), old.clone()];
-        assert_eq!(
-            plan(&inputs),
-            Err(Hold::Objection(Objection::AlreadyServed {
-                by: "push".into()
-            }))
-        );
-
-        inputs.in_namespace = vec![
-            young,
-            object(&ALICE.replace("uid:", "deletionTimestamp: '2026-02-02T00:00:00Z', uid:")),
-        ];
-        assert!(plan(&inputs).is_ok());
-    }
-
-    #[test]
-    fn of_two_objects_from_one_second_the_first_by_name_serves() {
-        let other = object(&ALICE.replace("push", "another"));
+    fn where_another_object_serves_the_namespace_nothing_is_planned() {
         let mut inputs = inputs(object(ALICE));
-        inputs.in_namespace.push(other);
+        inputs.serving = Some("another".into());
+        let by = "another".into();
         assert_eq!(
             plan(&inputs),
-            Err(Hold::Objection(Objection::AlreadyServed {
-                by: "another".into()
-            }))
+            Err(Hold::Objection(Objection::AlreadyServed { by }))
         );
     }
 

@@ -17,13 +17,29 @@ pub struct Platform {
     pub reserved_metrics: Vec<String>,
 }
 
+/// Names that a cluster's own alerts and dashboards go by. A namespace is pinned on whatever is pushed, and that does
+/// not help against a rule that sums or joins over all.
+const RESERVED: [&str; 11] = [
+    "kube_.*",
+    "kubelet_.*",
+    "node_.*",
+    "container_.*",
+    "apiserver_.*",
+    "etcd_.*",
+    "coredns_.*",
+    "prometheus_.*",
+    "alertmanager_.*",
+    "grafana_.*",
+    "simplepipe_.*",
+];
+
 impl Default for Platform {
     fn default() -> Self {
         Self {
             gateway_image: "quay.io/prometheus/pushgateway:v1.11.1".into(),
             gateway_image_pull_policy: "IfNotPresent".into(),
             service_monitor_labels: BTreeMap::new(),
-            reserved_metrics: vec!["kube_.*".into()],
+            reserved_metrics: RESERVED.map(Into::into).into(),
         }
     }
 }

@@ -92,7 +92,7 @@ pub struct Flags {
         value_delimiter = ','
     )]
     service_monitor_labels: Vec<String>,
-    /// Pattern of metric names that tenants may not push; may be given several times [default: kube_.*]
+    /// Pattern of metric names that tenants may not push; may be given several times [default: those of Kubernetes and Prometheus, see docs/operator.md]
     #[arg(
         long = "reserved-metric",
         env = "SIMPLEPIPE_RESERVED_METRICS",
@@ -403,7 +403,10 @@ mod tests {
         assert_eq!(settings.concurrency, 5);
         assert_eq!(settings.lease.unwrap().name, "theirs");
         assert_eq!(settings.platform.service_monitor_labels["a"], "b");
-        assert_eq!(settings.platform.reserved_metrics, ["kube_.*"]);
+        assert_eq!(
+            settings.platform.reserved_metrics,
+            Platform::default().reserved_metrics
+        );
     }
 
     #[rstest]

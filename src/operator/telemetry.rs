@@ -231,7 +231,12 @@ pub fn start_log(format: LogFormat, level: &str) -> Result<(), LogLevelError> {
     let mut filter = EnvFilter::try_new(level).map_err(|_| unusable())?;
     if !level.contains("kube_runtime") {
         // kube says again what is said here: a span around each reconcile, and each error of a watch.
-        for quiet in ["kube_runtime::controller=warn", "kube_runtime::watcher=off"] {
+        for quiet in [
+            "kube_runtime::controller=warn",
+            "kube_runtime::watcher=off",
+            // Shows answers whole that it can't read.
+            "kube_client=off",
+        ] {
             filter = filter.add_directive(quiet.parse().map_err(|_| unusable())?);
         }
     }

@@ -28,8 +28,9 @@ use super::kind::Kind;
 use super::queue::Queue;
 use super::selection::Prometheus;
 
-/// Objects in one page of a list: a page is held whole while it is read, with all managed fields.
-const PAGE: u32 = 100;
+/// Objects in one page of a list: a page is held whole while it is read, and anybody may label an object of a megabyte
+/// as a child.
+const PAGE: u32 = 25;
 
 /// What every watch works with.
 #[derive(Clone)]
@@ -96,29 +97,40 @@ impl Watches {
                 }
                 Event::InitDone => {
                     let seen = std::mem::take(&mut listed);
-                    let lost = self.caches.objects.forget_all_but(&seen);
-                    for object in lost.into_iter().chain(seen) {
-                        self.object_changed(&object.namespace.unwrap_or_default());
-                    }
+                    self.objects_changed(self.caches.objects.keep_only(&seen));
+                    self.objects_changed(seen.into_iter().collect());
                     self.health.synced(WATCH);
                 }
                 Event::Apply(object) => {
-                    self.caches.objects.saw(&object);
-                    self.object_changed(&object.namespace().unwrap_or_default());
+                    self.objects_changed(self.caches.objects.saw(&object));
+                    // Whether it was made by label and edited since shows in more than concerns its children.
+                    self.namespace_changed(&object.namespace().unwrap_or_default());
                 }
                 Event::Delete(object) => {
-                    self.caches.objects.gone(&object);
-                    self.object_changed(&object.namespace().unwrap_or_default());
+                    self.objects_changed(self.caches.objects.gone(&object));
+                    self.namespace_changed(&object.namespace().unwrap_or_default());
                 }
             }
         }
     }
 
-    /// Whether an object serves its namespace depends on the others there.
-    fn object_changed(&self, namespace: &str) {
-        self.queue
-            .add_all(self.caches.objects.references(namespace));
+    fn objects_changed(&self, objects: Vec<ObjectRef<MetricsNamespace>>) {
+        for object in &objects {
+            self.namespace_changed(object.namespace.as_deref().unwrap_or_default());
+        }
+        self.queue.add_all(objects);
+    }
+
+    /// Tells enrolment.
+    fn namespace_changed(&self, namespace: &str) {
+        // Fails only when enrolment has ended, and then the process ends too.
         let _ = self.namespaces.send(namespace.to_owned());
+    }
+
+    /// What a namespace or a child in it is concerns only the object that serves it.
+    fn serving_changed(&self, namespace: &str) {
+        self.queue
+            .add_all(self.caches.objects.serving_reference(namespace));
     }
 
     async fn namespaces(self) {
@@ -150,7 +162,8 @@ impl Watches {
             terminating: metadata.deletion_timestamp.is_some(),
         };
         if self.caches.namespaces.saw(&name, namespace) {
-            self.object_changed(&name);
+            self.serving_changed(&name);
+            self.namespace_changed(&name);
         }
     }
 
@@ -187,7 +200,7 @@ impl Watches {
                 ),
             };
             if news {
-                self.queue.add_all(self.caches.objects.all());
+                self.queue.add_all(self.caches.objects.all_serving());
             }
         }
     }
@@ -237,38 +250,33 @@ impl Watches {
                     let (namespace, live) = live(&object);
                     listed.insert((namespace.clone(), live.name.clone()));
                     if children.saw(&namespace, live) {
-                        self.child_changed(&namespace);
+                        self.serving_changed(&namespace);
                     }
                 }
                 Event::InitDone => {
                     children
                         .listed(kind, &std::mem::take(&mut listed))
                         .iter()
-                        .for_each(|namespace| self.child_changed(namespace));
+                        .for_each(|namespace| self.serving_changed(namespace));
                     if children.set_served(kind, Served::Yes) {
-                        self.queue.add_all(self.caches.objects.all());
+                        self.queue.add_all(self.caches.objects.all_serving());
                     }
                     self.health.synced(watch);
                 }
                 Event::Apply(object) => {
                     let (namespace, live) = live(&object);
                     if children.saw(&namespace, live) {
-                        self.child_changed(&namespace);
+                        self.serving_changed(&namespace);
                     }
                 }
                 Event::Delete(object) => {
                     let (namespace, live) = live(&object);
                     if children.gone(&namespace, kind, &live.name, Some(&live.uid)) {
-                        self.child_changed(&namespace);
+                        self.serving_changed(&namespace);
                     }
                 }
             }
         }
-    }
-
-    fn child_changed(&self, namespace: &str) {
-        self.queue
-            .add_all(self.caches.objects.references(namespace));
     }
 
     /// A watch that goes on after errors, and says so. `optional`: its kind may be one that the cluster lacks.
@@ -308,7 +316,7 @@ impl Watches {
             if let Some(kind) = Kind::ALL.into_iter().find(|k| k.plural() == watch) {
                 self.caches.children.listed(kind, &HashSet::new());
                 if self.caches.children.set_served(kind, Served::No) {
-                    self.queue.add_all(self.caches.objects.all());
+                    self.queue.add_all(self.caches.objects.all_serving());
                 }
             }
             return;

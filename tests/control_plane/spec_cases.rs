@@ -22,8 +22,8 @@ pub fn spec_cases() -> Vec<(&'static str, Value, Expected)> {
     vec![
         ("nothing", json!({}), Taken),
         (
-            "interval 1s",
-            scrape(json!({"interval": "1s", "timeout": "1s"})),
+            "interval 5s",
+            scrape(json!({"interval": "5s", "timeout": "1s"})),
             Taken,
         ),
         ("interval 1h", scrape(json!({"interval": "1h"})), Taken),
@@ -35,17 +35,17 @@ pub fn spec_cases() -> Vec<(&'static str, Value, Expected)> {
         (
             "interval 0s",
             scrape(json!({"interval": "0s"})),
-            ByRule("interval must be from 1s to 1h"),
+            ByRule("interval must be from 5s to 1h"),
         ),
         (
             "interval 2h",
             scrape(json!({"interval": "2h"})),
-            ByRule("interval must be from 1s to 1h"),
+            ByRule("interval must be from 5s to 1h"),
         ),
         (
             "interval 61m",
             scrape(json!({"interval": "61m"})),
-            ByRule("interval must be from 1s to 1h"),
+            ByRule("interval must be from 5s to 1h"),
         ),
         (
             "interval abc",
@@ -157,8 +157,8 @@ pub fn spec_cases() -> Vec<(&'static str, Value, Expected)> {
             BySchema("spec.scrape.limits.samples"),
         ),
         (
-            "samples 500001",
-            limits(json!({"samples": 500_001})),
+            "samples 200001",
+            limits(json!({"samples": 200_001})),
             BySchema("spec.scrape.limits.samples"),
         ),
         (
@@ -171,14 +171,10 @@ pub fn spec_cases() -> Vec<(&'static str, Value, Expected)> {
             limits(json!({"labels": 9})),
             BySchema("spec.scrape.limits.labels"),
         ),
+        ("bodySize 64Mi", limits(json!({"bodySize": "64Mi"})), Taken),
         (
-            "bodySize 999Mi",
-            limits(json!({"bodySize": "999Mi"})),
-            Taken,
-        ),
-        (
-            "bodySize 1Gi",
-            limits(json!({"bodySize": "1Gi"})),
+            "bodySize 65Mi",
+            limits(json!({"bodySize": "65Mi"})),
             BySchema("spec.scrape.limits.bodySize"),
         ),
         (

@@ -7,20 +7,20 @@ use serde_json::json;
 async fn whatever_a_tenant_pushes_stays_its_own() {
     let tenant = Tenant::new(client().await, "e2e-forger").await;
     let client = &tenant.client;
-    tenant
-        .wants(json!({"scrape": {"interval": "2s", "timeout": "2s"}}))
-        .await;
+    tenant.wants(json!({"scrape": {"interval": "5s"}})).await;
     tenant.until("Ready", "True", "").await;
 
     push(
         client,
         &tenant.namespace,
         "job/forged/namespace/bob/pod/pod-of-bob",
-        "forged_marker{container=\"c\",service=\"s\",endpoint=\"e\",prometheus=\"p\",exported_job=\"j\",mine=\"kept\"} 1\n\
+        "forged_marker{container=\"c\",service=\"s\",endpoint=\"e\",prometheus=\"p\",exported_job=\"j\",cluster=\"c\",__replica__=\"r\",mine=\"kept\"} 1\n\
          up{instance=\"bob\"} 0\n\
          ALERTS{alertname=\"Forged\",alertstate=\"firing\"} 1\n\
          kube_forged 1\n\
-         scrape_forged 1\n",
+         scrape_forged 1\n\
+         slo:forged:rate5m 1\n\
+         kubelet_forged 1\n",
     )
     .await;
 
@@ -34,6 +34,8 @@ async fn whatever_a_tenant_pushes_stays_its_own() {
         "ALERTS{alertname=\"Forged\"}",
         "kube_forged",
         "scrape_forged",
+        "slo:forged:rate5m",
+        "kubelet_forged",
         "{namespace=\"bob\",job=\"forged\"}",
     ] {
         assert_eq!(

@@ -12,12 +12,14 @@ use crate::operator::plan::Plan;
 
 use super::{common_labels, gateway_selector, metadata};
 
-/// Names that Prometheus writes itself; a pushed one would look like Prometheus' own word.
-const PROMETHEUS_NAMES: [&str; 4] = ["up", "ALERTS", "ALERTS_FOR_STATE", "scrape_.*"];
+/// Names that Prometheus writes itself, those of recording rules among them (`level:metric:operation`): a pushed one
+/// would look like Prometheus' own word.
+const PROMETHEUS_NAMES: [&str; 5] = ["up", "ALERTS", "ALERTS_FOR_STATE", "scrape_.*", ".*:.*"];
 /// Labels that say where a sample was scraped. A pushed sample's origin is not the gateway's pod, and a pushed
 /// label of such a name could pass for somebody else's pod.
-const PINNED_LABELS: &str =
-    "exported_.*|pod|service|container|endpoint|prometheus|prometheus_replica";
+/// The last ones win over what a Prometheus adds for those that it sends to, and so could pass for another cluster.
+const PINNED_LABELS: &str = "exported_.*|pod|service|container|endpoint|prometheus|prometheus_replica|cluster|\
+                             __replica__|__tenant_id__";
 /// The gateway, and room for the pods of a rollout. Limits count per target, so without this a namespace could
 /// multiply them by labelling further pods as gateways.
 const TARGETS: i64 = 4;
@@ -53,6 +55,9 @@ pub fn build(plan: &Plan) -> ServiceMonitor {
                 scrape_timeout: scrape.timeout.clone(),
                 honor_labels: true,
                 honor_timestamps: false,
+                // A tenant may choose the gateway's image, and Prometheus reaches more than the tenant does.
+                follow_redirects: false,
+                relabelings: target_relabelings(),
                 metric_relabelings: relabelings(&plan.namespace, &scrape.reserved_metrics),
             }],
             target_limit: TARGETS,
@@ -64,6 +69,25 @@ pub fn build(plan: &Plan) -> ServiceMonitor {
             body_size_limit: format!("{}B", scrape.limits.body_size),
         },
     }
+}
+
+/// Prometheus writes `up` of a target under the job's name, by default the Service's: a Service of a tenant's that is
+/// labelled as a gateway must not make it `up{job="kube-scheduler"}`.
+fn target_relabelings() -> Vec<RelabelConfig> {
+    vec![
+        RelabelConfig {
+            source_labels: vec!["__meta_kubernetes_service_name".into()],
+            regex: Some(names::GATEWAY.into()),
+            action: "keep".into(),
+            ..RelabelConfig::default()
+        },
+        RelabelConfig {
+            target_label: Some("job".into()),
+            replacement: Some(names::GATEWAY.into()),
+            action: "replace".into(),
+            ..RelabelConfig::default()
+        },
+    ]
 }
 
 fn relabelings(namespace: &str, reserved_metrics: &[String]) -> Vec<RelabelConfig> {
@@ -105,6 +129,22 @@ mod tests {
         let last = endpoint.metric_relabelings.last().unwrap();
         assert_eq!(last.target_label.as_deref(), Some("namespace"));
         assert_eq!(last.replacement.as_deref(), Some("alice"));
+    }
+
+    #[test]
+    fn prometheus_goes_nowhere_else_and_writes_up_under_the_gateways_name() {
+        let endpoint = &build(&fixtures::alice()).spec.endpoints[0];
+        assert!(!endpoint.follow_redirects);
+        let [keep, job] = &endpoint.relabelings[..] else {
+            panic!("{:?}", endpoint.relabelings);
+        };
+        assert_eq!(keep.source_labels, ["__meta_kubernetes_service_name"]);
+        assert_eq!(
+            (keep.action.as_str(), keep.regex.as_deref()),
+            ("keep", Some("pushgateway"))
+        );
+        assert_eq!(job.target_label.as_deref(), Some("job"));
+        assert_eq!(job.replacement.as_deref(), Some("pushgateway"));
     }
 
     #[test]
