@@ -5,7 +5,7 @@ use kube::api::{
     Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions,
     ValidationDirective,
 };
-use kube::core::{PartialObjectMeta, Request};
+use kube::core::Request;
 use kube::{Client, Error as KubeError, Resource, ResourceExt};
 use serde_json::json;
 
@@ -18,6 +18,7 @@ use super::children::Child;
 use super::kind::Kind;
 use super::outcome::{Cause, Outcome, Problem, Verb, Written};
 use super::ownership;
+use super::watched::Watched;
 
 /// Answers to writes carry metadata only: the rest is never looked at.
 const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
@@ -119,8 +120,6 @@ struct Writer<'a> {
     namespace: &'a str,
 }
 
-type Meta = PartialObjectMeta<DynamicObject>;
-
 impl Writer<'_> {
     async fn ensure(
         &self,
@@ -170,7 +169,7 @@ impl Writer<'_> {
             http::header::ACCEPT,
             http::HeaderValue::from_static(METADATA_ONLY),
         );
-        let made: Meta = self.client.request(request).await?;
+        let made: Watched = self.client.request(request).await?;
         self.note(child.kind, &made);
         Ok(())
     }
@@ -179,7 +178,7 @@ impl Writer<'_> {
     async fn take_or_leave(&self, child: &Child, owner: &str) -> Result<Option<Verb>, Cause> {
         let Some(metadata) = self
             .api(child.kind)
-            .get_metadata_opt(&child.name)
+            .get_opt(&child.name)
             .await
             .map_err(cause)?
         else {
@@ -218,7 +217,7 @@ impl Writer<'_> {
     /// True if the object was not so already.
     async fn apply(&self, child: &Child, uid: &str) -> Result<bool, KubeError> {
         let api = self.api(child.kind);
-        let before = api.get_metadata(&child.name).await?;
+        let before = api.get(&child.name).await?;
         self.own_by_apply(&api, &before).await?;
         let mut object = child.object.clone();
         object["metadata"]["uid"] = json!(uid);
@@ -229,14 +228,14 @@ impl Writer<'_> {
             ..PatchParams::default()
         };
         let changed = api
-            .patch_metadata(&child.name, &parameters, &Patch::Apply(object))
+            .patch(&child.name, &parameters, &Patch::Apply(object))
             .await?;
         self.note(child.kind, &changed);
         Ok(changed.metadata.resource_version != before.metadata.resource_version)
     }
 
     /// Fields that we own by having created the object would stay behind when an apply no longer names them.
-    async fn own_by_apply(&self, api: &Api<DynamicObject>, live: &Meta) -> Result<(), KubeError> {
+    async fn own_by_apply(&self, api: &Api<Watched>, live: &Watched) -> Result<(), KubeError> {
         let Some(entries) = ownership::moved_to_apply(&live.metadata) else {
             return Ok(());
         };
@@ -245,7 +244,7 @@ impl Writer<'_> {
             "resourceVersion": live.metadata.resource_version,
             "managedFields": entries,
         }});
-        api.patch_metadata(
+        api.patch(
             &live.name_any(),
             &PatchParams::default(),
             &Patch::Merge(patch),
@@ -273,12 +272,12 @@ impl Writer<'_> {
         Ok(deleted)
     }
 
-    fn note(&self, kind: Kind, object: &Meta) {
+    fn note(&self, kind: Kind, object: &Watched) {
         self.cache
             .wrote(self.namespace, Live::new(kind, &object.metadata, None));
     }
 
-    fn api(&self, kind: Kind) -> Api<DynamicObject> {
+    fn api(&self, kind: Kind) -> Api<Watched> {
         Api::namespaced_with(self.client.clone(), self.namespace, &kind.api_resource())
     }
 }

@@ -30,6 +30,7 @@ mod server;
 pub mod settings;
 mod status;
 mod telemetry;
+mod watched;
 mod watches;
 
 use std::io;

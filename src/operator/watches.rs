@@ -7,8 +7,8 @@ use futures::{FutureExt, Stream, StreamExt, TryStreamExt, future};
 use k8s_openapi::api::apps::v1::DeploymentStatus;
 use k8s_openapi::api::core::v1;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{Api, ApiResource, DynamicObject};
-use kube::core::{DeserializeGuard, GroupVersionKind, NotUsed, Object, PartialObjectMeta};
+use kube::api::{Api, ApiResource};
+use kube::core::{GroupVersionKind, NotUsed, Object};
 use kube::runtime::reflector::{ObjectRef, store::Writer};
 use kube::runtime::watcher::{Config, Error as WatchError, Event};
 use kube::runtime::{WatchStreamExt, watcher};
@@ -27,6 +27,7 @@ use super::health::Health;
 use super::kind::Kind;
 use super::queue::Queue;
 use super::selection::Prometheus;
+use super::watched::{Part, Watched, WatchedObject};
 
 /// Objects in one page of a list: a page is held whole while it is read, and anybody may label an object of a megabyte
 /// as a child.
@@ -49,7 +50,13 @@ pub struct Watches {
 
 /// Of a Deployment, all but its status is left unread.
 #[derive(Clone, Debug, Deserialize)]
-struct Unread {}
+struct Status {
+    status: Option<DeploymentStatus>,
+}
+
+impl Part for Status {
+    const METADATA_ONLY: bool = false;
+}
 
 impl Watches {
     /// All watches' names, as health shows them.
@@ -82,7 +89,7 @@ impl Watches {
 
     async fn objects(self, writer: Writer<MetricsNamespace>) {
         const WATCH: &str = "metricsnamespaces";
-        let api: Api<DeserializeGuard<MetricsNamespace>> = Api::all(self.client.clone());
+        let api: Api<WatchedObject> = Api::all(self.client.clone());
         let stream = watcher(api, config())
             .try_filter_map(|event| future::ready(Ok(parsed(event))))
             .modify(forget_field_sets);
@@ -135,7 +142,8 @@ impl Watches {
 
     async fn namespaces(self) {
         const WATCH: &str = "namespaces";
-        let api: Api<PartialObjectMeta<v1::Namespace>> = Api::all(self.client.clone());
+        let resource = ApiResource::erase::<v1::Namespace>(&());
+        let api: Api<Watched> = Api::all_with(self.client.clone(), &resource);
         let mut listed = BTreeSet::new();
         let mut stream = std::pin::pin!(self.steady(WATCH, false, watcher(api, config())));
         while let Some(event) = stream.next().await {
@@ -209,15 +217,13 @@ impl Watches {
         let resource = kind.api_resource();
         let config = config().labels(&format!("{}={}", names::MANAGED_BY_LABEL, names::MANAGER));
         if kind == Kind::Deployment {
-            let api: Api<Object<Unread, DeploymentStatus>> =
-                Api::all_with(self.client.clone(), &resource);
+            let api: Api<Watched<Status>> = Api::all_with(self.client.clone(), &resource);
             self.follow(kind, watcher(api, config), |deployment| {
-                (&deployment.metadata, deployment.status.as_ref())
+                (&deployment.metadata, deployment.part.status.as_ref())
             })
             .await;
         } else {
-            let api: Api<PartialObjectMeta<DynamicObject>> =
-                Api::all_with(self.client.clone(), &resource);
+            let api: Api<Watched> = Api::all_with(self.client.clone(), &resource);
             self.follow(kind, watcher(api, config), |object| {
                 (&object.metadata, None)
             })
@@ -368,14 +374,14 @@ fn forget_field_sets(object: &mut MetricsNamespace) {
 
 /// One object that can't be read must not stop the others: it is named in the log, and left out. Its end still counts,
 /// since it may have been readable before.
-fn parsed(event: Event<DeserializeGuard<MetricsNamespace>>) -> Option<Event<MetricsNamespace>> {
-    let usable = |guard: DeserializeGuard<MetricsNamespace>| match guard.0 {
+fn parsed(event: Event<WatchedObject>) -> Option<Event<MetricsNamespace>> {
+    let usable = |WatchedObject(watched): WatchedObject| match watched.part {
         Ok(object) => Some(object),
-        Err(invalid) => {
+        Err(error) => {
             warn!(
-                namespace = invalid.metadata.namespace,
-                name = invalid.metadata.name,
-                error = invalid.error,
+                namespace = watched.metadata.namespace,
+                name = watched.metadata.name,
+                error,
                 "an object can't be read and is left alone"
             );
             None
@@ -386,11 +392,9 @@ fn parsed(event: Event<DeserializeGuard<MetricsNamespace>>) -> Option<Event<Metr
         Event::InitDone => Event::InitDone,
         Event::Apply(object) => Event::Apply(usable(object)?),
         Event::InitApply(object) => Event::InitApply(usable(object)?),
-        Event::Delete(object) => {
-            Event::Delete(object.0.unwrap_or_else(|invalid| MetricsNamespace {
-                metadata: invalid.metadata,
-                ..MetricsNamespace::default()
-            }))
-        }
+        Event::Delete(WatchedObject(watched)) => Event::Delete(MetricsNamespace {
+            metadata: watched.metadata,
+            ..MetricsNamespace::default()
+        }),
     })
 }

@@ -71,3 +71,55 @@ async fn one_object_that_cannot_be_read_stops_no_other() {
         .unwrap();
     unreadable.until_converged().await;
 }
+
+/// Who may edit an object may write anything into its managed fields.
+#[tokio::test]
+async fn managed_fields_that_no_parser_takes_stop_no_other_tenant() {
+    let control_plane = exclusive().await;
+    let client = control_plane.client().await;
+    let operator = Operator::start_alone(&control_plane).await;
+    let victim = Tenant::converged(client.clone(), "poison-victim", json!({})).await;
+    let poisoner = Tenant::converged(client.clone(), "poison", json!({})).await;
+    let base = "/api/v1/namespaces/poison/configmaps";
+    let depth = (0..150).fold(json!({}), |inner, _| json!({"f:a": inner}));
+    let late = entry("9999-12-31T23:59:59Z", &json!({"f:data": {}}));
+    let deep = entry("2026-01-01T00:00:00Z", &depth);
+    let objects = "/apis/simplepipe.dev/v1alpha1/namespaces/poison/metricsnamespaces/metrics";
+    for (path, entry) in [
+        (objects, &late),
+        (objects, &deep),
+        (&format!("{base}/simplepipe"), &deep),
+        (&format!("{base}/pushgateway-dashboard"), &late),
+    ] {
+        poison(&client, path, entry).await;
+        // By the watch that has just read the event.
+        victim
+            .api(&CHILDREN[0])
+            .delete(CHILDREN[0].name, &Default::default())
+            .await
+            .unwrap();
+        victim.until_there(&CHILDREN[0]).await;
+    }
+    operator.kill();
+
+    let _restarted = Operator::start_alone(&control_plane).await;
+    Tenant::converged(client, "poison-newcomer", json!({})).await;
+    poisoner.until_observed().await;
+}
+
+fn entry(time: &str, fields: &Value) -> Value {
+    json!({
+        "manager": "x", "operation": "Update", "apiVersion": "v1",
+        "fieldsType": "FieldsV1", "fieldsV1": fields, "time": time,
+    })
+}
+
+async fn poison(client: &kube::Client, path: &str, entry: &Value) {
+    let patch = json!({"metadata": {"managedFields": [entry]}});
+    let request = http::Request::patch(path)
+        .header("Content-Type", "application/merge-patch+json")
+        .body(serde_json::to_vec(&patch).unwrap())
+        .unwrap();
+    // The answer is as unreadable as the object.
+    client.request_text(request).await.unwrap();
+}

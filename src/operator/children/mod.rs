@@ -229,7 +229,7 @@ mod tests {
             ("bodySizeLimit", json!("5KiB")),
             (
                 "endpoints/0/metricRelabelings/0/regex",
-                json!("up|ALERTS|ALERTS_FOR_STATE|scrape_.*|node_.*|own_.*"),
+                json!("up|ALERTS|ALERTS_FOR_STATE|scrape_.*|.*:.*|node_.*|own_.*"),
             ),
         ] {
             assert_eq!(
