@@ -1,12 +1,16 @@
 //! The figures, in 80 columns.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use crate::{Measured, Options, Result, Round};
 
 type Pick = fn(&Round) -> &Measured;
-type Beside = fn(&Round) -> Duration;
+/// All that it is measured against.
+type Beside = fn(&Round) -> Vec<&Measured>;
+
+/// Widths of columns.
+const TIMES: [usize; 7] = [29, 7, 7, 18, 8, 7, 7];
+const REQUESTS: [usize; 6] = [30, 7, 10, 9, 10, 14];
 
 /// The table of all rounds: medians.
 pub fn of(options: &Options, rounds: &[Round]) -> Result<String> {
@@ -24,28 +28,18 @@ pub fn of(options: &Options, rounds: &[Round]) -> Result<String> {
 }
 
 fn times(text: &mut String, options: &Options, rounds: &[Round]) -> Result<()> {
-    writeln!(
-        text,
-        "{:<32}{:>8}{:>9}{:>15}{:>7}{:>9}\n{:<32}{:>8}{:>9}{:>15}{:>7}{:>9}",
-        "",
-        "time",
-        "a",
-        "beside bare",
-        "CPU",
-        "server's",
-        "",
-        "s",
-        "tenant",
-        "(least-most)",
-        "s",
-        "CPU s"
-    )?;
-    let alone: Beside = |r| r.bare_client.time;
-    let with_creation: Beside = |r| r.creation.time + r.bare_client.time;
+    for heads in [
+        ["", "time", "tenant", "time beside", "CPU s", "CPU s", "CPU"],
+        ["", "s", "ms", "bare", "its own", "server", "beside"],
+    ] {
+        line(text, TIMES, heads.map(str::to_owned))?;
+    }
+    let bare: Beside = |r| vec![&r.bare_client];
+    let with_creation: Beside = |r| vec![&r.creation, &r.bare_client];
     let rows: [(&str, Pick, Option<Beside>); 6] = [
         ("creating the objects", |r| &r.creation, None),
         ("bare client", |r| &r.bare_client, None),
-        ("operator, starting over them", |r| &r.at_start, Some(alone)),
+        ("operator, starting over them", |r| &r.at_start, Some(bare)),
         (
             "operator, as they are created",
             |r| &r.running,
@@ -55,28 +49,42 @@ fn times(text: &mut String, options: &Options, rounds: &[Round]) -> Result<()> {
         ("operator restarted: all seen", |r| &r.restart_done, None),
     ];
     for (name, pick, beside) in rows {
-        let each: Vec<_> = rounds.iter().map(pick).collect();
-        let time = median(each.iter().map(|m| m.time.as_secs_f64()));
-        let ratio = beside.map(|beside| {
-            let ratios = || {
-                rounds
-                    .iter()
-                    .map(|r| pick(r).time.as_secs_f64() / beside(r).as_secs_f64())
-            };
-            let least = ratios().fold(f64::INFINITY, f64::min);
-            let most = ratios().fold(0.0, f64::max);
-            format!("{:.2} ({least:.2}-{most:.2})", median(ratios()))
-        });
-        writeln!(
-            text,
-            "{name:<32}{time:>8.2}{:>6.1} ms{:>17}{:>7.2}{:>7.2}",
-            time * 1000.0 / options.tenants as f64,
-            ratio.unwrap_or_default(),
-            median(each.iter().map(|m| m.cpu.as_secs_f64())),
-            median(each.iter().map(|m| m.server_cpu.as_secs_f64())),
-        )?;
+        let of = |value: fn(&Measured) -> f64| median(rounds.iter().map(|r| value(pick(r))));
+        let ratios = |value: fn(&Measured) -> f64, beside: Beside| -> Vec<f64> {
+            let yardstick = |r| beside(r).into_iter().map(value).sum::<f64>();
+            rounds
+                .iter()
+                .map(|r| value(pick(r)) / yardstick(r))
+                .collect()
+        };
+        let time = of(|m| m.time.as_secs_f64());
+        let cells = [
+            name.to_owned(),
+            format!("{time:.2}"),
+            format!("{:.1}", time * 1000.0 / options.tenants as f64),
+            beside.map_or_else(String::new, |b| {
+                with_range(ratios(|m| m.time.as_secs_f64(), b))
+            }),
+            format!("{:.2}", of(|m| m.cpu.as_secs_f64())),
+            format!("{:.2}", of(|m| m.server_cpu.as_secs_f64())),
+            beside.map_or_else(String::new, |b| {
+                format!("{:.2}", median(ratios(all_cpu, b)))
+            }),
+        ];
+        line(text, TIMES, cells)?;
     }
     Ok(())
+}
+
+fn all_cpu(measured: &Measured) -> f64 {
+    (measured.cpu + measured.server_cpu).as_secs_f64()
+}
+
+/// Median, least and most.
+fn with_range(ratios: Vec<f64>) -> String {
+    let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = ratios.iter().copied().fold(0.0, f64::max);
+    format!("{:.2} ({least:.2}-{most:.2})", median(ratios))
 }
 
 fn requests(text: &mut String, options: &Options, rounds: &[Round]) -> Result<()> {
@@ -91,21 +99,16 @@ fn requests(text: &mut String, options: &Options, rounds: &[Round]) -> Result<()
         ("restarted", &last.restart_done),
         (&*rest, &last.rest),
     ];
-    let mut line = |name: &str, cells: [String; 5]| {
-        write!(text, "{name:<32}")?;
-        for (cell, width) in cells.into_iter().zip([7, 9, 9, 10, 13]) {
-            write!(text, "{cell:>width$}")?;
-        }
-        text.push('\n');
-        Ok::<_, std::fmt::Error>(())
+    text.push('\n');
+    let mut row = |name: &str, [a, b, c, d, e]: [String; 5]| {
+        line(text, REQUESTS, [name.to_owned(), a, b, c, d, e])
     };
-    line("\nrequests", columns.map(|(name, _)| name.to_owned()))?;
     let per_tenant = |count: usize| format!("{:.3}", count as f64 / options.tenants as f64);
-    line(
+    row(
         "writes a tenant",
         columns.map(|(_, m)| per_tenant(m.requests.writes())),
     )?;
-    line(
+    row(
         "reads a tenant",
         columns.map(|(_, m)| per_tenant(m.requests.reads())),
     )?;
@@ -122,16 +125,16 @@ fn requests(text: &mut String, options: &Options, rounds: &[Round]) -> Result<()
                 .find(|(k, _)| *k == kind)
                 .map_or(0, |(_, c)| c)
         };
-        line(
+        row(
             &format!("  {kind}"),
             columns.map(|(_, m)| count(m).to_string()),
         )?;
     }
-    line(
+    row(
         "  reads",
         columns.map(|(_, m)| m.requests.reads().to_string()),
     )?;
-    line(
+    row(
         "  Lease, both",
         columns.map(|(_, m)| m.requests.lease().to_string()),
     )?;
@@ -163,8 +166,21 @@ fn memory(text: &mut String, rounds: &[Round]) -> Result<()> {
     Ok(())
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<_> = values.collect();
+/// The first cell to the left, the others to the right.
+fn line<const N: usize>(text: &mut String, widths: [usize; N], cells: [String; N]) -> Result<()> {
+    for (column, (cell, width)) in cells.into_iter().zip(widths).enumerate() {
+        if column == 0 {
+            write!(text, "{cell:<width$}")?;
+        } else {
+            write!(text, "{cell:>width$}")?;
+        }
+    }
+    text.push('\n');
+    Ok(())
+}
+
+fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut values: Vec<_> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
     match values.len() {
         0 => f64::NAN,
