@@ -29,7 +29,6 @@ ARG REVISION=unknown
 LABEL org.opencontainers.image.title="simplepipe" \
       org.opencontainers.image.description="Push metrics for every Kubernetes namespace" \
       org.opencontainers.image.source="https://github.com/simplepipe/simplepipe" \
-      org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /simplepipe /simplepipe

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::cluster::{Tenant, client, eventually, kubeconfig, push, root, scraped, tools};
 
-/// The README speaks of alice, who is the demo's.
+/// In place of the README's own.
 const NAMESPACE: &str = "e2e-readme";
 
 /// The first block of this language after a heading.
@@ -19,7 +19,7 @@ fn block(heading: &str, language: &str) -> String {
     rest.split_once("```")
         .unwrap()
         .0
-        .replace("alice", NAMESPACE)
+        .replace("carol", NAMESPACE)
 }
 
 fn bash(script: &str) {
@@ -82,15 +82,9 @@ async fn the_first_object_and_the_first_push_work_as_written() {
     .await;
 
     let curl = block("The first push", "sh");
-    let sample = curl.split('\'').nth(1).unwrap();
+    let sample = curl.split('\'').nth(1).unwrap().replace("\\n", "\n");
     let group = curl.trim().rsplit_once("/metrics/").unwrap().1;
-    push(
-        &client,
-        NAMESPACE,
-        &format!("{group}/by/curl"),
-        &format!("{sample}\n"),
-    )
-    .await;
+    push(&client, NAMESPACE, &format!("{group}/by/curl"), &sample).await;
 
     let series = scraped(
         &client,
