@@ -14,9 +14,11 @@ use crate::operator::{Operator, run_to_its_end};
 use crate::stages::exclusive;
 use crate::tenant::Tenant;
 
-const TENANTS: usize = 20;
-/// Writes after which an operator is killed: within a tenant, between two, and when all are nearly done.
-const WRITES_BEFORE_THE_END: [usize; 5] = [1, 4, 13, 30, 41];
+/// Each costs eight writes: more in all than the operators that are killed can have done, though the kill comes up to a
+/// second after the write that it waits for.
+const TENANTS: usize = 60;
+/// Writes after which an operator is killed: within a tenant, and between two.
+const WRITES_BEFORE_THE_END: [usize; 4] = [1, 4, 13, 30];
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 /// An operator waits for up to this long when a Lease was not given back.
 const LEASE_DURATION: Duration = Duration::from_secs(5);
