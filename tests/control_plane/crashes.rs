@@ -145,6 +145,44 @@ async fn an_operator_that_loses_its_lease_ends() {
     assert!(log.contains("the Lease was lost"), "{log}");
 }
 
+#[tokio::test]
+async fn an_operator_that_gets_no_answer_counts_its_lease_as_lost_by_its_end() {
+    let control_plane = exclusive().await;
+    let leases: Api<Lease> = Api::namespaced(control_plane.client().await, OPERATOR_NAMESPACE);
+    let renewed = async || {
+        leases
+            .get("simplepipe")
+            .await
+            .unwrap()
+            .spec
+            .unwrap()
+            .renew_time
+    };
+    let operator = Operator::start(
+        &control_plane,
+        &["--identity", "frozen", "--lease-duration-seconds", "5"],
+    );
+    operator.until_leading(LEASE_DURATION * 3).await;
+    // Just after a renewal, so that a whole duration is left.
+    let before = renewed().await;
+    eventually("the Lease is renewed", async || {
+        let now = renewed().await;
+        so(now != before, now)
+    })
+    .await;
+    let began = std::time::Instant::now();
+    let frozen = control_plane.freeze();
+    let (code, log) = operator.until_ended(LEASE_DURATION * 4).await;
+    let took = began.elapsed();
+    drop(frozen);
+    assert_eq!(code, Some(1), "{log}");
+    assert!(log.contains("the Lease was lost"), "{log}");
+    assert!(
+        took <= LEASE_DURATION * 3 / 2,
+        "worked on for {took:?} after it last renewed a Lease of {LEASE_DURATION:?}\n{log}"
+    );
+}
+
 #[rstest]
 #[case::unknown_flag(&["--concurency", "3"], "--concurency")]
 #[case::concurrency(&["--concurrency", "0"], "setting concurrency is \"0\"; expected from 1 to 256")]

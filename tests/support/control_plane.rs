@@ -48,6 +48,17 @@ impl ControlPlane {
         control_plane
     }
 
+    /// The API server takes connections and answers nothing, until the guard is dropped.
+    ///
+    /// # Panics
+    /// When its process is not known.
+    pub fn freeze(&self) -> Frozen {
+        let file = std::fs::read_to_string(self.folder.join("run/kube-apiserver.pid")).unwrap();
+        let frozen = Frozen(file.split_whitespace().next().unwrap().to_owned());
+        frozen.signal("STOP");
+        frozen
+    }
+
     /// Applies the CRDs and the operator's manifests; what is as it should be stays as it is.
     pub async fn install(&self) {
         let crds = tools(&["--source", "prometheus-operator"]);
@@ -167,4 +178,22 @@ fn said(command: &mut Command) -> String {
     String::from_utf8_lossy(&output.stdout)
         .trim_end()
         .to_owned()
+}
+
+/// An API server that does not answer.
+pub struct Frozen(String);
+
+impl Frozen {
+    fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args([&format!("-{name}"), &self.0])
+            .status();
+        assert!(status.unwrap().success(), "kill -{name} {}", self.0);
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        self.signal("CONT");
+    }
 }
