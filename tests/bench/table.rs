@@ -103,6 +103,7 @@ fn requests(text: &mut String, options: &Options, rounds: &[Round]) -> Result<()
     let mut row = |name: &str, [a, b, c, d, e]: [String; 5]| {
         line(text, REQUESTS, [name.to_owned(), a, b, c, d, e])
     };
+    row("requests", columns.map(|(name, _)| name.to_owned()))?;
     let per_tenant = |count: usize| format!("{:.3}", count as f64 / options.tenants as f64);
     row(
         "writes a tenant",
@@ -175,6 +176,8 @@ fn line<const N: usize>(text: &mut String, widths: [usize; N], cells: [String; N
             write!(text, "{cell:>width$}")?;
         }
     }
+    // An empty last cell leaves no blanks.
+    text.truncate(text.trim_end_matches(' ').len());
     text.push('\n');
     Ok(())
 }
