@@ -14,7 +14,7 @@ async fn whatever_a_tenant_pushes_stays_its_own() {
         client,
         &tenant.namespace,
         "job/forged/namespace/bob/pod/pod-of-bob",
-        "forged_marker{container=\"c\",service=\"s\",endpoint=\"e\",prometheus=\"p\",exported_job=\"j\",cluster=\"c\",__replica__=\"r\",mine=\"kept\"} 1\n\
+        "forged_marker{container=\"c\",service=\"s\",endpoint=\"e\",prometheus=\"p\",exported_job=\"j\",cluster=\"c\",mine=\"kept\"} 1\n\
          up{instance=\"bob\"} 0\n\
          ALERTS{alertname=\"Forged\",alertstate=\"firing\"} 1\n\
          kube_forged 1\n\
