@@ -16,4 +16,5 @@ pub mod gateway;
 pub mod metrics_file;
 pub mod operator;
 pub mod push;
+pub mod run;
 pub mod terminal;

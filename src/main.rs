@@ -7,7 +7,7 @@ use std::process;
 use clap::{Parser, Subcommand};
 use simplepipe::exit_code::ExitCode;
 use simplepipe::operator::{self, settings};
-use simplepipe::push;
+use simplepipe::{push, run};
 
 /// Push metrics for every Kubernetes namespace.
 #[derive(Parser)]
@@ -24,6 +24,7 @@ enum Command {
     /// Print the CustomResourceDefinition.
     Crd,
     Push(push::Arguments),
+    Run(run::Arguments),
 }
 
 fn main() -> process::ExitCode {
@@ -31,6 +32,10 @@ fn main() -> process::ExitCode {
         Command::Operator(flags) => operator(*flags),
         Command::Crd => crd(),
         Command::Push(arguments) => push(&arguments),
+        Command::Run(arguments) => match run::run(&arguments) {
+            Ok(ending) => return ending.imitate(),
+            Err(error) => Err(Failure::new(&error, error.exit_code())),
+        },
     };
     let Err(failure) = outcome else {
         return process::ExitCode::SUCCESS;
