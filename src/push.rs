@@ -2,10 +2,14 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::exit_code::ExitCode;
 use crate::gateway::{Group, JobError, Options, OptionsError, Patience, Undelivered, deliver};
 use crate::metrics_file::{MetricsFile, ReadError, Rejection, Source, exposition};
+
+/// For how long a gateway that can't be reached is tried again, where nobody says otherwise.
+const RETRY_FOR: Duration = Duration::from_secs(30);
 
 /// Push the metrics of a file to a Pushgateway.
 ///
@@ -79,7 +83,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
     let gateway = client.address().to_string();
     let exposition = exposition(file.families());
     let patience = Patience {
-        retry_for: arguments.gateway.retry_for(),
+        retry_for: arguments.gateway.retry_for_or(RETRY_FOR),
         progress: &progress,
     };
     deliver(&client, patience, || client.replace(&group, &exposition)).map_err(|cause| {

@@ -45,9 +45,9 @@ pub struct Options {
     /// How long one try may take.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
-    /// For how long a gateway that can't be reached is tried again. 0 tries once.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=3600))]
-    retry_for: u64,
+    /// For how long a gateway that can't be reached is tried again; 0 tries once [default: 30; of run: 10]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=3600))]
+    retry_for: Option<u64>,
 }
 
 /// What is wrong with the options. No message shows a password.
@@ -124,9 +124,9 @@ impl Options {
         Ok(Client::new(self.settings(|name| env::var(name).ok())?)?)
     }
 
-    /// For how long a gateway that can't be reached is tried again.
-    pub fn retry_for(&self) -> Duration {
-        Duration::from_secs(self.retry_for)
+    /// For how long a gateway that can't be reached is tried again; by default, for so long.
+    pub fn retry_for_or(&self, default: Duration) -> Duration {
+        self.retry_for.map_or(default, Duration::from_secs)
     }
 
     fn settings(

@@ -32,9 +32,7 @@ pub fn start(
     arguments: &[OsString],
     variable: Option<(&str, &Path)>,
 ) -> Result<Pid, NotStarted> {
-    let spawn = |command: &mut Command| {
-        command.args(arguments).envs(variable).spawn()
-    };
+    let spawn = |command: &mut Command| command.args(arguments).envs(variable).spawn();
     let spawned = spawn(&mut Command::new(program)).or_else(|error| {
         match file_of(program).filter(|_| is_no_format(&error)) {
             // A script without a first line that names its interpreter: shells run it, and so does this.

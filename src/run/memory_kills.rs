@@ -92,14 +92,16 @@ mod tests {
 
     use super::*;
 
-    const V1: &str =
-        "35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n";
+    const V1: &str = "35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n";
     const V2: &str = "41 31 0:38 / /sys/fs/cgroup/unified rw,relatime shared:9 - cgroup2 cgroup2 rw,nsdelegate\n";
-    const V1_OF_A_CONTAINER: &str =
-        "35 31 0:32 /kubepods/pod1/c1 /sys/fs/cgroup/memory ro,relatime master:11 - cgroup cgroup rw,memory\n";
+    const V1_OF_A_CONTAINER: &str = "35 31 0:32 /kubepods/pod1/c1 /sys/fs/cgroup/memory ro,relatime master:11 - cgroup cgroup rw,memory\n";
 
     #[rstest]
-    #[case::v2("0::/user/job\n", V2, Some("/sys/fs/cgroup/unified/user/job/memory.events"))]
+    #[case::v2(
+        "0::/user/job\n",
+        V2,
+        Some("/sys/fs/cgroup/unified/user/job/memory.events")
+    )]
     #[case::v2_of_a_container("0::/\n", V2, Some("/sys/fs/cgroup/unified/memory.events"))]
     #[case::v1(
         "5:cpu,cpuacct:/a\n4:memory:/job\n0::/\n",
@@ -116,7 +118,11 @@ mod tests {
         V1_OF_A_CONTAINER,
         Some("/sys/fs/cgroup/memory/memory.oom_control")
     )]
-    #[case::a_name_with_colons("4:memory:/a:b\n", V1, Some("/sys/fs/cgroup/memory/a:b/memory.oom_control"))]
+    #[case::a_name_with_colons(
+        "4:memory:/a:b\n",
+        V1,
+        Some("/sys/fs/cgroup/memory/a:b/memory.oom_control")
+    )]
     #[case::not_mounted("4:memory:/job\n", V2, None)]
     #[case::no_group("", V2, None)]
     fn the_count_is_found(#[case] cgroup: &str, #[case] mounts: &str, #[case] found: Option<&str>) {
@@ -125,7 +131,10 @@ mod tests {
 
     #[rstest]
     #[case::v1("oom_kill_disable 0\nunder_oom 0\noom_kill 3\n", Some(3))]
-    #[case::v2("low 0\nhigh 0\nmax 21\noom 2\noom_kill 1\noom_group_kill 0\n", Some(1))]
+    #[case::v2(
+        "low 0\nhigh 0\nmax 21\noom 2\noom_kill 1\noom_group_kill 0\n",
+        Some(1)
+    )]
     #[case::an_old_kernel("oom_kill_disable 0\nunder_oom 0\n", None)]
     fn the_count_is_read(#[case] content: &str, #[case] kills: Option<u64>) {
         let file = tempfile::NamedTempFile::new().unwrap();

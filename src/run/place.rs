@@ -240,7 +240,11 @@ mod tests {
         let place = Place::named(&folder.path().join("metrics"));
         assert!(names(&place).unwrap_err().ends_with(missing));
         let empty = "holds no file: the command wrote no metrics";
-        assert!(names(&Place::named(folder.path())).unwrap_err().ends_with(empty));
+        assert!(
+            names(&Place::named(folder.path()))
+                .unwrap_err()
+                .ends_with(empty)
+        );
         let place = Place::named(Path::new("/dev/null"));
         assert!(
             names(&place)
