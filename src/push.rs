@@ -77,7 +77,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
     let file = read(&Source::from_argument(&arguments.file))?;
 
     let gateway = client.address().to_string();
-    let exposition = exposition(&file);
+    let exposition = exposition(file.families());
     let patience = Patience {
         retry_for: arguments.gateway.retry_for(),
         progress: &progress,
@@ -89,7 +89,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
         }
     })?;
 
-    let count = file.metrics().len();
+    let count = file.families().len();
     let metrics = if count == 1 { "metric" } else { "metrics" };
     // The metrics are there, also where nobody reads this line.
     let _ = writeln!(
