@@ -38,6 +38,9 @@ pub enum PushError {
     /// The gateway does not want to.
     #[error("refused {0}: it answered {1}")]
     Refused(Request, Answer),
+    /// It answers, but not with its metrics.
+    #[error("does not tell its metrics as a Pushgateway does: {0}")]
+    NoMetrics(String),
     /// The gateway is elsewhere. Following unasked could bring the metrics, and a password, to someone else.
     #[error("is not the gateway: it answered {0}; name the gateway's own address")]
     Elsewhere(Answer),
@@ -70,7 +73,7 @@ impl PushError {
             | Self::Unreachable(_)
             | Self::NoAnswer(_)
             | Self::Unavailable(..) => true,
-            Self::Tls(_) | Self::Refused(..) | Self::Elsewhere(_) => false,
+            Self::Tls(_) | Self::Refused(..) | Self::NoMetrics(_) | Self::Elsewhere(_) => false,
         }
     }
 
@@ -80,8 +83,18 @@ impl PushError {
             Self::Timeout { connected } => *connected,
             // A proxy that gave up on the gateway answers 502 or 504.
             Self::NoAnswer(_) | Self::Tls(_) | Self::Unavailable(..) => true,
-            Self::Unreachable(_) | Self::Refused(..) | Self::Elsewhere(_) => false,
+            Self::Unreachable(_)
+            | Self::Refused(..)
+            | Self::NoMetrics(_)
+            | Self::Elsewhere(_) => false,
         }
+    }
+}
+
+impl Answer {
+    /// Whether it is about this metric.
+    pub(super) fn mentions(&self, metric: &str) -> bool {
+        self.body.contains(metric)
     }
 }
 
