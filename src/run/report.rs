@@ -148,7 +148,7 @@ impl Part {
 fn check_union(family: &Family, added: &Family) -> Result<(), String> {
     if family.name != added.name || family.metric_type != added.metric_type {
         return Err(format!(
-            "has {} as a {}, and another file has {} as a {}; give one another name",
+            "has {} of type {}, and another file has {} of type {}; give one another name",
             added.name,
             added.metric_type.word(),
             family.name,
@@ -228,7 +228,7 @@ mod tests {
             report.problems,
             [
                 r#"metrics file "1" has a with the same labels as another file; write it in one of them"#,
-                r#"metrics file "2" has a as a counter, and another file has a as a untyped; give one another name"#,
+                r#"metrics file "2" has a of type counter, and another file has a of type untyped; give one another name"#,
             ]
         );
         assert_eq!(
