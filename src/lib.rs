@@ -4,6 +4,7 @@
 //!
 //! - [`operator`]: watches `MetricsNamespace` objects and makes their children so. Uses `api`.
 //! - [`push`]: the `push` subcommand. Uses `metrics_file`, `gateway` and `exit_code`.
+//! - [`run`]: the `run` subcommand. Uses `metrics_file`, `gateway`, `terminal` and `exit_code`.
 //! - [`gateway`]: a Pushgateway over HTTP. Uses `terminal`.
 //! - [`metrics_file`]: the file that a workflow step writes: read, check, exposition. Uses `terminal`.
 //! - [`terminal`]: text from outside, made safe to print. Uses nobody.
