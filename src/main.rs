@@ -25,6 +25,8 @@ enum Command {
     Crd,
     Push(push::Arguments),
     Run(run::Arguments),
+    /// Print the JSON Schema of metrics files.
+    Schema,
 }
 
 fn main() -> process::ExitCode {
@@ -32,10 +34,11 @@ fn main() -> process::ExitCode {
         Command::Operator(flags) => operator(*flags),
         Command::Crd => crd(),
         Command::Push(arguments) => push(&arguments),
-        Command::Run(arguments) => match run::run(&arguments) {
+        Command::Run(arguments) => match run(&arguments) {
             Ok(ending) => return ending.imitate(),
-            Err(error) => Err(Failure::new(&error, error.exit_code())),
+            Err(failure) => Err(failure),
         },
+        Command::Schema => schema(),
     };
     let Err(failure) = outcome else {
         return process::ExitCode::SUCCESS;
@@ -69,10 +72,22 @@ fn operator(flags: settings::Flags) -> Result<(), Failure> {
 }
 
 fn crd() -> Result<(), Failure> {
-    let yaml = simplepipe::api::crd::crd_yaml().map_err(|e| Failure::new(&e, ExitCode::Failure))?;
+    print(simplepipe::api::crd::crd_yaml())
+}
+
+fn schema() -> Result<(), Failure> {
+    print(simplepipe::metrics_file::schema_json())
+}
+
+fn print(text: Result<String, impl Display>) -> Result<(), Failure> {
+    let text = text.map_err(|e| Failure::new(&e, ExitCode::Failure))?;
     io::stdout()
-        .write_all(yaml.as_bytes())
+        .write_all(text.as_bytes())
         .map_err(|e| Failure::new(&e, ExitCode::Failure))
+}
+
+fn run(arguments: &run::Arguments) -> Result<run::Ending, Failure> {
+    run::run(arguments).map_err(|e| Failure::new(&e, e.exit_code()))
 }
 
 fn push(arguments: &push::Arguments) -> Result<(), Failure> {
