@@ -179,12 +179,14 @@ impl Run<'_> {
             }
         });
         let group = &self.target.group;
-        let pushed = pushed.unwrap_or_else(|error| Some(Pushed::lost(error.to_string())));
-        let pushed = pushed.unwrap_or_else(|| {
-            Pushed::lost(format!(
-                "the metrics of {group} were not pushed: told to end before {address} had them"
-            ))
-        });
+        let lost = |cause: String| {
+            Pushed::lost(format!("the metrics of {group} were not pushed: {cause}"))
+        };
+        let pushed = match pushed {
+            Ok(Some(pushed)) => pushed,
+            Ok(None) => lost(format!("told to end before {address} had them")),
+            Err(error) => lost(error.to_string()),
+        };
         pushed.tell();
         pushed.is_whole()
     }

@@ -1,10 +1,14 @@
 //! How the command ends is how the program ends.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
+
 use rstest::rstest;
 use rustix::process::Signal;
 
 use crate::pushgateway::Pushgateway;
-use crate::simplepipe::{Ended, Run};
+use crate::simplepipe::{Ended, PROGRAM, Run};
 
 /// Where nothing listens: what ends here ends the same way without a gateway.
 const NO_GATEWAY: &str = "127.0.0.1:1";
@@ -47,10 +51,7 @@ fn a_signal_that_ends_the_command_ends_the_program(#[case] name: &str, #[case] s
 #[test]
 fn a_real_time_signal_ends_the_program_too() {
     let ended = without_gateway(Run::of(["bash", "-c", "kill -64 $$"]));
-    assert_eq!(
-        std::os::unix::process::ExitStatusExt::signal(&ended.status),
-        Some(64)
-    );
+    assert_eq!(ended.status.signal(), Some(64));
 }
 
 #[test]
@@ -62,14 +63,11 @@ fn the_program_leaves_no_core_dump_of_its_own() {
         folder.path().display()
     );
     let run = Run::under(
-        ["sh", "-c", &script, crate::simplepipe::PROGRAM],
+        ["sh", "-c", &script, PROGRAM],
         ["sh", "-c", "ulimit -c 0; kill -SEGV $$"],
     );
     let ended = without_gateway(run).assert_signal(Signal::SEGV);
-    assert!(
-        !std::os::unix::process::ExitStatusExt::core_dumped(&ended.status),
-        "{ended:?}"
-    );
+    assert!(!ended.status.core_dumped(), "{ended:?}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
@@ -105,8 +103,7 @@ fn a_script_runs_whatever_its_first_line_is() {
     let script = |name: &str, content: &str| {
         let path = folder.path().join(name);
         std::fs::write(&path, content).unwrap();
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(&path, mode).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
         path.to_str().unwrap().to_owned()
     };
     let plain = script("plain", "echo $1; exit 3\n");
@@ -121,6 +118,17 @@ fn a_script_runs_whatever_its_first_line_is() {
         .assert_says(&format!(
             "{astray:?} can't be run: what its first line names as its interpreter is not there"
         ));
+}
+
+#[test]
+fn what_the_command_leaves_behind_is_not_waited_for() {
+    let gateway = Pushgateway::start();
+    // Killed when this test ends, with the process group that it is in.
+    let script = "sleep 1000 <&- >&- 2>&- & echo $!; exit 3";
+    let mut running = Run::script(script).gateway(gateway.address()).start();
+    let left = running.next_line();
+    running.ended().assert_code(3);
+    assert!(std::fs::exists(format!("/proc/{left}")).unwrap());
 }
 
 #[test]

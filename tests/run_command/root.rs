@@ -11,9 +11,18 @@ use crate::simplepipe::{PROGRAM, Run, eventually};
 
 /// As the first process of a PID namespace.
 fn first_process(script: &str, gateway: &Pushgateway) -> Run {
-    let unshare = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"];
-    let [a, b, c, d, e] = unshare;
-    Run::under([a, b, c, d, e, PROGRAM], ["sh", "-c", script]).gateway(gateway.address())
+    Run::under(
+        [
+            "unshare",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+            PROGRAM,
+        ],
+        ["sh", "-c", script],
+    )
+    .gateway(gateway.address())
 }
 
 #[test]

@@ -163,6 +163,12 @@ impl Running {
     /// Waits for its end.
     #[track_caller]
     pub fn end(mut self) -> Ended {
+        self.ended()
+    }
+
+    /// Waits for its end, while what the command left lives on.
+    #[track_caller]
+    pub fn ended(&mut self) -> Ended {
         let status = eventually("the program ends", || {
             self.child
                 .try_wait()
