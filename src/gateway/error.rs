@@ -83,10 +83,9 @@ impl PushError {
             Self::Timeout { connected } => *connected,
             // A proxy that gave up on the gateway answers 502 or 504.
             Self::NoAnswer(_) | Self::Tls(_) | Self::Unavailable(..) => true,
-            Self::Unreachable(_)
-            | Self::Refused(..)
-            | Self::NoMetrics(_)
-            | Self::Elsewhere(_) => false,
+            Self::Unreachable(_) | Self::Refused(..) | Self::NoMetrics(_) | Self::Elsewhere(_) => {
+                false
+            }
         }
     }
 }

@@ -45,9 +45,9 @@ pub struct Options {
     /// How long one try may take.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
-    /// For how long a gateway that can't be reached is tried again. 0 tries once.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=3600))]
-    retry_for: u64,
+    /// For how long a gateway that can't be reached is tried again; 0 tries once [default: 30; of run: 10]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=3600))]
+    retry_for: Option<u64>,
 }
 
 /// What is wrong with the options. No message shows a password.
@@ -124,9 +124,9 @@ impl Options {
         Ok(Client::new(self.settings(|name| env::var(name).ok())?)?)
     }
 
-    /// For how long a gateway that can't be reached is tried again.
-    pub fn retry_for(&self) -> Duration {
-        Duration::from_secs(self.retry_for)
+    /// For how long a gateway that can't be reached is tried again; by default, for so long.
+    pub fn retry_for_or(&self, default: Duration) -> Duration {
+        self.retry_for.map_or(default, Duration::from_secs)
     }
 
     fn settings(
@@ -314,20 +314,22 @@ mod tests {
         );
     }
 
+    fn pair(user: &str, password: &str) -> Option<Credentials> {
+        Some(Credentials::new(user.to_owned(), password.to_owned()))
+    }
+
     /// The user and password that are sent.
     fn sent(
         username: Option<&str>,
         password_file: Option<&Path>,
         variables: &[(&str, &str)],
-    ) -> Result<Option<(String, String)>, String> {
+    ) -> Result<Option<Credentials>, String> {
         let options = Options {
             username: username.map(str::to_owned),
             password_file: password_file.map(Path::to_owned),
             ..Options::default()
         };
-        let credentials = settings(&options, variables)?.credentials;
-        let pair = |c: Credentials| (c.user().to_owned(), c.password().to_owned());
-        Ok(credentials.map(pair))
+        Ok(settings(&options, variables)?.credentials)
     }
 
     fn password_file(content: &str) -> tempfile::NamedTempFile {
@@ -358,7 +360,7 @@ mod tests {
         #[case] variables: &[(&str, &str)],
         #[case] expected: Option<(&str, &str)>,
     ) {
-        let expected = expected.map(|(user, password)| (user.to_owned(), password.to_owned()));
+        let expected = expected.and_then(|(user, password)| pair(user, password));
         assert_eq!(sent(None, None, variables).unwrap(), expected);
     }
 
@@ -371,7 +373,6 @@ mod tests {
             ("PUSHGATEWAY_PASSWORD_FILE", second.path().to_str().unwrap()),
             ("PUSHGATEWAY_PASSWORD", "third"),
         ];
-        let pair = |user: &str, password: &str| Some((user.to_owned(), password.to_owned()));
         assert_eq!(
             sent(Some("arg"), Some(first.path()), &variables).unwrap(),
             pair("arg", "first")
