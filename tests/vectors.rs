@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use pushgateway::Pushgateway;
 use serde_json::{Map, Value, json};
-use simplepipe::metrics_file::{MetricsFile, Place, Rejection, exposition};
+use simplepipe::metrics_file::{MetricsFile, Place, Rejection, exposition, schema_json};
 
 /// What should come of an input, or did.
 #[derive(Debug, PartialEq)]
@@ -57,6 +57,37 @@ fn every_refusal_is_told_in_words() {
         }
     }
     insta::assert_snapshot!(messages);
+}
+
+/// The published schema knows what the program takes, and most of what it doesn't.
+#[test]
+fn the_schema_agrees_with_the_program() {
+    let mut schemas = boon::Schemas::new();
+    let mut compiler = boon::Compiler::new();
+    let schema = serde_json::from_str(&schema_json().unwrap()).unwrap();
+    compiler.add_resource("schema.json", schema).unwrap();
+    let schema = compiler.compile("schema.json", &mut schemas).unwrap();
+    let mut taken_though_wrong = Vec::new();
+    for input in inputs()
+        .iter()
+        .filter(|input| input.extension().unwrap() == "json")
+    {
+        let text = fs::read_to_string(input).unwrap();
+        let Ok(document) = serde_json::from_str(text.trim_start_matches('\u{feff}')) else {
+            continue;
+        };
+        let valid = schemas.validate(&document, schema);
+        match expected(input) {
+            Outcome::Accepted { .. } => assert!(valid.is_ok(), "{input:?}: {}", valid.unwrap_err()),
+            Outcome::Refused(_) if valid.is_ok() => {
+                let name = input.file_stem().unwrap().to_string_lossy().into_owned();
+                taken_though_wrong.push(name);
+            }
+            Outcome::Refused(_) => {}
+        }
+    }
+    // What a schema can't say: numbers as keys, and what holds between fields, metrics or labels.
+    insta::assert_debug_snapshot!(taken_though_wrong);
 }
 
 /// Upstream's parser is the gateway's: what it does not take is no exposition.

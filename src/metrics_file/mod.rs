@@ -14,6 +14,7 @@ mod number;
 mod parse;
 mod problem;
 mod sample_line;
+mod schema;
 mod source;
 mod text;
 
@@ -22,4 +23,5 @@ pub use family::{Family, Histogram, Labels, MetricType, Series, Summary, Value};
 pub use name::{LabelName, LabelNameError, MetricName, NameError};
 pub use parse::{MetricsFile, Rejection};
 pub use problem::{LISTED, Place, Problem, Problems};
+pub use schema::schema_json;
 pub use source::{MAX_BYTES, ReadError, Source};

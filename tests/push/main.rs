@@ -8,6 +8,8 @@ mod accumulate;
 mod authentication;
 mod faulty_server;
 mod files;
+// What else a gateway can do is for other tests.
+#[allow(dead_code)]
 mod pushgateway;
 mod simplepipe;
 mod wire;
