@@ -5,7 +5,7 @@ use std::fmt;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::Credentials;
+use super::{Credentials, Group};
 use crate::terminal::quoted;
 
 /// The base URL of a Pushgateway, and the credentials that it was written with, which are never printed.
@@ -91,6 +91,11 @@ impl Address {
     /// The user and password that the address was written with.
     pub fn credentials(&self) -> Option<&Credentials> {
         self.credentials.as_ref()
+    }
+
+    /// Where the gateway has a group, without user and password.
+    pub fn of_group(&self, group: &Group) -> String {
+        self.join(group.path().iter().map(String::as_str)).into()
     }
 
     /// The URL of a path below the address. Segments are percent-encoded where need be.

@@ -130,6 +130,17 @@ impl Client {
         self.send(Request::Deletion, request).map(drop)
     }
 
+    /// A client for the same gateway, with connections of its own.
+    pub(super) fn apart(&self) -> Self {
+        let pin = Pin::default();
+        Self {
+            agent: connect::agent(self.agent.config().clone(), pin.clone()),
+            pin,
+            address: self.address.clone(),
+            authorization: self.authorization.clone(),
+        }
+    }
+
     /// Until it is unpinned, requests go over the connection that there is or fail: who answers is who answered before.
     pub(super) fn pin(&self, pinned: bool) {
         self.pin.set(pinned);

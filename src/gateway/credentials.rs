@@ -23,10 +23,6 @@ impl Credentials {
         &self.user
     }
 
-    pub(super) fn password(&self) -> &str {
-        &self.password
-    }
-
     /// The value of the `Authorization` header.
     pub(super) fn authorization(&self) -> String {
         let pair = STANDARD.encode(format!("{}:{}", self.user, self.password));

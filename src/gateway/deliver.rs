@@ -70,7 +70,7 @@ pub fn deliver<T>(
 }
 
 /// Says so when a try takes long.
-fn announced<T>(
+pub(super) fn announced<T>(
     client: &Client,
     progress: &(dyn Fn(&str) + Sync),
     attempt: impl FnOnce() -> T,

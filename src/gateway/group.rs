@@ -89,6 +89,13 @@ impl Group {
         Ok(self.with_own(name, value))
     }
 
+    /// A group of this program's own.
+    pub(super) fn own(job: &str) -> Self {
+        Self {
+            labels: vec![(JOB.to_owned(), job.to_owned())],
+        }
+    }
+
     /// The group with a label of this program's own.
     pub(super) fn with_own(mut self, name: &str, value: &str) -> Self {
         self.labels.push((name.to_owned(), value.to_owned()));

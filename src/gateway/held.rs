@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Read;
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
@@ -200,7 +199,9 @@ fn group<E: de::Error>(
     let labels = fields
         .get("labels")
         .and_then(|labels| serde_json::from_str::<Labels>(labels.get()).ok())
-        .ok_or_else(|| E::custom("a group in it has a metric named \"labels\", which hides the group's own"))?;
+        .ok_or_else(|| {
+            E::custom("a group in it has a metric named \"labels\", which hides the group's own")
+        })?;
     if !wanted(&labels) {
         return Ok(None);
     }

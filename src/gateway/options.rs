@@ -314,20 +314,22 @@ mod tests {
         );
     }
 
+    fn pair(user: &str, password: &str) -> Option<Credentials> {
+        Some(Credentials::new(user.to_owned(), password.to_owned()))
+    }
+
     /// The user and password that are sent.
     fn sent(
         username: Option<&str>,
         password_file: Option<&Path>,
         variables: &[(&str, &str)],
-    ) -> Result<Option<(String, String)>, String> {
+    ) -> Result<Option<Credentials>, String> {
         let options = Options {
             username: username.map(str::to_owned),
             password_file: password_file.map(Path::to_owned),
             ..Options::default()
         };
-        let credentials = settings(&options, variables)?.credentials;
-        let pair = |c: Credentials| (c.user().to_owned(), c.password().to_owned());
-        Ok(credentials.map(pair))
+        Ok(settings(&options, variables)?.credentials)
     }
 
     fn password_file(content: &str) -> tempfile::NamedTempFile {
@@ -358,7 +360,7 @@ mod tests {
         #[case] variables: &[(&str, &str)],
         #[case] expected: Option<(&str, &str)>,
     ) {
-        let expected = expected.map(|(user, password)| (user.to_owned(), password.to_owned()));
+        let expected = expected.and_then(|(user, password)| pair(user, password));
         assert_eq!(sent(None, None, variables).unwrap(), expected);
     }
 
@@ -371,7 +373,6 @@ mod tests {
             ("PUSHGATEWAY_PASSWORD_FILE", second.path().to_str().unwrap()),
             ("PUSHGATEWAY_PASSWORD", "third"),
         ];
-        let pair = |user: &str, password: &str| Some((user.to_owned(), password.to_owned()));
         assert_eq!(
             sent(Some("arg"), Some(first.path()), &variables).unwrap(),
             pair("arg", "first")
