@@ -41,7 +41,7 @@ pub enum Error {
         /// Where it should have gone, ready to print.
         gateway: String,
         /// What went wrong.
-        cause: PushFailure,
+        cause: Box<PushFailure>,
         /// The groups that arrived before, ready to print.
         arrived: Vec<String>,
         /// Those that did not, ready to print.

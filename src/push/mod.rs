@@ -61,7 +61,7 @@ fn push_all(
     for (index, parcel) in parcels.iter().enumerate() {
         push(client, method, parcel, patience).map_err(|cause| Error::Push {
             gateway: client.address().to_string(),
-            cause,
+            cause: Box::new(cause),
             arrived: parcels[..index]
                 .iter()
                 .map(|each| each.group.to_string())
