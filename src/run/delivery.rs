@@ -2,63 +2,66 @@
 
 use std::time::Duration;
 
-use super::report::{Part, Report};
+use super::report::Report;
 use super::say;
-use crate::gateway::{Client, Patience, PushError, Undelivered, deliver};
+use crate::gateway::{Client, Group, Patience, PushError, Undelivered, deliver};
 use crate::metrics_file::{Family, exposition};
 
-/// Pushes all parts of the report, adding to what their groups hold. What did not arrive, as lines for a person.
+/// Pushes all of the report, adding to what the groups hold. What did not arrive, as lines for a person.
 pub fn push(client: &Client, report: &Report, retry_for: Duration) -> Vec<String> {
+    let delivery = Delivery { client, retry_for };
     let mut lost = Vec::new();
-    for part in std::iter::once(&report.run).chain(&report.others) {
-        match push_part(client, part, retry_for) {
-            Ok(None) => {}
-            Ok(Some(refused)) => lost.push(told(client, part, "the command's metrics", &refused)),
-            Err(error) => {
-                let away = error.cause.is_transient();
-                lost.push(told(client, part, "the metrics", &error));
-                // Then the others would only wait as long, for nothing.
-                if away {
-                    break;
-                }
+    let group = &report.measured.group;
+    match delivery.run(report) {
+        Ok(None) => {}
+        Ok(Some(refused)) => lost.push(delivery.told("the command's metrics", group, &refused)),
+        Err(error) => {
+            lost.push(delivery.told("the metrics", group, &error));
+            // Then the others would only wait as long, for nothing.
+            if error.cause.is_transient() {
+                return lost;
             }
+        }
+    }
+    for parcel in &report.others {
+        if let Err(error) = delivery.bring(&parcel.group, &[&parcel.families]) {
+            lost.push(delivery.told("the command's metrics", &parcel.group, &error));
         }
     }
     lost
 }
 
-/// In one push. Where the gateway refuses it because of what the command wrote, in one without that; then the refusal
-/// comes back.
-fn push_part(
-    client: &Client,
-    part: &Part,
+struct Delivery<'a> {
+    client: &'a Client,
     retry_for: Duration,
-) -> Result<Option<Undelivered>, Undelivered> {
-    let bring = |families: &[&[Family]]| {
-        let text: String = families.iter().map(|each| exposition(each)).collect();
-        let patience = Patience {
-            retry_for,
-            progress: &say,
-        };
-        deliver(client, patience, || client.merge(&part.group, &text))
-    };
-    let refused = match bring(&[&part.measured, &part.written]) {
-        Ok(()) => return Ok(None),
-        Err(error) => error,
-    };
-    let may_be_the_commands =
-        matches!(refused.cause, PushError::Refused(..)) && !part.written.is_empty();
-    if !may_be_the_commands || part.measured.is_empty() {
-        return Err(refused);
-    }
-    bring(&[&part.measured])?;
-    Ok(Some(refused))
 }
 
-fn told(client: &Client, part: &Part, what: &str, error: &Undelivered) -> String {
-    format!(
-        "{what} of {} were not pushed: {} {error}",
-        part.group,
-        client.address()
-    )
+impl Delivery<'_> {
+    /// What goes to the run's own group, in one push. Where the gateway refuses it because of what the command wrote, in
+    /// one without that; then the refusal comes back.
+    fn run(&self, report: &Report) -> Result<Option<Undelivered>, Undelivered> {
+        let measured = &report.measured;
+        let Err(error) = self.bring(&measured.group, &[&measured.families, &report.written]) else {
+            return Ok(None);
+        };
+        if !matches!(error.cause, PushError::Refused(..)) || report.written.is_empty() {
+            return Err(error);
+        }
+        self.bring(&measured.group, &[&measured.families])?;
+        Ok(Some(error))
+    }
+
+    fn bring(&self, group: &Group, families: &[&[Family]]) -> Result<(), Undelivered> {
+        let text: String = families.iter().map(|each| exposition(each)).collect();
+        let patience = Patience {
+            retry_for: self.retry_for,
+            progress: &say,
+        };
+        deliver(self.client, patience, || self.client.merge(group, &text))
+    }
+
+    fn told(&self, what: &str, group: &Group, error: &Undelivered) -> String {
+        let gateway = self.client.address();
+        format!("{what} of {group} were not pushed: {gateway} {error}")
+    }
 }

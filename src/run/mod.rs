@@ -25,6 +25,7 @@ pub use options::Arguments;
 use crate::exit_code::ExitCode;
 use crate::gateway::{Client, OptionsError};
 use crate::metrics_file::{Family, exposition};
+use crate::parcel;
 use heartbeat::Heartbeat;
 use memory_kills::MemoryKills;
 use place::Place;
@@ -165,12 +166,12 @@ impl Run<'_> {
             return false;
         };
         let address = client.address().to_string();
-        let families: Vec<Family> = measured.families().into_iter().chain(self.ttl()).collect();
+        let (families, ttl) = (measured.families(), self.ttl());
         let target = self.target.clone();
         let retry_for = self.arguments.retry_for();
         // Reading is done there too: a file may be on a disk that hangs.
         let pushed = watch.work(move || {
-            let report = Report::gather(&target, families, place.as_ref());
+            let report = Report::gather(&target, families, ttl.as_ref(), place.as_ref());
             place.iter().for_each(Place::clear);
             Pushed {
                 lost: delivery::push(&client, &report, retry_for),
@@ -192,7 +193,7 @@ impl Run<'_> {
     }
 
     fn ttl(&self) -> Option<Family> {
-        self.arguments.ttl().and_then(standard::ttl)
+        self.arguments.ttl().and_then(parcel::ttl)
     }
 }
 

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::target::{self, Target, TargetError};
-use crate::gateway::{Client, GroupingLabelError, Options, OptionsError};
-use crate::terminal::quoted;
+use crate::duration::duration;
+use crate::gateway::{Client, GroupingLabelError, Options, OptionsError, grouping_label};
 
 /// Where the job is looked for after `--job`.
 const JOB: &str = "SIMPLEPIPE_JOB";
@@ -32,7 +32,7 @@ pub struct Arguments {
     #[arg(long, value_name = "JOB")]
     job: Option<String>,
     /// A further label of the push group; as often as needed.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = label)]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = grouping_label)]
     grouping_label: Vec<(String, String)>,
     /// Where the command writes metrics: a file, or a folder of files [default: a file in a temporary folder]
     #[arg(long, value_name = "PATH")]
@@ -98,58 +98,5 @@ impl Arguments {
 
     pub(super) fn is_strict(&self) -> bool {
         self.strict
-    }
-}
-
-fn label(text: &str) -> Result<(String, String), String> {
-    text.split_once('=')
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .ok_or_else(|| "write NAME=VALUE".to_owned())
-}
-
-/// At least a second: less is a mistake, or too much for a gateway.
-fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || {
-        format!(
-            "{} is not a time; write a number and a unit, such as 30s, 5m, 12h or 7d",
-            quoted(text)
-        )
-    };
-    let (number, unit) =
-        text.split_at(text.len() - text.chars().next_back().map_or(0, char::len_utf8));
-    let unit = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 60 * 60,
-        "d" => 24 * 60 * 60,
-        _ => return Err(wrong()),
-    };
-    let number: u32 = number.parse().map_err(|_| wrong())?;
-    if number == 0 {
-        return Err("must not be zero".to_owned());
-    }
-    Ok(Duration::from_secs(u64::from(number) * unit))
-}
-
-#[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::*;
-
-    #[rstest]
-    #[case("1s", 1)]
-    #[case("90m", 5400)]
-    #[case("36h", 129_600)]
-    #[case("7d", 604_800)]
-    fn a_duration_has_a_unit(#[case] text: &str, #[case] seconds: u64) {
-        assert_eq!(duration(text), Ok(Duration::from_secs(seconds)));
-    }
-
-    #[rstest]
-    fn other_durations_are_refused(
-        #[values("", "s", "5", "5 m", "-5s", "0s", "5ms", "5é", "1.5h", "99999999999s")] text: &str,
-    ) {
-        assert!(duration(text).is_err(), "{text}");
     }
 }

@@ -1,178 +1,111 @@
 //! What is pushed of a run at its end: the standard metrics, and those that the command wrote.
 
-use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use super::place::Place;
 use super::target::Target;
-use crate::gateway::Group;
-use crate::metrics_file::{Family, LabelName, Labels, MetricsFile, Series, Source};
+use crate::metrics_file::{Family, MetricsFile, Source};
+use crate::parcel::{Packing, Parcel};
 
 /// What is pushed, and what is not.
 #[derive(Debug)]
 pub struct Report {
-    /// The run's own group: what was measured of it, and what the command wrote beside that.
-    pub run: Part,
-    /// The groups that metrics files name for themselves.
-    pub others: Vec<Part>,
+    /// What was measured of the run; goes to its group.
+    pub measured: Parcel,
+    /// What the command wrote for the same group.
+    pub written: Vec<Family>,
+    /// What it wrote for other groups.
+    pub others: Vec<Parcel>,
     /// What is wrong with what the command wrote, as lines for a person.
     pub problems: Vec<String>,
     /// What is right, and yet otherwise than somebody may think.
     pub notes: Vec<String>,
 }
 
-/// The metrics of one push group.
-#[derive(Debug)]
-pub struct Part {
-    /// Where they go.
-    pub group: Group,
-    /// What this program measured.
-    pub measured: Vec<Family>,
-    /// What the command wrote.
-    pub written: Vec<Family>,
-}
-
 impl Report {
-    /// Of a run with these standard metrics, and what is at the place.
-    pub fn gather(target: &Target, measured: Vec<Family>, place: Option<&Place>) -> Self {
-        let mut report = Self {
-            run: Part::new(target.group.clone(), measured),
-            others: Vec::new(),
-            problems: Vec::new(),
+    /// Of a run with these standard metrics, and what is at the place. Each group gets the time to live.
+    pub fn gather(
+        target: &Target,
+        measured: Vec<Family>,
+        ttl: Option<&Family>,
+        place: Option<&Place>,
+    ) -> Self {
+        let mut reading = Reading {
+            target,
+            measured: &measured,
+            ttl,
+            packing: Packing::default(),
             notes: Vec::new(),
         };
-        match place.map_or_else(|| Ok(Vec::new()), Place::written) {
-            Ok(files) => {
-                for path in files {
-                    report.read(target, path);
-                }
+        let mut problems = Vec::new();
+        let files = place.map_or_else(|| Ok(Vec::new()), Place::written);
+        for path in files.unwrap_or_else(|nothing| {
+            problems.push(format!("metrics file {nothing}"));
+            Vec::new()
+        }) {
+            if let Err(problem) = reading.file(path) {
+                problems.push(format!("metrics file {problem}"));
             }
-            Err(nothing) => report.problems.push(format!("metrics file {nothing}")),
         }
-        report
+        let notes = reading.notes;
+        let (own, mut others): (Vec<Parcel>, Vec<Parcel>) = (reading.packing.into_parcels())
+            .into_iter()
+            .partition(|parcel| parcel.group == target.group);
+        for parcel in &mut others {
+            parcel.families.extend(ttl.cloned());
+        }
+        Self {
+            measured: Parcel {
+                group: target.group.clone(),
+                families: measured.into_iter().chain(ttl.cloned()).collect(),
+            },
+            written: own.into_iter().flat_map(|parcel| parcel.families).collect(),
+            others,
+            problems,
+            notes,
+        }
     }
+}
 
-    /// A file is taken whole or not at all.
-    fn read(&mut self, target: &Target, path: PathBuf) {
+struct Reading<'a> {
+    target: &'a Target,
+    measured: &'a [Family],
+    ttl: Option<&'a Family>,
+    packing: Packing,
+    notes: Vec<String>,
+}
+
+impl Reading<'_> {
+    /// Takes a file, whole or not at all, but for what is known better.
+    fn file(&mut self, path: PathBuf) -> Result<(), String> {
         let source = Source::File(path);
-        let added = match source.read() {
-            Ok(content) => self.add(target, &source, &content),
-            Err(error) => Err(error.to_string()),
-        };
-        if let Err(problem) = added {
-            self.problems.push(format!("metrics file {problem}"));
-        }
-    }
-
-    fn add(&mut self, target: &Target, source: &Source, content: &[u8]) -> Result<(), String> {
-        let wrong = |problem: String| format!("{source} {problem}");
-        let file = MetricsFile::parse(content).map_err(|error| wrong(error.to_string()))?;
-        let group = (target.group_of(&file))
-            .map_err(|error| wrong(format!("names a push group that can't be: {error}")))?;
-        let part = if group == self.run.group {
-            &mut self.run
-        } else if let Some(index) = self.others.iter().position(|part| part.group == group) {
-            &mut self.others[index]
+        let content = source.read().map_err(|error| error.to_string())?;
+        let file = MetricsFile::parse(&content).map_err(|error| format!("{source} {error}"))?;
+        let group = (self.target.group_of(&file))
+            .map_err(|error| format!("{source} names a push group that can't be: {error}"))?;
+        let measured = if group == self.target.group {
+            self.measured
         } else {
-            self.others.push(Part::new(group, Vec::new()));
-            let last = self.others.len() - 1;
-            &mut self.others[last]
+            &[]
         };
-        let known = part.add(file.families()).map_err(wrong)?;
+        let is_known = |family: &Family| {
+            let mut known = measured.iter().chain(self.ttl);
+            known.any(|known| known.name == family.name)
+        };
+        let (known, new): (Vec<Family>, Vec<Family>) =
+            file.families().iter().cloned().partition(is_known);
+        self.packing
+            .add(&source.to_string(), &group, &new)
+            .map_err(|error| error.to_string())?;
         if !known.is_empty() {
-            let known = known.join(", ");
+            let names: Vec<&str> = known.iter().map(|family| family.name.as_str()).collect();
             self.notes.push(format!(
-                "metrics file {source} says {known} too; what simplepipe run measured is pushed"
+                "metrics file {source} has {} too, of which simplepipe run pushes its own",
+                names.join(", ")
             ));
         }
         Ok(())
     }
-}
-
-impl Part {
-    fn new(group: Group, measured: Vec<Family>) -> Self {
-        Self {
-            group,
-            measured,
-            written: Vec::new(),
-        }
-    }
-
-    /// All of them, or what is wrong with them. The names of those that were measured too, and are left out.
-    fn add(&mut self, families: &[Family]) -> Result<Vec<String>, String> {
-        self.check_labels(families)?;
-        // No two families of one file clash, so only other files' are looked at.
-        let owners: HashMap<String, usize> = (self.written.iter().enumerate())
-            .flat_map(|(index, family)| family.names().into_iter().map(move |name| (name, index)))
-            .collect();
-        let owner = |family: &Family| family.names().iter().find_map(|name| owners.get(name));
-        for family in families {
-            if let Some(&index) = owner(family) {
-                check_union(&self.written[index], family)?;
-            }
-        }
-        let mut known = Vec::new();
-        for family in families {
-            if self.measured.iter().any(|own| own.name == family.name) {
-                known.push(family.name.to_string());
-            } else if let Some(&index) = owner(family) {
-                self.written[index].series.extend(family.series.clone());
-            } else {
-                self.written.push(family.clone());
-            }
-        }
-        Ok(known)
-    }
-
-    fn check_labels(&self, families: &[Family]) -> Result<(), String> {
-        let is_the_groups = |name: &&LabelName| {
-            self.group
-                .labels()
-                .iter()
-                .any(|(own, _)| own == name.as_str())
-        };
-        for family in families {
-            let names = family.series.iter().flat_map(|series| &series.labels);
-            if let Some(name) = names.map(|(name, _)| name).find(is_the_groups) {
-                return Err(format!(
-                    "gives {} a label {name}, which is the push group's ({}); give it another name",
-                    family.name, self.group
-                ));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Whether the series of both can stand in one family.
-fn check_union(family: &Family, added: &Family) -> Result<(), String> {
-    if family.name != added.name || family.metric_type != added.metric_type {
-        return Err(format!(
-            "has {} of type {}, and another file has {} of type {}; give one another name",
-            added.name,
-            added.metric_type.word(),
-            family.name,
-            family.metric_type.word()
-        ));
-    }
-    let seen: HashSet<Labels> = family.series.iter().map(sorted_labels).collect();
-    if added
-        .series
-        .iter()
-        .any(|series| seen.contains(&sorted_labels(series)))
-    {
-        return Err(format!(
-            "has {} with the same labels as another file; write it in one of them",
-            added.name
-        ));
-    }
-    Ok(())
-}
-
-fn sorted_labels(series: &Series) -> Labels {
-    let mut labels = series.labels.clone();
-    labels.sort();
-    labels
 }
 
 #[cfg(test)]
@@ -193,9 +126,9 @@ mod tests {
         }
         let labels = [("team".to_owned(), "a".to_owned())].into();
         let target = Target::new(None, "train".to_owned(), labels).unwrap();
-        let measured =
-            MetricsFile::parse(b"# TYPE run_exit_code gauge\nrun_exit_code 0\n").unwrap();
-        let mut report = Report::gather(&target, measured.families().to_vec(), Some(&place));
+        let measured = families("# TYPE run_exit_code gauge\nrun_exit_code 0\n");
+        let ttl = families("# TYPE push_ttl_seconds gauge\npush_ttl_seconds 60\n");
+        let mut report = Report::gather(&target, measured, ttl.first(), Some(&place));
         // Only the name counts: the folder's is another one each time.
         let folder = folder.path().display().to_string();
         for line in report.problems.iter_mut().chain(&mut report.notes) {
@@ -204,8 +137,9 @@ mod tests {
         report
     }
 
-    fn written(part: &Part) -> String {
-        exposition(&part.written)
+    fn families(text: &str) -> Vec<Family> {
+        let file = MetricsFile::parse(text.as_bytes()).unwrap();
+        file.families().to_vec()
     }
 
     #[test]
@@ -216,36 +150,40 @@ mod tests {
         ]);
         assert_eq!(report.problems, [""; 0]);
         assert_eq!(
-            written(&report.run),
+            exposition(&report.written),
             "# TYPE a gauge\na{x=\"1\"} 1\na 2\n# TYPE b untyped\nb 3\n"
         );
     }
 
     #[test]
     fn a_file_that_clashes_with_another_is_left_out_whole() {
-        let report = report(&["a 1\n", "b 2\na 3\n", "# TYPE a counter\na 4\n", "c 5\n"]);
+        let report = report(&["a 1\n", "b 2\na 3\n", "c 5\n"]);
         assert_eq!(
             report.problems,
             [
-                r#"metrics file "1" has a with the same labels as another file; write it in one of them"#,
-                r#"metrics file "2" has a of type counter, and another file has a of type untyped; give one another name"#,
+                r#"metrics file "1" has metric "a" with the same labels as "0", for the same group; push it once"#
             ]
         );
         assert_eq!(
-            written(&report.run),
+            exposition(&report.written),
             "# TYPE a untyped\na 1\n# TYPE c untyped\nc 5\n"
         );
     }
 
     #[test]
-    fn what_was_measured_is_not_taken_from_a_file() {
-        let report = report(&["run_exit_code 7\na 1\n"]);
+    fn what_is_known_better_is_not_taken_from_a_file() {
+        let report = report(&["run_exit_code 7\na 1\npush_ttl_seconds 3\n"]);
         assert_eq!(report.problems, [""; 0]);
         assert_eq!(
             report.notes,
-            [r#"metrics file "0" says run_exit_code too; what simplepipe run measured is pushed"#]
+            [
+                r#"metrics file "0" has run_exit_code, push_ttl_seconds too, of which simplepipe run pushes its own"#
+            ]
         );
-        assert_eq!(written(&report.run), "# TYPE a untyped\na 1\n");
+        assert_eq!(exposition(&report.written), "# TYPE a untyped\na 1\n");
+        let measured = exposition(&report.measured.families);
+        assert!(measured.contains("run_exit_code 0\n"), "{measured}");
+        assert!(measured.ends_with("push_ttl_seconds 60\n"), "{measured}");
     }
 
     #[test]
@@ -257,10 +195,8 @@ mod tests {
             &format!(r#"{{"grouping_labels": {{"team": "b", "site": "c"}}, {metrics}}}"#),
         ]);
         assert_eq!(report.problems, [""; 0]);
-        let groups: Vec<String> = report
-            .others
-            .iter()
-            .map(|part| part.group.to_string())
+        let groups: Vec<String> = (report.others.iter())
+            .map(|parcel| parcel.group.to_string())
             .collect();
         assert_eq!(
             groups,
@@ -269,7 +205,13 @@ mod tests {
                 r#"job "train", site "c", team "a""#
             ]
         );
-        assert_eq!(written(&report.run), "# TYPE a gauge\na 1\n");
+        for parcel in &report.others {
+            assert_eq!(
+                exposition(&parcel.families),
+                "# TYPE a gauge\na 1\n# TYPE push_ttl_seconds gauge\npush_ttl_seconds 60\n"
+            );
+        }
+        assert_eq!(exposition(&report.written), "# TYPE a gauge\na 1\n");
     }
 
     #[test]
@@ -278,10 +220,11 @@ mod tests {
         assert_eq!(
             report.problems,
             [
-                r#"metrics file "0" gives a a label team, which is the push group's (job "train", team "a"); give it another name"#
+                "metrics file \"0\" has metric \"a\" with label \"team\", which is a label of the push group (job \
+                 \"train\", team \"a\"); give the label another name"
             ]
         );
-        assert!(report.run.written.is_empty());
+        assert!(report.written.is_empty());
     }
 
     #[test]
@@ -289,12 +232,12 @@ mod tests {
         let report = report(&["a 1 2 3\n", "b 1\n"]);
         assert_eq!(report.problems.len(), 1);
         assert!(report.problems[0].starts_with("metrics file \"0\" has 1 problem:\n  line 1"));
-        assert_eq!(written(&report.run), "# TYPE b untyped\nb 1\n");
+        assert_eq!(exposition(&report.written), "# TYPE b untyped\nb 1\n");
 
         let target = Target::new(None, "train".to_owned(), BTreeMap::new()).unwrap();
         let place = Place::named(Path::new("/missing/metrics"));
         assert_eq!(
-            Report::gather(&target, Vec::new(), Some(&place)).problems,
+            Report::gather(&target, Vec::new(), None, Some(&place)).problems,
             [r#"metrics file "/missing/metrics" is not there: the command wrote no metrics"#]
         );
     }

@@ -103,15 +103,6 @@ impl Start {
     }
 }
 
-/// For how long after its push a group is worth keeping.
-pub fn ttl(ttl: Duration) -> Option<Family> {
-    gauge(
-        "push_ttl_seconds",
-        "For how long after its push the group is worth keeping",
-        ttl.as_secs_f64(),
-    )
-}
-
 fn cpu(usage: Usage) -> Option<Family> {
     let series = |mode: &str, time: Duration| {
         let labels = vec![(LabelName::new("mode").ok()?, mode.to_owned())];
