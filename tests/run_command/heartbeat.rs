@@ -57,6 +57,25 @@ fn a_heartbeat_that_does_not_arrive_is_told_once() {
 }
 
 #[test]
+fn a_gateway_that_comes_back_is_told_and_has_the_heartbeat() {
+    // A port that is free, and most likely still is a moment later.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = port.local_addr().unwrap().to_string();
+    drop(port);
+    let mut running = waiting(&address).start();
+    let error = running.next_error();
+    assert!(error.starts_with("simplepipe: no heartbeat: "), "{error}");
+    let gateway = Pushgateway::start_with([format!("--web.listen-address={address}")]);
+    assert_eq!(
+        running.next_error(),
+        format!("simplepipe: heartbeat again at http://{address}")
+    );
+    assert!(gateway.value(HEARTBEAT).is_some());
+    running.stdin().write_all(b"end\n").unwrap();
+    running.end().assert_code(3);
+}
+
+#[test]
 fn a_heartbeat_that_hangs_does_not_keep_the_command_waiting() {
     let gateway = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = gateway.local_addr().unwrap().to_string();

@@ -66,10 +66,9 @@ fn a_first_process_takes_orphans_away() {
     let script = "for i in 1 2 3 4 5; do sh -c 'sleep 0 & echo $! >> $SIMPLEPIPE_METRICS.pids'; done; \
                   for pid in $(cat $SIMPLEPIPE_METRICS.pids); do while [ -e /proc/$pid ]; do sleep 0.02; done; done; \
                   echo gone";
-    first_process(script, &gateway)
-        .end()
-        .assert_code(0)
-        .assert_output("gone\n");
+    let running = first_process(script, &gateway).start();
+    running.says("gone");
+    running.end().assert_code(0);
 }
 
 /// A control group with little memory, removed when dropped.

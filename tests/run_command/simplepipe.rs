@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -93,18 +93,30 @@ impl Run {
     /// To its end, with this on standard input.
     pub fn end_with(self, input: &[u8]) -> Ended {
         let mut command = self.into_command();
-        command
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap();
         let mut stdin = child.stdin.take().unwrap();
+        let group = Pid::from_child(&child);
+        let (ended, end) = mpsc::channel::<()>();
         let output = std::thread::scope(|scope| {
             scope.spawn(move || {
                 // The command may end before it has read all of it.
                 let _ = stdin.write_all(input);
             });
-            child.wait_with_output().unwrap()
+            scope.spawn(move || {
+                // A test that would wait for ever fails.
+                if end.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                    let _ = kill_process_group(group, Signal::KILL);
+                }
+            });
+            let output = child.wait_with_output().unwrap();
+            drop(ended);
+            output
         });
         Ended {
             status: output.status,
