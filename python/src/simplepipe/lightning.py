@@ -1,0 +1,50 @@
+"""For PyTorch Lightning: `Trainer(callbacks=[simplepipe.lightning.PushCallback(run)])`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from simplepipe._run import Run
+from simplepipe._training import record
+
+# One library under two names, each with classes of its own: the one that the training has imported is meant.
+if TYPE_CHECKING:
+    from lightning.pytorch import Callback
+elif "pytorch_lightning" in sys.modules and "lightning.pytorch" not in sys.modules:
+    from pytorch_lightning import Callback
+else:
+    try:
+        from lightning.pytorch import Callback
+    except ImportError:
+        from pytorch_lightning import Callback
+
+
+class PushCallback(Callback):
+    """Records what the module logs with `self.log`: during training as often as Lightning's loggers get it
+    (`log_every_n_steps`), and after each epoch, validation and test. Of several processes only the first one's."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def on_train_batch_end(self, trainer: Any, *args: Any, **kwargs: Any) -> None:
+        """Not after every batch: reading a value makes the training wait for its GPU."""
+        if trainer.global_step % trainer.log_every_n_steps == 0:
+            self._record(trainer, "train")
+
+    def on_train_epoch_end(self, trainer: Any, *args: Any, **kwargs: Any) -> None:
+        """With what was averaged over the epoch."""
+        self._record(trainer, "train")
+
+    def on_validation_end(self, trainer: Any, *args: Any, **kwargs: Any) -> None:
+        """Not of the few batches that Lightning tries before it begins."""
+        if not trainer.sanity_checking:
+            self._record(trainer, "validation")
+
+    def on_test_end(self, trainer: Any, *args: Any, **kwargs: Any) -> None:
+        """After `trainer.test`."""
+        self._record(trainer, "test")
+
+    def _record(self, trainer: Any, split: str) -> None:
+        if trainer.is_global_zero:
+            record(self._run, trainer.callback_metrics, trainer.global_step, split)
