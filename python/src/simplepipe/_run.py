@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import logging
 import math
-import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, SupportsFloat
 
 from simplepipe._exposition import exposition
+from simplepipe._fork import at_fork
 from simplepipe._gateway import Client, Group, Settings
 from simplepipe._pusher import LastPush, Pusher
 from simplepipe._sigterm import Done, SigtermHandler
@@ -364,6 +364,5 @@ def _finish_all() -> None:
         run._finish(None)
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave_to_the_parent)
+at_fork(_leave_to_the_parent)
 atexit.register(_finish_all)

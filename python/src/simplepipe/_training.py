@@ -17,8 +17,8 @@ def record(run: Run, measures: Mapping[str, Any], step: SupportsFloat, split: st
     for name, value in measures.items():
         if not _is_number(value):
             continue
-        measure, measured_split = _parts(name, split)
-        labels = {"split": measured_split}
+        measure, own_split = parts(name)
+        labels = {"split": own_split or split}
         if measure == "loss":
             run.loss(value, step=step, labels=labels)
         elif measure in ("accuracy", "acc"):
@@ -27,12 +27,13 @@ def record(run: Run, measures: Mapping[str, Any], step: SupportsFloat, split: st
             run.score(measure, value, step=step, labels=labels)
 
 
-def _parts(name: str, split: str) -> tuple[str, str]:
+def parts(name: str) -> tuple[str, str | None]:
+    """The measure, and the split where the name says it."""
     for separator in ("_", "/"):
         beginning, found, rest = name.partition(separator)
         if found and rest and beginning in SPLITS:
             return rest, SPLITS[beginning]
-    return name, split
+    return name, None
 
 
 def _is_number(value: object) -> bool:

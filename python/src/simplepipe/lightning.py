@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from simplepipe._run import Run
-from simplepipe._training import record
+from simplepipe._training import parts, record
 
 # One library under two names, each with classes of its own: the one that the training has imported is meant.
 if TYPE_CHECKING:
@@ -22,7 +22,11 @@ else:
 
 class PushCallback(Callback):
     """Records what the module logs with `self.log`: during training as often as Lightning's loggers get it
-    (`log_every_n_steps`), and after each epoch, validation and test. Of several processes only the first one's."""
+    (`log_every_n_steps`), and after each epoch, validation and test. Of several processes only the first one's.
+
+    Lightning keeps all measures in one place, so those of a validation during `fit` are known by their names alone:
+    `val_loss`, `val_accuracy`.
+    """
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -39,12 +43,15 @@ class PushCallback(Callback):
     def on_validation_end(self, trainer: Any, *args: Any, **kwargs: Any) -> None:
         """Not of the few batches that Lightning tries before it begins."""
         if not trainer.sanity_checking:
-            self._record(trainer, "validation")
+            self._record(trainer, "validation", by_name_only=trainer.state.fn == "fit")
 
     def on_test_end(self, trainer: Any, *args: Any, **kwargs: Any) -> None:
         """After `trainer.test`."""
         self._record(trainer, "test")
 
-    def _record(self, trainer: Any, split: str) -> None:
-        if trainer.is_global_zero:
-            record(self._run, trainer.callback_metrics, trainer.global_step, split)
+    def _record(self, trainer: Any, split: str, by_name_only: bool = False) -> None:
+        if not trainer.is_global_zero:
+            return
+        own = (split,) if by_name_only else (split, None)
+        measures = {name: value for name, value in trainer.callback_metrics.items() if parts(name)[1] in own}
+        record(self._run, measures, trainer.global_step, split)

@@ -40,27 +40,25 @@ class Client:
     def push(self, method: str, group: Group, exposition: bytes, timeout: float = TIMEOUT) -> None:
         """One try; PUT replaces the group's metrics, POST those of the same name. Raises PushError."""
         try:
-            connection = self._connect(min(timeout, CONNECT_TIMEOUT))
-            self._connection = connection
-            with contextlib.closing(connection):
-                connection.connect()
+            headers = self._headers()
+            connection = self._connection = self._make_connection(min(timeout, CONNECT_TIMEOUT))
+        except SettingsError as error:  # A file of secrets has gone, or is just being replaced.
+            raise PushError(f"can't be spoken to: {error}", transient=True) from None
+        with contextlib.closing(connection):
+            try:
+                _connect(connection)
                 connection.sock.settimeout(timeout)
                 path = self._settings.address.prefix + group.path
-                connection.request(method, path, body=exposition, headers=self._headers())
-                _check(connection.getresponse())
-        except SettingsError as error:  # a file of secrets has gone, or is being replaced
-            raise PushError(f"can't be spoken to: {error}", transient=True) from None
-        except ssl.SSLError as error:
-            raise PushError(f"can't be spoken to over TLS: {_cause(error)}", transient=False) from None
-        except TimeoutError:
-            raise PushError("did not answer in time", transient=True) from None
-        except (OSError, UnicodeError) as error:
-            raise PushError(f"can't be reached: {_cause(error)}", transient=True) from None
-        except (http.client.HTTPException, ValueError, AttributeError) as error:
-            # The last two are what a connection that is aborted meanwhile gives.
-            raise PushError(f"gave no proper answer: {_cause(error)}", transient=True) from None
-        finally:
-            self._connection = None
+                connection.request(method, path, body=exposition, headers=headers)
+                with connection.getresponse() as response:
+                    _check(response)
+            except TimeoutError:
+                raise PushError("did not answer in time", transient=True) from None
+            except (http.client.HTTPException, OSError, ValueError, AttributeError) as error:
+                # The last two are what a connection gives that is aborted meanwhile.
+                raise PushError(f"gave no proper answer: {_cause(error)}", transient=True) from None
+            finally:
+                self._connection = None
 
     def abort(self) -> None:
         """Breaks off the try that another thread waits for."""
@@ -70,7 +68,7 @@ class Client:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
 
-    def _connect(self, timeout: float) -> http.client.HTTPConnection:
+    def _make_connection(self, timeout: float) -> http.client.HTTPConnection:
         address = self._settings.address
         context = self._settings.tls()
         if context is None:
@@ -84,6 +82,15 @@ class Client:
             pair = f"{credentials.username}:{credentials.read_password()}"
             headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
         return headers
+
+
+def _connect(connection: http.client.HTTPConnection) -> None:
+    try:
+        connection.connect()
+    except ssl.SSLError as error:
+        raise PushError(f"can't be spoken to over TLS: {_cause(error)}", transient=False) from None
+    except (OSError, UnicodeError) as error:
+        raise PushError(f"can't be reached: {_cause(error)}", transient=True) from None
 
 
 def _check(response: http.client.HTTPResponse) -> None:
