@@ -54,7 +54,7 @@ fn label_value() -> serde_json::Value {
     printcolumn(
         name = "Scraped by",
         type_ = "string",
-        json_path = ".status.scrape.selectedBy",
+        json_path = ".status.scrape.selectedBy[*]",
         description = "Prometheus objects that select this namespace's ServiceMonitor"
     ),
     printcolumn(
