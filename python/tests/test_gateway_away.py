@@ -6,13 +6,15 @@ import logging
 import resource
 import socket
 import time
+from threading import Timer
 
 import pytest
-import simplepipe
-from simplepipe._store import MAX_SERIES
 from support.faulty import FaultyServer
 from support.gateway import Pushgateway
 from support.waiting import wait_for
+
+import simplepipe
+from simplepipe._store import MAX_SERIES
 
 
 def test_a_gateway_that_is_killed_and_comes_back_has_the_last_values(
@@ -43,8 +45,6 @@ def test_a_gateway_that_comes_back_during_the_last_push_has_the_last_values(gate
     gateway.kill()
     run = simplepipe.run("train", patience=60).start()
     run.gauge("accuracy", 0.9)
-    from threading import Timer
-
     Timer(0.3, gateway.start).start()
     run.finish()
     assert gateway.value("accuracy") == 0.9
@@ -110,15 +110,19 @@ def test_a_push_that_is_refused_is_told_once_with_the_gateways_reason(
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (b"HTTP/1.1 503 Gone home\r\n\r\nback\nat \x1b[2J nine", "can't take the push now: it answered 503 Gone home: back at [2J nine"),
-        (b"HTTP/1.1 302 Found\r\nLocation: http://elsewhere/\r\n\r\n", "is not the gateway: it answered 302 Found: see http://elsewhere/; name the gateway's own address"),
+        (
+            b"HTTP/1.1 503 Gone home\r\n\r\nback\nat \x1b[2J nine",
+            "can't take the push now: it answered 503 Gone home: back at [2J nine",
+        ),
+        (
+            b"HTTP/1.1 302 Found\r\nLocation: http://elsewhere/\r\n\r\n",
+            "is not the gateway: it answered 302 Found: see http://elsewhere/; name the gateway's own address",
+        ),
         (b"no HTTP\r\n\r\n", "gave no proper answer: no HTTP"),
         (b"", "gave no proper answer: Remote end closed connection without response"),
     ],
-)  # fmt: skip
-def test_wrong_answers_are_told_in_words(
-    answer: bytes, message: str, caplog: pytest.LogCaptureFixture
-) -> None:
+)
+def test_wrong_answers_are_told_in_words(answer: bytes, message: str, caplog: pytest.LogCaptureFixture) -> None:
     server = FaultyServer(answer)
     with simplepipe.run("train", gateway=server.address, patience=1):
         pass

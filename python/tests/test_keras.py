@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterator
 
 import pytest
-import simplepipe
 from support.gateway import Pushgateway
+
+import simplepipe
 
 os.environ["KERAS_BACKEND"] = "jax"
 os.environ["JAX_PLATFORMS"] = "cpu"

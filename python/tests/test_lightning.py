@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import simplepipe
 from support.gateway import Pushgateway
+
+import simplepipe
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of the library's own imports

@@ -9,9 +9,10 @@ import time
 
 import prometheus_client
 import pytest
-import simplepipe
 from support.gateway import Pushgateway
 from support.waiting import pusher_threads, wait_for
+
+import simplepipe
 
 
 def test_a_run_pushes_what_it_recorded_and_that_it_succeeded(gateway: Pushgateway) -> None:
@@ -150,7 +151,7 @@ def test_what_happens_between_two_pushes_is_one_push(gateway: Pushgateway) -> No
             run.gauge("accuracy", value)
     assert gateway.value("accuracy") == 999
     # The one at the beginning, and the one at the end.
-    assert 'pushgateway_http_requests_total{code="200",handler="push",method="post"} 2' in _whole(gateway)
+    assert 'pushgateway_http_requests_total{code="200",handler="push",method="post"} 2' in gateway.whole()
 
 
 def test_grouping_labels_keep_runs_of_one_job_apart(gateway: Pushgateway) -> None:
@@ -340,12 +341,3 @@ def _registry(name: str, value: float) -> prometheus_client.CollectorRegistry:
     registry = prometheus_client.CollectorRegistry()
     prometheus_client.Gauge(name, "", registry=registry).set(value)
     return registry
-
-
-def _whole(gateway: Pushgateway) -> str:
-    import urllib.request
-
-    with urllib.request.urlopen(f"http://{gateway.address}/metrics", timeout=30) as response:
-        return str(response.read().decode())
-
-

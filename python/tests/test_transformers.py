@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import simplepipe
 from support.gateway import Pushgateway
+
+import simplepipe
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of the library's own imports
@@ -20,7 +21,7 @@ with warnings.catch_warnings():
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-class Line(torch.nn.Module):  # type: ignore[misc, name-defined]
+class Line(torch.nn.Module):  # type: ignore[misc]
     """Learns y = 2x."""
 
     def __init__(self) -> None:

@@ -12,7 +12,8 @@ from collections.abc import Callable
 class _Mask(threading.local):
     """The signals that the forking thread had blocked before."""
 
-    before: set[int | signal.Signals] = set()
+    def __init__(self) -> None:
+        self.before: set[int | signal.Signals] = set()
 
 
 _mask = _Mask()

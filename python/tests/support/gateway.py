@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
 import signal
+import ssl
 import subprocess
 import threading
 import urllib.request
@@ -23,6 +25,8 @@ class Pushgateway:
     def __init__(self, arguments: Sequence[str] = ()) -> None:
         self._arguments = arguments
         self._address = "127.0.0.1:0"
+        self._scheme = "http"
+        self._opener = urllib.request.build_opener()
         self.start()
 
     @property
@@ -63,11 +67,21 @@ class Pushgateway:
         assert self._process.stderr is not None
         self._process.stderr.close()
 
+    def open_as(self, user: str, password: str, tls: ssl.SSLContext) -> None:
+        """How to look into it."""
+        pair = base64.b64encode(f"{user}:{password}".encode()).decode()
+        self._scheme = "https"
+        self._opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=tls))
+        self._opener.addheaders = [("Authorization", f"Basic {pair}")]
+
+    def whole(self) -> str:
+        """All that it exposes."""
+        with self._opener.open(f"{self._scheme}://{self._address}/metrics", timeout=30) as response:
+            return cast(bytes, response.read()).decode()
+
     def exposition(self) -> str:
         """All that it exposes of what was pushed."""
-        with urllib.request.urlopen(f"http://{self._address}/metrics", timeout=30) as response:
-            text = cast(bytes, response.read()).decode()
-        lines = (line for line in text.splitlines() if not line.startswith("#") and not line.startswith(OWN))
+        lines = (line for line in self.whole().splitlines() if not line.startswith("#") and not line.startswith(OWN))
         return "\n".join(lines)
 
     def series(self) -> dict[str, str]:
