@@ -147,6 +147,7 @@ def test_a_run_pushes_while_it_goes_on(gateway: Pushgateway) -> None:
 
 def test_what_happens_between_two_pushes_is_one_push(gateway: Pushgateway) -> None:
     with simplepipe.run("train") as run:
+        wait_for(lambda: gateway.value("run_start_timestamp_seconds"), lambda: "the first push")
         for value in range(1000):
             run.gauge("accuracy", value)
     assert gateway.value("accuracy") == 999

@@ -55,6 +55,7 @@ class Pusher:
         self._orders: queue.SimpleQueue[LastPush] = queue.SimpleQueue()
         self._taken_up = threading.Event()
         self._backoff = Backoff()
+        self._broken_off = False
         self._told: bool | None = None
         self._last_error: PushError | None = None
         self._thread = threading.Thread(target=self._run, name="simplepipe-pusher", daemon=True)
@@ -64,8 +65,15 @@ class Pusher:
         self._thread.start()
 
     def order(self, last: LastPush) -> None:
-        """Does not wait, and may be called from a signal handler."""
+        """Does not wait."""
         self._orders.put(last)
+
+    def order_at_once(self, last: LastPush) -> None:
+        """As `order`, and breaks off a try that is going on, which may hang: the last push has all of it too. May be
+        called from a signal handler."""
+        self._broken_off = True
+        self._orders.put(last)
+        self._client.abort()
 
     def finish(self, patience: float) -> PushError | None:
         """The last push. Returns after `patience` seconds at about the latest, with the thread gone."""
@@ -90,6 +98,7 @@ class Pusher:
             except queue.Empty:
                 wait = self._regular_push()
                 continue
+            self._broken_off = False
             if last.end:
                 self._taken_up.set()
             if last.before is not None:
@@ -150,7 +159,7 @@ class Pusher:
             if self._told is not None:
                 logger.info("%s takes pushes again", self._client.gateway)
                 self._told = None
-        elif self._told == error.transient:
+        elif self._told == error.transient or self._broken_off:
             logger.debug("%s %s", self._client.gateway, error)
         else:
             tries = ", and so do the tries" if error.transient else ""

@@ -173,7 +173,7 @@ class Run:
         if self._orphaned or self._pusher is None:
             return False
         before = (lambda: self._conclude(SIGTERM_EXIT_CODE)) if ends_process else None
-        self._pusher.order(LastPush(time.monotonic() + self._patience, before=before, done=done))
+        self._pusher.order_at_once(LastPush(time.monotonic() + self._patience, before=before, done=done))
         return True
 
     # Recording
