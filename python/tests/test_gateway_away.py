@@ -82,6 +82,16 @@ def test_a_gateway_that_hangs_costs_neither_time_nor_memory(
     assert "the last values were not pushed: did not answer in time" in caplog.text
 
 
+def test_a_try_that_hangs_does_not_use_up_the_time_of_the_last_push(caplog: pytest.LogCaptureFixture) -> None:
+    server = FaultyServer(None, b"HTTP/1.1 200 OK\r\n\r\n")
+    with simplepipe.run("train", gateway=server.address, patience=2) as run:
+        wait_for(lambda: server.requests, lambda: "the first push hangs")
+        run.gauge("accuracy", 0.9)
+    server.close()
+    assert b"\naccuracy 0.9\n" in server.requests[1]
+    assert "the last values were not pushed" not in caplog.text
+
+
 def test_labels_without_bound_are_cut_off(gateway: Pushgateway, caplog: pytest.LogCaptureFixture) -> None:
     with simplepipe.run("train") as run:
         for step in range(MAX_SERIES + 1000):

@@ -98,7 +98,7 @@ def test_runs_within_runs_all_push_on_sigterm(tmp_path: Path, gateway: Pushgatew
 
 def test_a_process_that_ignores_sigterm_goes_on_ignoring_it(tmp_path: Path, gateway: Pushgateway) -> None:
     before = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
-    ignoring = "os.kill(os.getpid(), signal.SIGTERM)"
+    ignoring = "os.kill(os.getpid(), signal.SIGTERM); assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN"
     code, output = script.run(tmp_path, training(before, ignoring), gateway.address)
     assert (code, output) == (0, "training\nafter\n")
     assert gateway.value("run_succeeded") == 1
@@ -152,13 +152,14 @@ def test_a_run_in_another_thread_than_the_main_one_works_without_the_signal(
 
 def test_a_forked_child_does_not_push_the_parents_run(tmp_path: Path, gateway: Pushgateway) -> None:
     code = """
-        import os, sys, threading, simplepipe
+        import os, signal, sys, threading, simplepipe
         with simplepipe.run("train", interval=0.01) as run:
             run.gauge("accuracy", 0.9)
             child = os.fork()
             if child == 0:
                 run.gauge("accuracy", 0.1)
                 assert threading.active_count() == 1
+                assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
                 assert simplepipe.current_run() is None
                 sys.exit(3)  # leaves the with block of the child
             assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3

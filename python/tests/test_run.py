@@ -175,6 +175,16 @@ def test_replace_takes_away_what_an_earlier_run_left(gateway: Pushgateway) -> No
     assert gateway.value("other") == 2
 
 
+def test_replace_takes_away_nothing_of_its_own_registries(gateway: Pushgateway) -> None:
+    gateway.kill()
+    with simplepipe.run("train", replace=True, patience=60) as run:
+        run.push_registry(_registry("other", 2))
+        run.gauge("new", 1)
+        gateway.start()
+    assert gateway.value("new") == 1
+    assert gateway.value("other") == 2
+
+
 def test_a_registry_is_pushed_as_it_is(gateway: Pushgateway) -> None:
     registry = prometheus_client.CollectorRegistry()
     requests = prometheus_client.Counter("requests", "Requests", ["path"], registry=registry)
@@ -219,6 +229,7 @@ def test_functions_and_blocks_are_timed(gateway: Pushgateway) -> None:
 
     @simplepipe.timed("fetch", labels={"from": "store"})
     async def fetch() -> str:
+        await asyncio.sleep(0.05)
         return "fetched"
 
     assert load(1) == 1  # Without a run it is the function alone.
@@ -231,6 +242,7 @@ def test_functions_and_blocks_are_timed(gateway: Pushgateway) -> None:
     assert load.__doc__ == "Loads."
     assert gateway.value("load_seconds_count") == 2
     assert gateway.value("fetch_seconds_count", **{"from": "store"}) == 1
+    assert (gateway.value("fetch_seconds_sum", **{"from": "store"}) or 0) >= 0.05
     assert gateway.value("epoch_seconds_bucket", le="10") == 1
     assert gateway.value("failing_seconds_count") == 1
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
 import threading
 
 
 class FaultyServer:
-    """Gives each connection the same answer, after the whole request; without an answer it never gives one."""
+    """Answers each request once it is whole: the first ones with these answers, further ones with the last of them.
+    None is no answer at all, ever."""
 
-    def __init__(self, answer: bytes | None) -> None:
-        self._answer = answer
+    def __init__(self, *answers: bytes | None) -> None:
+        self._answers = answers
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self.requests: list[bytes] = []
@@ -20,7 +22,8 @@ class FaultyServer:
         self._thread.start()
 
     def _serve(self) -> None:
-        while True:
+        for number in itertools.count():
+            answer = self._answers[min(number, len(self._answers) - 1)]
             try:
                 connection, _ = self._listener.accept()
             except OSError:
@@ -28,12 +31,12 @@ class FaultyServer:
             request = _read_request(connection)
             if request is not None:
                 self.requests.append(request)
-            if self._answer is None:
+            if answer is None:
                 self._held.append(connection)
                 continue
             # A client may have left before the end of an answer.
             with contextlib.closing(connection), contextlib.suppress(OSError):
-                connection.sendall(self._answer)
+                connection.sendall(answer)
 
     def close(self) -> None:
         """Ends it."""
