@@ -27,6 +27,7 @@ mod queue;
 mod reconcile;
 mod selection;
 mod server;
+mod serving;
 pub mod settings;
 mod status;
 mod telemetry;
