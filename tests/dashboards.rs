@@ -279,14 +279,14 @@ fn names_by_which_others_find_the_dashboards() {
 fn tenant_with_model_servers() -> String {
     const BELOW: u64 = 1000;
     let mut dashboard = parsed(TENANT);
-    let mut further = parsed(MODEL_SERVERS);
-    for panel in further.as_array_mut().expect("a list of panels") {
-        panel["gridPos"]["y"] = (BELOW + panel["gridPos"]["y"].as_u64().expect("a line")).into();
-        dashboard["panels"]
-            .as_array_mut()
-            .expect("a list of panels")
-            .push(panel.clone());
+    let mut panels = list(&dashboard["panels"]).to_vec();
+    for panel in list(&parsed(MODEL_SERVERS)) {
+        let mut panel = panel.clone();
+        let line = panel["gridPos"]["y"].as_u64().unwrap_or_default();
+        panel["gridPos"]["y"] = (BELOW + line).into();
+        panels.push(panel);
     }
+    dashboard["panels"] = panels.into();
     dashboard.to_string()
 }
 

@@ -17,7 +17,12 @@ pub struct SeldonSpec {
     /// Whether they are scraped.
     #[serde(default)]
     pub enabled: bool,
-    /// What serves the models: says which pods are scraped, and where.
+    /// What serves the models, and so which pods are scraped, and where.
+    /// `CoreV1`: Seldon Core 1, pods labelled `app.kubernetes.io/managed-by: seldon-core`, ports `metrics`, path
+    /// `/prometheus`.
+    /// `CoreV2`: Seldon Core 2, pods labelled `app: seldon-server`, ports `metrics` and `server-metrics`, path `/metrics`.
+    /// `KServe`: KServe on Knative, pods with a label `serving.kserve.io/inferenceservice`, port `http-usermetric`, path
+    /// `/metrics`.
     #[serde(default)]
     pub kind: ModelServer,
     /// Labels of the pods that are scraped. Default: those that the kind puts on its pods.
@@ -49,12 +54,12 @@ pub struct SeldonSpec {
 /// What serves the models.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ModelServer {
-    /// Seldon Core 1: pods labelled `app.kubernetes.io/managed-by: seldon-core`; ports `metrics`, path `/prometheus`.
+    /// Seldon Core 1.
     #[default]
     CoreV1,
-    /// Seldon Core 2: pods labelled `app: seldon-server`; ports `metrics` and `server-metrics`, path `/metrics`.
+    /// Seldon Core 2.
     CoreV2,
-    /// KServe on Knative: pods with a label `serving.kserve.io/inferenceservice`; port `http-usermetric`, path `/metrics`.
+    /// KServe on Knative.
     KServe,
 }
 
