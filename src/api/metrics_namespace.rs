@@ -60,7 +60,7 @@ pub(super) fn label_value() -> serde_json::Value {
     printcolumn(
         name = "Scraped by",
         type_ = "string",
-        json_path = ".status.scrape.selectedBy",
+        json_path = ".status.scrape.selectedBy[*]",
         description = "Prometheus objects that select this namespace's ServiceMonitor"
     ),
     printcolumn(
