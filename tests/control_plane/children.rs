@@ -5,7 +5,7 @@ use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 use serde_json::json;
 
-use crate::child_names::{CHILDREN, DASHBOARD};
+use crate::child_names::{CHILDREN, DASHBOARD, POD_MONITOR, everything};
 use crate::eventually::{eventually, so};
 use crate::stages::shared;
 use crate::tenant::Tenant;
@@ -13,7 +13,7 @@ use crate::tenant::Tenant;
 #[tokio::test]
 async fn one_object_makes_all_children_and_owns_them() {
     let client = shared().await.control_plane.client().await;
-    let tenant = Tenant::converged(client, "children-all", json!({})).await;
+    let tenant = Tenant::converged(client, "children-all", everything()).await;
     let owner = tenant.objects().get("metrics").await.unwrap();
     for name in &CHILDREN {
         let child = tenant.child(name).await;
@@ -66,6 +66,11 @@ async fn an_object_without_spec_gets_all_defaults() {
         spec["dashboard"],
         json!({"enabled": true, "folder": "Tenants"})
     );
+    assert_eq!(
+        spec["seldon"],
+        json!({"enabled": false, "kind": "CoreV1", "limits": {"targets": 50, "samples": 5000}})
+    );
+    tenant.until_gone(&POD_MONITOR).await;
 }
 
 #[tokio::test]
