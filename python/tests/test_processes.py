@@ -113,6 +113,16 @@ def test_sigterm_ends_the_process_in_time_though_the_gateway_hangs(tmp_path: Pat
     assert time.monotonic() - began < 8, "the last push has a second, and a try by itself would take 10"
 
 
+def test_a_sigterm_during_the_last_push_is_not_lost(tmp_path: Path, hanging: FaultyServer) -> None:
+    process = script.start(tmp_path, training(training="pass", patience=2), hanging.address)
+    script.wait_for_line(process, "training")
+    wait_for(lambda: len(hanging.requests) > 1, lambda: "the last push hangs")
+    process.send_signal(signal.SIGTERM)
+    rest, _ = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGTERM
+    assert "after" not in rest
+
+
 def test_a_second_sigterm_ends_the_process_at_once(tmp_path: Path, hanging: FaultyServer) -> None:
     process = script.start(tmp_path, training(patience=3000), hanging.address)
     script.wait_for_line(process, "training")

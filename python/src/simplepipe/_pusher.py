@@ -137,14 +137,14 @@ class Pusher:
     def _push_all(self, deadline: float) -> PushError | None:
         """A body that is refused does not keep the others back."""
         first_error = None
-        for index, exposition in enumerate(self._bodies()):
+        for exposition in self._bodies():
             # Once what an earlier run left is gone, pushes add.
-            method = "PUT" if self._replace and index == 0 else "POST"
+            method = "PUT" if self._replace else "POST"
             # Also the last moment is worth a try: 0 would be no timeout but an error.
             timeout = min(TIMEOUT, max(deadline - time.monotonic(), 0.1))
             try:
                 self._client.push(method, self._group, exposition, timeout)
-                self._replace = self._replace and method != "PUT"
+                self._replace = False
             except PushError as error:
                 first_error = first_error or error
                 if error.transient:

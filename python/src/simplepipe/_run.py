@@ -130,8 +130,13 @@ class Run:
                 self.job,
             )
             return self
-        self._pusher = Pusher(client, self._group, self._interval, self._bodies, self._replace)
-        self._pusher.start()
+        pusher = Pusher(client, self._group, self._interval, self._bodies, self._replace)
+        try:
+            pusher.start()
+        except RuntimeError as error:  # The system gives no thread: the training may do with those that it has.
+            logger.warning("run %s: nothing is pushed: %s", self.job, error)
+            return self
+        self._pusher = pusher
         self._sigterm.install()
         return self
 
@@ -146,10 +151,12 @@ class Run:
             return None
         self._finished = True
         self._conclude(exit_code)
-        _runs.remove(self)
-        failed = None if self._pusher is None else self._pusher.finish(self._patience)
-        # Only now: a signal during the last push must not cut it short.
-        self._sigterm.remove()
+        try:
+            failed = None if self._pusher is None else self._pusher.finish(self._patience)
+        finally:
+            # Only now: a signal during the last push must not cut it short, nor a child that is forked then have it.
+            self._sigterm.remove()
+            _runs.remove(self)
         if failed is not None:
             logger.warning("run %s: the last values were not pushed: %s", self.job, failed)
         return failed
@@ -335,7 +342,7 @@ class Run:
 
 def current_run() -> Run | None:
     """The run that began last of those that are going on in this process."""
-    return _runs[-1] if _runs else None
+    return next((run for run in reversed(_runs) if not run._over), None)
 
 
 def _exit_code(error: BaseException | None) -> int:
@@ -354,7 +361,7 @@ def _leave_to_the_parent() -> None:
     """In a child that was forked: the parent's runs are not ours."""
     for run in reversed(_runs):
         run._orphaned = True
-        run._sigterm.remove()
+        run._sigterm.forget()
     _runs.clear()
 
 

@@ -47,6 +47,15 @@ class SigtermHandler:
         installed: object = signal.getsignal(signal.SIGTERM)
         if threading.current_thread() is threading.main_thread() and installed is self:
             signal.signal(signal.SIGTERM, self._previous)
+        if self._asked:
+            # It came too late for the pusher to answer it.
+            self._asked = False
+            _raise_again()
+
+    def forget(self) -> None:
+        """As `remove`, in a child: a signal that the parent is about to act on was not meant for it."""
+        self._asked = False
+        self.remove()
 
     def ends_process(self) -> bool:
         """Whether nobody but the system acts on the signal after us."""
