@@ -53,11 +53,10 @@ class Document:
     def _collect(self, index: int, metric: Metric) -> None:
         place = f"index {index}"
         exposed_type = "gauge" if metric.type == "info" else metric.type
-        field = "name"
         try:
             gathered = self._collection.family(Origin(place, metric.written, metric.type), metric.name, exposed_type)
         except Clash as clash:
-            self._problems.add(str(clash), index=index, field=field)
+            self._problems.add(str(clash), index=index, field="name")
             return
         try:
             gathered.describe(metric.description)

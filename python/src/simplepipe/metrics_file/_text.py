@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from simplepipe import _names
 from simplepipe._exposition import Family, Labels, Sample, number
 from simplepipe._terminal import quoted
-from simplepipe.metrics_file._collection import Clash, Collection, Origin
+from simplepipe.metrics_file._collection import Collection, Origin
 from simplepipe.metrics_file._metric import histogram_samples, summary_samples
 from simplepipe.metrics_file._number import numeric, whole
 from simplepipe.metrics_file._problems import Problems
@@ -212,8 +212,6 @@ class _Reader:
         for series in declared.series.values():
             try:
                 gathered.insert(f"line {series.line}", series.labels, _samples(name, exposed_type, series))
-            except Clash:  # labels are told apart already
-                raise
             except _At as error:
                 problems.add(str(error), line=error.line)
 
