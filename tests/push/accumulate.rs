@@ -288,6 +288,22 @@ fn a_slow_pushers_write_is_refused_once_its_lock_is_broken() {
     assert_eq!(rows(&gateway).as_deref(), Some("2"));
 }
 
+/// It waits for the answer to its write for so long that another breaks its lock and writes too.
+#[test]
+fn a_pusher_finds_out_that_its_write_counts_though_others_wrote_since() {
+    let gateway = Pushgateway::start();
+    let wire = Wire::to(&gateway, [(Stage::Write, Fate::Freeze)]);
+    let mut waiting = accumulate(&counter(1), wire.address()).and(["--timeout", "20"]);
+    let waiting = waiting.spawn();
+    wait_until("it has written", || wire.has_seen(Stage::Write));
+    accumulate(&counter(2), gateway.address())
+        .run()
+        .assert_code(0);
+    waiting.wait().assert_code(0);
+    assert!(wire.has_seen(Stage::Ban));
+    assert_eq!(rows(&gateway).as_deref(), Some("3"));
+}
+
 #[test]
 fn a_gateway_that_checks_nothing_is_refused() {
     let gateway = Pushgateway::start_with(["--push.disable-consistency-check"]);

@@ -97,7 +97,6 @@ impl Pushgateway {
     }
 
     /// Pushes a body as it is; returns the whole answer.
-
     pub fn put(&self, path: &str, body: &str) -> String {
         let length = body.len();
         self.answer(&format!(

@@ -142,12 +142,13 @@ impl Line {
 fn stage(request: &[u8]) -> Stage {
     let text = String::from_utf8_lossy(request);
     let line = text.lines().next().unwrap();
-    let own_group = line.contains("/metrics/job/simplepipe_accumulate");
+    let lock = line.contains("/metrics/job/simplepipe_accumulate/");
+    let ban = line.contains("/simplepipe_accumulate_id/");
     match line.split(' ').next().unwrap() {
         "GET" => Stage::Read,
         "DELETE" => Stage::Release,
-        "PUT" => Stage::Ban,
-        "POST" if own_group => Stage::Lock,
+        "POST" if lock => Stage::Lock,
+        "POST" if ban => Stage::Ban,
         "POST" => Stage::Write,
         _ => panic!("{line}"),
     }
