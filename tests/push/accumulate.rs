@@ -225,6 +225,19 @@ fn whatever_the_network_loses_is_added_once<const N: usize>(#[case] fates: [(Sta
     assert_eq!(rows(&gateway).as_deref(), Some("7"));
 }
 
+/// On another one, another gateway might answer, or one that started anew: it knows nothing of the lock.
+#[test]
+fn a_write_goes_over_the_connection_of_its_lock_or_not_at_all() {
+    let gateway = Pushgateway::start();
+    let wire = Wire::to(&gateway, [(Stage::Read, Fate::HangUp)]);
+    accumulate(&counter(1), wire.address()).run().assert_code(0);
+    use Stage::{Lock, Read, Release, Write};
+    assert_eq!(
+        wire.seen(),
+        [Lock, Read, Release, Lock, Read, Write, Release]
+    );
+}
+
 #[test]
 fn a_write_that_arrives_late_is_refused() {
     let gateway = Pushgateway::start();
