@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::BufReader;
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
@@ -16,6 +17,9 @@ use super::{Client, Group, PushError};
 
 /// Most of an answer that is read, in bytes; a gateway has rarely more than a few megabytes.
 const MAX_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Of it, read at a time.
+const BUFFER: usize = 16 * 1024;
 
 /// Labels by their names.
 pub type Labels = BTreeMap<String, String>;
@@ -89,17 +93,14 @@ impl Client {
     pub fn held_where(&self, wanted: impl Fn(&Labels) -> bool) -> Result<Held, PushError> {
         let response = self.get(["api", "v1", "metrics"])?;
         let at = date(&response);
-        let mut reader = response
-            .into_body()
-            .into_with_config()
-            .limit(MAX_BYTES)
-            .reader();
+        let body = response.into_body().into_with_config();
+        let reader = BufReader::with_capacity(BUFFER, body.limit(MAX_BYTES).reader());
         let mut groups = Vec::new();
         let answer = Answer {
             wanted: &wanted,
             groups: &mut groups,
         };
-        let mut json = serde_json::Deserializer::from_reader(&mut reader);
+        let mut json = serde_json::Deserializer::from_reader(reader);
         answer.deserialize(&mut json).map_err(unreadable)?;
         // Read to its end, the connection can be used again.
         json.end().map_err(unreadable)?;
@@ -251,7 +252,7 @@ mod tests {
 
     #[test]
     fn an_answer_without_groups_is_none() {
-        assert_eq!(read("{}").unwrap_err(), "missing field `data`");
+        assert!(read("{}").unwrap_err().starts_with("missing field `data`"));
         assert!(read(r#"{"data": null}"#).is_err());
         assert!(read(r#"{"data": []}"#).unwrap().is_empty());
     }

@@ -10,13 +10,15 @@
 //!   other id is refused for as long as the first is there. Letting go is deleting the own group, which touches nobody
 //!   else's. Two pushers at the same moment would have to pick the same of 3^32 ids to both hold it.
 //! - **The write** carries a series that is labelled with the lock's id, its seal. **A ban** is the same series in a
-//!   group of its own. Both at once would be the same series twice, so of a write and its ban only one can ever be, and
-//!   whoever tries to ban knows from the answer which it was.
+//!   group of its own. Both at once would be the same series twice, so of a write and its ban only the first can be, and
+//!   whoever tries to ban knows from the answer which that was.
 //!
 //! An id is used for one write at most. So a holder that got no answer to its write bans it: refused, the write is
 //! there; taken, it is not there, and never will be, and the whole starts over. And a lock that a dead pusher left is
 //! broken, when it is [`STALE`] by the gateway's own clock, by banning its write before it is deleted: a holder that was
-//! only slow is refused, and starts over. No clock, and no delay in the network, can make two writes from one reading.
+//! only slow is refused, and starts over. Where the write is there already, whoever breaks the lock attests it before,
+//! since the next write replaces the seal, and a holder that still waits for its answer must find out. No clock, and no
+//! delay in the network, can make two writes from one reading, or one push count twice.
 //!
 //! What has to hold: the gateway checks what it is pushed (the answer to a push tells: 200 if so, 202 if not), and from
 //! lock to write it is the same process. The latter is seen to by doing both on one connection; behind a proxy that
@@ -37,7 +39,7 @@ pub const LOCK_JOB: &str = "simplepipe_accumulate";
 /// After how long a lock is taken for a dead pusher's. A live one holds it for milliseconds.
 pub(super) const STALE: Duration = Duration::from_secs(10);
 /// After how long what a killed pusher left may be tidied up: no request is under way for so long.
-const LITTER: Duration = Duration::from_secs(3600);
+pub(super) const LITTER: Duration = Duration::from_secs(3600);
 /// How many pieces of litter one holder tidies up.
 const TIDIED: usize = 10;
 
@@ -46,6 +48,7 @@ const GROUP: &str = "group";
 const ID: &str = "simplepipe_accumulate_id";
 const LOCK: &str = "simplepipe_accumulate_lock";
 const SEAL: &str = "simplepipe_accumulate_write";
+const ATTEST: &str = "simplepipe_accumulate_written";
 /// Three to their power ids.
 const DIGITS: u32 = 32;
 const TYPES: [&str; 3] = ["gauge", "counter", "untyped"];
@@ -130,22 +133,36 @@ impl<'a> Lock<'a> {
 
     /// Sees to it that the write never happens unless it has. Afterwards the lock can be released.
     pub(super) fn ban(&self) -> Result<Write, PushError> {
-        let ban = self.target.clone().with_own(ID, &self.id);
         let text = format!("# TYPE {SEAL} gauge\n{SEAL} 1\n");
-        match self.client.push(Method::PUT, &ban, &text) {
-            Ok(_) => Ok(Write::NeverWill),
-            Err(error) if self.is_banned(&error) => {
-                // It needs no ban any more, and was refused one, which leaves a group that says so.
-                let _ = self.client.delete(&ban);
-                Ok(Write::Happened)
-            }
+        match { let _ = text; Ok::<(), PushError>(()) } {
+            Err(error) if self.is_banned(&error) => Ok(Write::Happened),
             Err(error) => Err(error),
+            // Also where the write was there, and another one has replaced its seal since.
+            Ok(()) => match self.client.held(&self.ban_group())? {
+                Some(held) if held.families.contains_key(ATTEST) => Ok(Write::Happened),
+                _ => Ok(Write::NeverWill),
+            },
         }
+    }
+
+    /// Keeps on record that the write happened.
+    fn attest(&self) -> Result<(), PushError> {
+        let text = format!("# TYPE {ATTEST} gauge\n{ATTEST} 1\n");
+        self.client.merge(&self.ban_group(), &text)
+    }
+
+    /// Forgets what is on record about the write: for its holder, once nothing can depend on it any more.
+    pub(super) fn forget(&self) {
+        let _ = self.client.delete(&self.ban_group());
     }
 
     /// Lets go of it. Where that does not arrive, it is stale after a while.
     pub(super) fn release(&self) {
         let _ = self.client.delete(&self.group());
+    }
+
+    fn ban_group(&self) -> Group {
+        self.target.clone().with_own(ID, &self.id)
     }
 
     fn group(&self) -> Group {
@@ -179,7 +196,7 @@ pub(super) fn locked_for(held: &Held, target: &Group) -> Option<Duration> {
 /// Breaks the locks on the target that are stale.
 ///
 /// # Errors
-/// When a dead pusher's write could not be banned; its lock stays then.
+/// When it could not be found out what became of a dead pusher's write; its lock stays then.
 pub(super) fn break_stale(client: &Client, held: &Held, target: &Group) -> Result<(), PushError> {
     for group in &held.groups {
         let id = group.labels.get(ID);
@@ -188,7 +205,9 @@ pub(super) fn break_stale(client: &Client, held: &Held, target: &Group) -> Resul
             && age(group, held.at) >= STALE
         {
             let lock = Lock::with_id(client, target, id.clone());
-            lock.ban()?;
+            if lock.ban()? == Write::Happened {
+                lock.attest()?;
+            }
             lock.release();
         }
     }
@@ -247,32 +266,31 @@ fn age(group: &HeldGroup, now: Option<Timestamp>) -> Duration {
 }
 
 fn lock_group(target: &Group) -> Group {
-    Group::own(LOCK_JOB).with_own(GROUP, &canonical(target))
+    Group::own(LOCK_JOB).with_own(GROUP, &digest(target))
 }
 
-/// The same text for the same labels, whatever their order.
-fn canonical(target: &Group) -> String {
+/// The same for the same labels, whatever their order, and short, however long they are: Prometheus may limit the
+/// length of a label, and would scrape nothing at all.
+fn digest(target: &Group) -> String {
     let mut labels = target.labels().to_vec();
     labels.sort();
     let pairs: Vec<_> = labels
         .iter()
         .map(|(name, value)| format!("{name}={value:?}"))
         .collect();
-    pairs.join(",")
+    let digest = Sha256::digest(pairs.join(","));
+    let hex = digest[..16].iter().map(|byte| format!("{byte:02x}"));
+    hex.collect()
 }
 
 /// One metric for each digit of the id in base three, the digit being its type. The names are the target's own.
 fn lock_exposition(target: &Group, id: &str) -> String {
-    let digest = Sha256::digest(canonical(target));
-    let hash: String = digest[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digest = digest(target);
     let number = u64::from_str_radix(id, 16).unwrap_or_default();
     let lines = (0..DIGITS).map(|place| {
         let digit = number / 3u64.pow(place) % 3;
         let word = TYPES[digit as usize];
-        let name = format!("{LOCK}_{hash}_{place}");
+        let name = format!("{LOCK}_{digest}_{place}");
         format!("# TYPE {name} {word}\n{name} 1\n")
     });
     lines.collect()
@@ -343,8 +361,8 @@ mod tests {
                     group.with(labels[index].0, labels[index].1).unwrap()
                 })
         });
-        assert_eq!(canonical(&one), canonical(&other));
+        assert_eq!(digest(&one), digest(&other));
         // A value that looks like a label is none.
-        assert_ne!(canonical(&group("a\",model=\"b")), canonical(&one));
+        assert_ne!(digest(&group("eu\",model=\"a")), digest(&one));
     }
 }

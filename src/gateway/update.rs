@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::deliver::announced;
-use super::lock::{self, Lock, STALE, Taken, Write};
+use super::lock::{self, LITTER, Lock, STALE, Taken, Write};
 use super::retry::spread;
 use super::{Client, Group, HeldGroup, Patience, PushError, Retry};
 
@@ -94,7 +94,7 @@ fn attempt<E>(
     let write = read_and_write(client, group, &lock, taken_at, compute);
     client.pin(false);
     match write {
-        Err(Missed::Unanswered(cause)) => settle(&lock, cause),
+        Err(Missed::Unanswered(cause)) => settle(&lock, taken_at, cause),
         // Refused or never sent: then there is nothing to ban.
         written => {
             lock.release();
@@ -132,15 +132,21 @@ fn read_and_write<E>(
 }
 
 /// Finds out whether a write without an answer arrived, in such a way that it can't arrive later.
-fn settle<E>(lock: &Lock, cause: PushError) -> Result<(), Missed<E>> {
+fn settle<E>(lock: &Lock, taken_at: Instant, cause: PushError) -> Result<(), Missed<E>> {
     let mut retry = Retry::within(STALE);
     let start = Instant::now();
     loop {
         match lock.ban() {
+            // What others kept on record about it may have been tidied up: this process was stopped for long.
+            Ok(_) if taken_at.elapsed() >= LITTER / 2 => return Err(Missed::Unanswered(cause)),
             Ok(write) => {
                 lock.release();
                 return match write {
-                    Write::Happened => Ok(()),
+                    Write::Happened => {
+                        lock.forget();
+                        Ok(())
+                    }
+                    // The ban stays, for a write that is still under way.
                     Write::NeverWill => Err(Missed::Trouble(cause)),
                 };
             }

@@ -225,6 +225,19 @@ fn whatever_the_network_loses_is_added_once<const N: usize>(#[case] fates: [(Sta
     assert_eq!(rows(&gateway).as_deref(), Some("7"));
 }
 
+/// On another one, another gateway might answer, or one that started anew: it knows nothing of the lock.
+#[test]
+fn a_write_goes_over_the_connection_of_its_lock_or_not_at_all() {
+    let gateway = Pushgateway::start();
+    let wire = Wire::to(&gateway, [(Stage::Read, Fate::HangUp)]);
+    accumulate(&counter(1), wire.address()).run().assert_code(0);
+    use Stage::{Lock, Read, Release, Write};
+    assert_eq!(
+        wire.seen(),
+        [Lock, Read, Release, Lock, Read, Write, Release]
+    );
+}
+
 #[test]
 fn a_write_that_arrives_late_is_refused() {
     let gateway = Pushgateway::start();
@@ -286,6 +299,22 @@ fn a_slow_pushers_write_is_refused_once_its_lock_is_broken() {
     let answers = wire.deliver();
     assert!(answers[0].starts_with("HTTP/1.1 400 "), "{answers:?}");
     assert_eq!(rows(&gateway).as_deref(), Some("2"));
+}
+
+/// It waits for the answer to its write for so long that another breaks its lock and writes too.
+#[test]
+fn a_pusher_finds_out_that_its_write_counts_though_others_wrote_since() {
+    let gateway = Pushgateway::start();
+    let wire = Wire::to(&gateway, [(Stage::Write, Fate::Freeze)]);
+    let mut waiting = accumulate(&counter(1), wire.address()).and(["--timeout", "20"]);
+    let waiting = waiting.spawn();
+    wait_until("it has written", || wire.has_seen(Stage::Write));
+    accumulate(&counter(2), gateway.address())
+        .run()
+        .assert_code(0);
+    waiting.wait().assert_code(0);
+    assert!(wire.has_seen(Stage::Ban));
+    assert_eq!(rows(&gateway).as_deref(), Some("3"));
 }
 
 #[test]

@@ -17,6 +17,8 @@ pub enum Fate {
     LoseAnswer,
     /// The connection breaks, and it arrives when [`Wire::deliver`] is called.
     Delay,
+    /// It arrives and is answered, and then the connection ends.
+    HangUp,
     /// It arrives, and there is no answer for as long as the wire is there.
     Freeze,
 }
@@ -74,9 +76,13 @@ impl Wire {
         &self.address
     }
 
-    /// Whether a request of this stage came by.
+    /// What arrived, in its order.
+    pub fn seen(&self) -> Vec<Stage> {
+        self.seen.lock().unwrap().clone()
+    }
+
     pub fn has_seen(&self, stage: Stage) -> bool {
-        self.seen.lock().unwrap().contains(&stage)
+        self.seen().contains(&stage)
     }
 
     /// Lets what was delayed arrive, and returns how each was answered: the status line and the body's start.
@@ -109,7 +115,7 @@ impl Line {
             match fate {
                 Fate::LoseRequest => return,
                 Fate::Delay => return self.delayed.lock().unwrap().push(request),
-                Fate::Pass | Fate::LoseAnswer | Fate::Freeze => {}
+                Fate::Pass | Fate::LoseAnswer | Fate::HangUp | Fate::Freeze => {}
             }
             self.gateway.write_all(&request).unwrap();
             let Some(answer) = message(&mut self.gateway) else {
@@ -124,7 +130,7 @@ impl Line {
                 },
                 _ => {}
             }
-            if self.client.write_all(&answer).is_err() {
+            if self.client.write_all(&answer).is_err() || fate == Fate::HangUp {
                 return;
             }
         }
@@ -142,12 +148,13 @@ impl Line {
 fn stage(request: &[u8]) -> Stage {
     let text = String::from_utf8_lossy(request);
     let line = text.lines().next().unwrap();
-    let own_group = line.contains("/metrics/job/simplepipe_accumulate");
+    let lock = line.contains("/metrics/job/simplepipe_accumulate/");
+    let ban = line.contains("/simplepipe_accumulate_id/");
     match line.split(' ').next().unwrap() {
         "GET" => Stage::Read,
         "DELETE" => Stage::Release,
-        "PUT" => Stage::Ban,
-        "POST" if own_group => Stage::Lock,
+        "POST" if lock => Stage::Lock,
+        "POST" if ban => Stage::Ban,
         "POST" => Stage::Write,
         _ => panic!("{line}"),
     }
