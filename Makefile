@@ -43,5 +43,6 @@ test-quick: ## Test what needs no cluster: format, lints, unit and snapshot test
 	@tests/run quick
 lint: ## Check format and lints only
 	@tests/run lint
-bench: ## Measure the operator on 1,000 tenants, beside a bare client
+bench: ## Measure the operator on 1,000 tenants, and a push, each beside others
 	@tests/bench/run
+	@tests/bench/push
