@@ -160,7 +160,11 @@ async fn what_is_wrong_with_an_artifact_stands_in_the_steps_message() {
     assert_has(&not_in_s3, &["artifact file", "key does not exist"]);
     assert_has(
         &no_metrics,
-        &["exit code 2", "nothing was pushed: /tmp/metrics"],
+        &[
+            "exit code 2",
+            "nothing was pushed: \"/tmp/metrics\"",
+            "line 1",
+        ],
     );
     let query = "run_succeeded{namespace=\"e2e-argo-artifacts\"} == 0";
     let reported = eventually("all three are reported", async || {
