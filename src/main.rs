@@ -24,6 +24,8 @@ enum Command {
     /// Print the CustomResourceDefinition.
     Crd,
     Push(push::Arguments),
+    /// Print the JSON Schema of metrics files.
+    Schema,
 }
 
 fn main() -> process::ExitCode {
@@ -31,6 +33,7 @@ fn main() -> process::ExitCode {
         Command::Operator(flags) => operator(*flags),
         Command::Crd => crd(),
         Command::Push(arguments) => push(&arguments),
+        Command::Schema => schema(),
     };
     let Err(failure) = outcome else {
         return process::ExitCode::SUCCESS;
@@ -64,9 +67,17 @@ fn operator(flags: settings::Flags) -> Result<(), Failure> {
 }
 
 fn crd() -> Result<(), Failure> {
-    let yaml = simplepipe::api::crd::crd_yaml().map_err(|e| Failure::new(&e, ExitCode::Failure))?;
+    print(simplepipe::api::crd::crd_yaml())
+}
+
+fn schema() -> Result<(), Failure> {
+    print(simplepipe::metrics_file::schema_json())
+}
+
+fn print(text: Result<String, impl Display>) -> Result<(), Failure> {
+    let text = text.map_err(|e| Failure::new(&e, ExitCode::Failure))?;
     io::stdout()
-        .write_all(yaml.as_bytes())
+        .write_all(text.as_bytes())
         .map_err(|e| Failure::new(&e, ExitCode::Failure))
 }
 

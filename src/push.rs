@@ -120,7 +120,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
         gateway: gateway.to_string(),
         cause,
     })?;
-    let exposition = exposition(&file);
+    let exposition = exposition(file.families());
     wait_for(deliver(
         &client,
         &group,
@@ -128,7 +128,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
         Duration::from_secs(arguments.retry_for),
     ))??;
 
-    let count = file.metrics().len();
+    let count = file.families().len();
     let metrics = if count == 1 { "metric" } else { "metrics" };
     // The metrics are there, also where nobody reads this line.
     let _ = writeln!(

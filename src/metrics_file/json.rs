@@ -1,13 +1,20 @@
-//! JSON as it stands in a metrics file: an array of objects whose fields may be anything, so that what is wrong can be
-//! told field by field. A plain `derive(Deserialize)` stops at the first thing that it doesn't like, keeps silent about
-//! a key that comes twice, and doesn't say where in the array it stopped.
+//! JSON as it stands in a metrics file: objects whose fields may be anything, so that what is wrong can be told field by
+//! field. A plain `derive(Deserialize)` stops at the first thing that it doesn't like, keeps silent about a key that
+//! comes twice, and doesn't say where in the array it stopped.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::exposition::number;
+use super::number::number;
+
+/// The field of the long form that holds the metrics.
+pub(super) const METRICS: &str = "metrics";
+/// How deep objects are kept below a metric: its fields, and the fields of those, such as labels.
+const METRIC_DEPTH: u8 = 2;
+/// How deep objects are kept below a field of the file: its fields, such as labels of the group.
+const FIELD_DEPTH: u8 = 1;
 
 /// A JSON value, kept as far as a metrics file can use it.
 pub(super) enum Json {
@@ -21,7 +28,7 @@ pub(super) enum Json {
     Text(String),
     /// Its elements have been handed out, or are of no use.
     Array,
-    /// Its fields in the order of the file, repeated ones too, where it is an element of the file's array.
+    /// Its fields in the order of the file, repeated ones too; none where it lies deeper than anything of use.
     Object(Vec<(String, Json)>),
 }
 
@@ -46,20 +53,18 @@ pub(super) struct Failure {
     pub field: Option<String>,
 }
 
-/// Reads a whole text, and hands out the elements of the array at its top one by one with their index, so that a large
-/// file of nonsense is never in memory as a tree. Returns what stands at the top.
-pub(super) fn read(text: &str, mut element: impl FnMut(usize, Json)) -> Result<Json, Failure> {
+/// Reads a whole text, and hands out the metrics one by one with their index (the elements of the array at its top, or
+/// of the field [`METRICS`]), so that a large file of nonsense is never in memory as a tree. Returns what stands at the
+/// top.
+pub(super) fn read(text: &str, mut metric: impl FnMut(usize, Json)) -> Result<Json, Failure> {
     let place = Place::default();
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let top = Level::Top {
-        element: &mut element,
+        metric: &mut metric,
         place: &place,
     };
     let document = top.deserialize(&mut deserializer).and_then(|document| {
-        // What follows a first value that is no array is not worth a word: that it is no array comes first.
-        if matches!(document, Json::Array) {
-            deserializer.end()?;
-        }
+        deserializer.end()?;
         Ok(document)
     });
     document.map_err(|error| Failure {
@@ -76,14 +81,22 @@ struct Place {
     field: RefCell<Option<String>>,
 }
 
-/// How deep a value lies, which decides what is kept of it.
+/// Where a value stands, which decides what is kept of it.
 enum Level<'a> {
+    /// The whole text.
     Top {
-        element: &'a mut dyn FnMut(usize, Json),
+        metric: &'a mut dyn FnMut(usize, Json),
         place: &'a Place,
     },
-    Element(&'a Place),
-    Field,
+    /// What should be the array of metrics.
+    Metrics {
+        metric: &'a mut dyn FnMut(usize, Json),
+        place: &'a Place,
+    },
+    /// A metric, whose fields are noted as they are read.
+    Metric(&'a Place),
+    /// Anything else, with its objects down to a depth.
+    Kept(u8),
 }
 
 impl<'de> DeserializeSeed<'de> for Level<'_> {
@@ -136,16 +149,16 @@ impl<'de> Visitor<'de> for Level<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Json, A::Error> {
-        let Self::Top { element, place } = self else {
+        let (Self::Top { metric, place } | Self::Metrics { metric, place }) = self else {
             while array.next_element::<IgnoredAny>()?.is_some() {}
             return Ok(Json::Array);
         };
         for index in 0.. {
             place.index.set(Some(index));
-            let Some(next) = array.next_element_seed(Level::Element(place))? else {
+            let Some(next) = array.next_element_seed(Level::Metric(place))? else {
                 break;
             };
-            element(index, next);
+            metric(index, next);
         }
         place.index.set(None);
         Ok(Json::Array)
@@ -153,15 +166,33 @@ impl<'de> Visitor<'de> for Level<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Json, A::Error> {
         let mut fields = Vec::new();
-        let Self::Element(place) = self else {
-            while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            return Ok(Json::Object(fields));
-        };
-        while let Some(name) = object.next_key::<String>()? {
-            place.field.replace(Some(name.clone()));
-            let value = object.next_value_seed(Level::Field)?;
-            place.field.replace(None);
-            fields.push((name, value));
+        match self {
+            Self::Top { metric, place } => {
+                while let Some(name) = object.next_key::<String>()? {
+                    let level = if name == METRICS {
+                        Level::Metrics { metric, place }
+                    } else {
+                        Level::Kept(FIELD_DEPTH)
+                    };
+                    fields.push((name, object.next_value_seed(level)?));
+                }
+            }
+            Self::Metric(place) => {
+                while let Some(name) = object.next_key::<String>()? {
+                    place.field.replace(Some(name.clone()));
+                    let value = object.next_value_seed(Level::Kept(METRIC_DEPTH - 1))?;
+                    place.field.replace(None);
+                    fields.push((name, value));
+                }
+            }
+            Self::Metrics { .. } | Self::Kept(0) => {
+                while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            }
+            Self::Kept(depth) => {
+                while let Some(name) = object.next_key::<String>()? {
+                    fields.push((name, object.next_value_seed(Level::Kept(depth - 1))?));
+                }
+            }
         }
         Ok(Json::Object(fields))
     }

@@ -11,5 +11,6 @@ mod cluster;
 mod dashboards;
 mod gateway;
 mod isolation;
+mod model_servers;
 mod readme;
 mod scraping;

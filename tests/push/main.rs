@@ -163,14 +163,14 @@ fn the_file_may_come_from_standard_input() {
             gateway.address()
         ))
     );
-    let ended = Simplepipe::push_standard_input("six", "train")
+    let ended = Simplepipe::push_standard_input("[six]", "train")
         .gateway(gateway.address())
         .run();
     assert_eq!(
         ended,
         Ended::badly(
             2,
-            "nothing was pushed: standard input is not JSON: expected value at line 1 column 1"
+            "nothing was pushed: standard input is not JSON: index 0: expected value at line 1 column 2"
         )
     );
 }
@@ -229,11 +229,14 @@ fn a_type_that_differs_from_another_jobs_is_refused_in_the_gateways_words() {
 
 /// Each in front of a real gateway, which must have got nothing.
 #[rstest]
-#[case::not_json("run_time 6", "is not JSON: expected value at line 1 column 1")]
-#[case::empty("", "is empty; it must be a JSON array of metrics")]
+#[case::not_json("[six]", "is not JSON: index 0: expected value at line 1 column 2")]
+#[case::empty(
+    "",
+    "is empty; it must hold metrics, in JSON or Prometheus' text format"
+)]
 #[case::not_an_array(
     "{}",
-    r#"holds an object, not an array; write metrics in brackets: [{"name": ...}]"#
+    "has 1 problem:\n  field \"metrics\": is missing; write an array of metrics"
 )]
 #[case::no_metric("[]", "holds no metric; there is nothing to push")]
 #[case::name(
@@ -251,8 +254,9 @@ fn a_type_that_differs_from_another_jobs_is_refused_in_the_gateways_words() {
     "has 1 problem:\n  index 1, field \"name\": \"a\" is a summary here and a gauge at index 0; give one another name"
 )]
 #[case::unknown_type(
-    r#"[{"name": "a", "value": 1, "metric_type": "counter"}]"#,
-    "has 1 problem:\n  index 0, field \"metric_type\": \"counter\" is not a type; write gauge, summary, histogram or info"
+    r#"[{"name": "a", "value": 1, "metric_type": "untyped"}]"#,
+    "has 1 problem:\n  index 0, field \"metric_type\": \"untyped\" is not a type; write gauge, counter, summary, \
+     histogram or info"
 )]
 fn bad_input_is_refused_whole_before_anything_is_sent(#[case] file: &str, #[case] cause: &str) {
     let gateway = Pushgateway::start();

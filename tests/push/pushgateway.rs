@@ -64,15 +64,29 @@ impl Pushgateway {
         value.map(str::to_owned)
     }
 
+    /// Pushes a body as it is; returns the whole answer.
+
+    pub fn put(&self, path: &str, body: &str) -> String {
+        let length = body.len();
+        self.answer(&format!(
+            "PUT {path} HTTP/1.0\r\nContent-Length: {length}\r\n\r\n{body}"
+        ))
+    }
+
     fn get(&self, path: &str) -> String {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
-        write!(stream, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
-        let mut response = String::new();
-        stream.read_to_string(&mut response).unwrap();
-        let (head, body) = response.split_once("\r\n\r\n").unwrap();
+        let answer = self.answer(&format!("GET {path} HTTP/1.0\r\n\r\n"));
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.0 200 "), "{head}");
         body.to_owned()
+    }
+
+    fn answer(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
     }
 }
 
