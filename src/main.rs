@@ -1,5 +1,7 @@
 //! The `simplepipe` command line: one function per subcommand, errors to a message and an exit code.
 
+use std::env;
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process;
@@ -7,7 +9,7 @@ use std::process;
 use clap::{Parser, Subcommand};
 use simplepipe::exit_code::ExitCode;
 use simplepipe::operator::{self, settings};
-use simplepipe::push;
+use simplepipe::{old_arguments, push};
 
 /// Push metrics for every Kubernetes namespace.
 #[derive(Parser)]
@@ -23,13 +25,13 @@ enum Command {
     Operator(Box<settings::Flags>),
     /// Print the CustomResourceDefinition.
     Crd,
-    Push(push::Arguments),
+    Push(Box<push::Arguments>),
     /// Print the JSON Schema of metrics files.
     Schema,
 }
 
 fn main() -> process::ExitCode {
-    let outcome = match CommandLine::parse().command {
+    let outcome = match command() {
         Command::Operator(flags) => operator(*flags),
         Command::Crd => crd(),
         Command::Push(arguments) => push(&arguments),
@@ -41,6 +43,20 @@ fn main() -> process::ExitCode {
     // Where nobody reads any more, there is nobody to tell.
     let _ = writeln!(io::stderr(), "simplepipe: {}", failure.message);
     failure.code.into()
+}
+
+/// What it is asked for, in today's words or in those of 2022.
+fn command() -> Command {
+    let given: Vec<OsString> = env::args_os().collect();
+    let arguments = match given.get(1..).and_then(old_arguments::file_and_job) {
+        Some((file, job)) => ["simplepipe", "push", "--"]
+            .map(OsString::from)
+            .into_iter()
+            .chain([file, job])
+            .collect(),
+        None => given,
+    };
+    CommandLine::parse_from(arguments).command
 }
 
 /// What a person is told, and what a script.

@@ -2,13 +2,18 @@
 
 use std::fmt;
 
-use reqwest::Url;
+use percent_encoding::percent_decode_str;
+use url::Url;
 
+use super::{Credentials, Group};
 use crate::terminal::quoted;
 
-/// The base URL of a Pushgateway. Printed, it never shows the user and password that it may hold.
+/// The base URL of a Pushgateway, and the credentials that it was written with, which are never printed.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Address(Url);
+pub struct Address {
+    url: Url,
+    credentials: Option<Credentials>,
+}
 
 /// Why a text is no address. No message shows a password.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,7 +62,7 @@ impl Address {
             "http" | "https" => text.to_owned(),
             _ => return Err(AddressError::Scheme(shown)),
         };
-        let url = Url::parse(&url).map_err(|error| AddressError::NotUrl {
+        let mut url = Url::parse(&url).map_err(|error| AddressError::NotUrl {
             shown: shown.clone(),
             cause: error.to_string(),
         })?;
@@ -72,20 +77,30 @@ impl Address {
         } else if scheme.is_empty() && url.port().is_none() && !text.ends_with(":80") {
             return Err(AddressError::NoPort(shown));
         } else {
-            return Ok(Self(url));
+            let credentials = take_credentials(&mut url);
+            return Ok(Self { url, credentials });
         };
         Err(AddressError::Part { shown, part })
     }
 
     /// Whether the gateway is spoken to over TLS.
     pub fn is_https(&self) -> bool {
-        self.0.scheme() == "https"
+        self.url.scheme() == "https"
     }
 
-    /// The URL of a path below the address. Segments are percent-encoded where need be. It holds the address's user
-    /// and password.
+    /// The user and password that the address was written with.
+    pub fn credentials(&self) -> Option<&Credentials> {
+        self.credentials.as_ref()
+    }
+
+    /// Where the gateway has a group, without user and password.
+    pub fn of_group(&self, group: &Group) -> String {
+        self.join(group.path().iter().map(String::as_str)).into()
+    }
+
+    /// The URL of a path below the address. Segments are percent-encoded where need be.
     pub(super) fn join<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> Url {
-        let mut url = self.0.clone();
+        let mut url = self.url.clone();
         // Only a URL without a host has no path segments, and `parse` makes none of those.
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(segments);
@@ -97,7 +112,7 @@ impl Address {
 /// The address as it would be typed, without user and password.
 impl fmt::Display for Address {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let url = &self.0;
+        let url = &self.url;
         write!(
             formatter,
             "{}://{}",
@@ -116,6 +131,18 @@ impl fmt::Debug for Address {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Address({self})")
     }
+}
+
+/// Moves user and password out of the URL, decoded.
+fn take_credentials(url: &mut Url) -> Option<Credentials> {
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let user = decoded(url.username());
+    let password = url.password().map(decoded);
+    // Only a URL without a host refuses, and `parse` makes none of those.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    (!user.is_empty() || password.is_some())
+        .then(|| Credentials::new(user, password.unwrap_or_default()))
 }
 
 /// Leaves out whatever stands before the last `@`, for a text that may not be a URL at all.
@@ -200,7 +227,22 @@ mod tests {
     }
 
     #[rstest]
+    #[case("http://host:9091", None)]
+    #[case("http://user@host:9091", Some(("user", "")))]
+    #[case("user:s3c%2Fret%20@host:9091", Some(("user", "s3c/ret ")))]
+    #[case("http://:s3cret@host:9091", Some(("", "s3cret")))]
+    fn credentials_are_decoded(#[case] text: &str, #[case] expected: Option<(&str, &str)>) {
+        let expected =
+            expected.map(|(user, password)| Credentials::new(user.into(), password.into()));
+        assert_eq!(
+            Address::parse(text).unwrap().credentials(),
+            expected.as_ref()
+        );
+    }
+
+    #[rstest]
     #[case("http://host:9091", "http://host:9091/metrics/job/a%20b")]
+    #[case("http://user:s3cret@host:9091", "http://host:9091/metrics/job/a%20b")]
     #[case(
         "http://host:9091/prefix/",
         "http://host:9091/prefix/metrics/job/a%20b"

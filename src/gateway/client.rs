@@ -1,119 +1,101 @@
-//! The HTTP client.
+//! The HTTP client: one request and its answer at a time, on the thread that calls it.
 
-use std::error::Error;
 use std::fmt;
-use std::io;
-use std::sync::Arc;
+use std::io::Read;
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, LOCATION};
-use reqwest::{Method, Response, StatusCode, redirect};
+use ureq::config::AutoHeaderValue;
+use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION};
+use ureq::http::{Method, Response, StatusCode};
+use ureq::{Agent, AsSendBody, Body};
 
-use super::{Address, Group};
-use crate::terminal::one_line;
+use super::connect::{self, Pin};
+use super::error::{Answer, Request};
+use super::{Address, Credentials, Group, PushError, TlsError, TlsFiles};
 
-/// For one try, from looking up the host to the end of the answer.
-const TIMEOUT: Duration = Duration::from_secs(10);
-/// For looking up the host and connecting: less, for a host that swallows packets.
+/// For one try, from looking up the host to the end of the answer, where nobody says otherwise.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
+/// For looking up the host, and for connecting: less, for a host that swallows packets.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// After how much of an answer's body no more of it is asked for, in bytes.
-const MAX_BODY: usize = 4096;
-/// How much of an answer is shown, in characters.
-const SHOWN: usize = 400;
+const MAX_BODY: u64 = 4096;
+/// Of what is read and of what is written, kept in memory at a time, in bytes.
+const BUFFER: usize = 16 * 1024;
 /// Prometheus' text format.
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Speaks to one Pushgateway.
-#[derive(Debug)]
+/// Which gateway, and how it is spoken to.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where it is.
+    pub address: Address,
+    /// In place of those in the address.
+    pub credentials: Option<Credentials>,
+    /// Where the address is https.
+    pub tls: TlsFiles,
+    /// For one try, from looking up the host to the end of the answer.
+    pub timeout: Duration,
+}
+
+/// Speaks to one Pushgateway. Threads may share it.
 pub struct Client {
-    http: reqwest::Client,
+    agent: Agent,
+    pin: Pin,
     address: Address,
+    authorization: Option<HeaderValue>,
 }
 
-/// Why there is no client.
-#[derive(Debug, thiserror::Error)]
-#[error("TLS can't be set up: {0}")]
-pub struct ClientError(String);
-
-/// Why a push did not arrive. Each message goes on after the gateway's address.
-#[derive(Debug, thiserror::Error)]
-pub enum PushError {
-    /// No answer within the time for one try.
-    #[error("did not answer in time")]
-    Timeout,
-    /// No connection.
-    #[error("can't be reached: {0}")]
-    Unreachable(String),
-    /// A connection that broke off, or on which something else than HTTP came back. The push may have arrived all the
-    /// same; pushing it again does no harm.
-    #[error("gave no proper answer: {0}")]
-    NoAnswer(String),
-    /// TLS failed on either side, as with a certificate that is not trusted.
-    #[error("can't be spoken to over TLS: {0}")]
-    Tls(String),
-    /// The gateway is there, and can't take the push at the moment.
-    #[error("can't take the push now: it answered {0}")]
-    Unavailable(Answer),
-    /// The gateway does not want the push.
-    #[error("refused the push: it answered {0}")]
-    Refused(Answer),
-    /// The gateway is elsewhere. Following unasked could bring the metrics, and a password, to someone else.
-    #[error("is not the gateway: it answered {0}; name the gateway's own address")]
-    Elsewhere(Answer),
-}
-
-/// The bounded part of an answer that a person should see.
-#[derive(Debug)]
-pub struct Answer {
-    status: StatusCode,
-    text: String,
-}
-
-impl fmt::Display for Answer {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}", self.status)?;
-        if self.text.is_empty() {
-            Ok(())
-        } else {
-            write!(formatter, ": {}", self.text)
-        }
-    }
-}
-
-impl PushError {
-    /// Whether the same push may succeed a little later.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Timeout | Self::Unreachable(_) | Self::NoAnswer(_) | Self::Unavailable(_) => true,
-            Self::Tls(_) | Self::Refused(_) | Self::Elsewhere(_) => false,
+impl Settings {
+    /// With nothing but an address.
+    pub fn new(address: Address) -> Self {
+        Self {
+            address,
+            credentials: None,
+            tls: TlsFiles::default(),
+            timeout: TIMEOUT,
         }
     }
 }
 
 impl Client {
-    /// A client for the gateway at this address; connects to nothing yet.
+    /// A client for the gateway; connects to nothing yet. CA certificates are only read where the address is https: that
+    /// takes longer than a push, and our own image has none.
     ///
     /// # Errors
-    /// When TLS is needed and can't be set up, as on a machine without CA certificates.
-    pub fn new(address: Address) -> Result<Self, ClientError> {
-        let builder = reqwest::Client::builder()
+    /// When TLS is needed and can't be set up.
+    pub fn new(settings: Settings) -> Result<Self, TlsError> {
+        let Settings {
+            address,
+            credentials,
+            tls,
+            timeout,
+        } = settings;
+        let connect = Some(CONNECT_TIMEOUT.min(timeout));
+        let mut config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
             .user_agent(concat!("simplepipe/", env!("CARGO_PKG_VERSION")))
-            .timeout(TIMEOUT)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(redirect::Policy::none());
-        let builder = if address.is_https() {
-            // It fails where there is a provider already, which is as good.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-            builder
-        } else {
-            builder.tls_backend_preconfigured(
-                unused_tls().map_err(|error| ClientError(innermost(&error)))?,
-            )
-        };
-        let http = builder
-            .build()
-            .map_err(|error| ClientError(innermost(&error)))?;
-        Ok(Self { http, address })
+            .accept(AutoHeaderValue::None)
+            .accept_encoding(AutoHeaderValue::None)
+            .input_buffer_size(BUFFER)
+            .output_buffer_size(BUFFER)
+            .timeout_global(Some(timeout))
+            .timeout_resolve(connect)
+            .timeout_connect(connect);
+        if address.is_https() {
+            config = config.tls_config(tls.load()?);
+        }
+        let pin = Pin::default();
+        Ok(Self {
+            agent: connect::agent(config.build(), pin.clone()),
+            pin,
+            authorization: credentials
+                .as_ref()
+                .or(address.credentials())
+                .and_then(authorization),
+            address,
+        })
     }
 
     /// The gateway that it speaks to.
@@ -125,110 +107,138 @@ impl Client {
     ///
     /// # Errors
     /// When the gateway can't be reached or does not take it; see [`PushError::is_transient`].
-    pub async fn replace(&self, group: &Group, exposition: String) -> Result<(), PushError> {
-        let url = self.address.join(group.path().iter().map(String::as_str));
+    pub fn replace(&self, group: &Group, exposition: &str) -> Result<(), PushError> {
+        self.push(Method::PUT, group, exposition).map(drop)
+    }
+
+    /// Puts the exposition's metrics into the group, in place of those with the same names (POST), in one try.
+    ///
+    /// # Errors
+    /// As [`Client::replace`].
+    pub fn merge(&self, group: &Group, exposition: &str) -> Result<(), PushError> {
+        self.push(Method::POST, group, exposition).map(drop)
+    }
+
+    /// Removes the group, in one try. A gateway is content where there is none.
+    ///
+    /// # Errors
+    /// As [`Client::replace`].
+    pub fn delete(&self, group: &Group) -> Result<(), PushError> {
         let request = self
-            .http
-            .request(Method::PUT, url)
+            .request(Method::DELETE, group.path().iter().map(String::as_str))
+            .body(());
+        self.send(Request::Deletion, request).map(drop)
+    }
+
+    /// A client for the same gateway, with connections of its own.
+    pub(super) fn apart(&self) -> Self {
+        let pin = Pin::default();
+        Self {
+            agent: connect::agent(self.agent.config().clone(), pin.clone()),
+            pin,
+            address: self.address.clone(),
+            authorization: self.authorization.clone(),
+        }
+    }
+
+    /// Until it is unpinned, requests go over the connection that there is or fail: who answers is who answered before.
+    pub(super) fn pin(&self, pinned: bool) {
+        self.pin.set(pinned);
+    }
+
+    pub(super) fn push(
+        &self,
+        method: Method,
+        group: &Group,
+        exposition: &str,
+    ) -> Result<StatusCode, PushError> {
+        let request = self
+            .request(method, group.path().iter().map(String::as_str))
             .header(CONTENT_TYPE, TEXT_FORMAT)
             .body(exposition);
-        let response = request.send().await.map_err(transport_error)?;
+        Ok(self.send(Request::Push, request)?.status())
+    }
+
+    pub(super) fn get<'a>(
+        &self,
+        path: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Response<Body>, PushError> {
+        self.send(Request::Question, self.request(Method::GET, path).body(()))
+    }
+
+    fn request<'a>(
+        &self,
+        method: Method,
+        path: impl IntoIterator<Item = &'a str>,
+    ) -> ureq::http::request::Builder {
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(self.address.join(path).as_str());
+        match &self.authorization {
+            Some(value) => request.header(AUTHORIZATION, value),
+            None => request,
+        }
+    }
+
+    fn send<B: AsSendBody>(
+        &self,
+        what: Request,
+        request: ureq::http::Result<ureq::http::Request<B>>,
+    ) -> Result<Response<Body>, PushError> {
+        let response = self.agent.run(request.map_err(ureq::Error::Http)?)?;
         let status = response.status();
         if status.is_success() {
-            Ok(())
+            Ok(response)
         } else {
-            Err(refusal(status, response).await)
+            Err(refusal(what, response))
         }
     }
 }
 
-/// reqwest sets up TLS in any case, and reads all CA certificates of the machine for it: that takes longer than a push,
-/// and fails where there are none, as in our own image. Over plain HTTP this stands in, and trusts nobody.
-fn unused_tls() -> Result<rustls::ClientConfig, rustls::Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    Ok(rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth())
-}
-
-async fn refusal(status: StatusCode, response: Response) -> PushError {
+fn refusal(what: Request, response: Response<Body>) -> PushError {
+    let status = response.status();
     if status.is_redirection() {
-        return PushError::Elsewhere(Answer {
-            status,
-            text: location(&response),
-        });
+        let body = location(&response);
+        return PushError::Elsewhere(Answer { status, body });
     }
-    let answer = Answer {
-        status,
-        text: one_line(&body_start(response).await, SHOWN),
-    };
+    let body = body_start(response);
+    let answer = Answer { status, body };
     let later = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
     if status.is_server_error() || later.contains(&status) {
-        PushError::Unavailable(answer)
+        PushError::Unavailable(what, answer)
     } else {
-        PushError::Refused(answer)
+        PushError::Refused(what, answer)
     }
 }
 
-fn transport_error(error: reqwest::Error) -> PushError {
-    // The URL may hold a password.
-    let error = error.without_url();
-    if error.is_timeout() {
-        PushError::Timeout
-    } else if is_tls(&error) {
-        PushError::Tls(innermost(&error))
-    } else if error.is_connect() {
-        PushError::Unreachable(innermost(&error))
-    } else {
-        PushError::NoAnswer(innermost(&error))
-    }
-}
-
-fn is_tls(error: &reqwest::Error) -> bool {
-    causes(error).any(|cause| cause.is::<rustls::Error>())
-}
-
-/// The error and all below it. An I/O error leaves the one that it carries out of its sources, hence the special case.
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&error| {
-        match error.downcast_ref::<io::Error>() {
-            Some(error) => error
-                .get_ref()
-                .map(|carried| carried as &(dyn Error + 'static)),
-            None => error.source(),
-        }
-    })
-}
-
-/// The cause at the bottom, such as "Connection refused": those above say only in which part of the client it was.
-fn innermost(error: &(dyn Error + 'static)) -> String {
-    let text = causes(error)
-        .last()
-        .map(ToString::to_string)
-        .unwrap_or_default();
-    one_line(&text, SHOWN)
-}
-
-fn location(response: &Response) -> String {
+fn location(response: &Response<Body>) -> String {
     let location = response
         .headers()
         .get(LOCATION)
         .map(|value| String::from_utf8_lossy(value.as_bytes()));
     location
-        .map(|location| one_line(&format!("see {location}"), SHOWN))
+        .map(|location| format!("see {location}"))
         .unwrap_or_default()
 }
 
-/// The first parts of the body, until they are [`MAX_BODY`] long: it explains a status that is known already, so a body
-/// that breaks off is no further error.
-async fn body_start(mut response: Response) -> String {
+/// The first part of the body: it explains a status that is known already, so a body that breaks off is no further
+/// error.
+fn body_start(response: Response<Body>) -> String {
     let mut body = Vec::new();
-    while body.len() < MAX_BODY {
-        match response.chunk().await {
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) | Err(_) => break,
-        }
-    }
+    let reader = response.into_body().into_reader();
+    let _ = reader.take(MAX_BODY).read_to_end(&mut body);
     String::from_utf8_lossy(&body).into_owned()
+}
+
+/// Base64 is always a proper header.
+fn authorization(credentials: &Credentials) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(&credentials.authorization()).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Client({})", self.address)
+    }
 }

@@ -2,10 +2,27 @@
 
 mod address;
 mod client;
+mod connect;
+mod credentials;
+mod deliver;
+mod error;
 mod group;
+mod held;
+mod lock;
+mod options;
 mod retry;
+mod tls;
+mod update;
 
 pub use address::{Address, AddressError};
-pub use client::{Answer, Client, ClientError, PushError};
-pub use group::{Group, GroupError};
+pub use client::{Client, Settings, TIMEOUT};
+pub use credentials::Credentials;
+pub use deliver::{Patience, Undelivered, deliver};
+pub use error::{Answer, PushError, Request};
+pub use group::{Group, GroupingLabelError, JobError, RESERVED_PREFIX};
+pub use held::{Held, HeldFamily, HeldGroup, HeldMetric};
+pub use lock::LOCK_JOB;
+pub use options::{Options, OptionsError};
 pub use retry::{MAX_WAIT, MIN_WAIT, Retry};
+pub use tls::{TlsError, TlsFiles};
+pub use update::{UpdateError, update};

@@ -39,7 +39,7 @@ impl Retry {
 }
 
 /// Between a half and the whole of it.
-fn spread(longest: Duration) -> Duration {
+pub(super) fn spread(longest: Duration) -> Duration {
     longest.mul_f64(0.5 + 0.5 * random())
 }
 

@@ -4,9 +4,15 @@
 // clippy.toml allows it in test functions; the helpers beside them are tests just as much.
 #![allow(clippy::unwrap_used)]
 
+mod accumulate;
+mod authentication;
 mod faulty_server;
+mod files;
+// What else a gateway can do is for other tests.
+#[allow(dead_code)]
 mod pushgateway;
 mod simplepipe;
+mod wire;
 
 use std::time::{Duration, Instant};
 
@@ -333,6 +339,27 @@ fn wrong_arguments_and_settings_exit_with_2() {
         .retry_for(3601)
         .run()
         .assert_code(2);
+}
+
+#[rstest]
+fn a_step_of_2022_is_understood(
+    #[values(&["app.py"], &["/app/app.py"], &["python3", "app.py"])] arguments: &[&str],
+) {
+    let gateway = Pushgateway::start();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("metric-in.json");
+    std::fs::write(&file, gauge("6")).unwrap();
+    let ended = Simplepipe::with(arguments)
+        .and([file.as_os_str(), "simple".as_ref()])
+        .variable("PUSH_GATEWAY_HOSTNAME", gateway.address())
+        .run();
+    ended.assert_code(0);
+    assert_eq!(
+        gateway
+            .value(r#"run_time{instance="",job="simple"}"#)
+            .as_deref(),
+        Some("6")
+    );
 }
 
 #[test]

@@ -1,11 +1,14 @@
 //! A real Pushgateway, built from its pinned Go module by `tests/cluster/tools` (once; it takes half a minute).
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
+
+use simplepipe::gateway::{Address, Client, Settings};
 
 /// For the gateway to answer a request; far more than it needs.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -19,17 +22,40 @@ pub struct Pushgateway {
 impl Pushgateway {
     /// Starts it on a free port that it picks itself, and returns when it listens.
     pub fn start() -> Self {
+        let gateway = Self::start_with::<&str>([]);
+        assert_eq!(gateway.get("/-/ready"), "OK");
+        gateway
+    }
+
+    /// With further arguments.
+    pub fn start_with<T: AsRef<OsStr>>(arguments: impl IntoIterator<Item = T>) -> Self {
         let mut process = Command::new(program())
             .args(["--web.listen-address=127.0.0.1:0", "--log.format=json"])
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let address = listening_address(process.stderr.take().unwrap());
-        let gateway = Self { process, address };
-        assert_eq!(gateway.get("/-/ready"), "OK");
-        gateway
+        Self { process, address }
+    }
+
+    /// The labels of all groups that it holds, in words.
+    pub fn groups(&self) -> Vec<String> {
+        let client = Client::new(Settings::new(Address::parse(&self.address).unwrap())).unwrap();
+        let held = client.held_where(|_| true).unwrap();
+        let mut groups: Vec<String> = (held.groups.iter())
+            .map(|group| {
+                let labels = group.labels.iter();
+                let labels: Vec<_> = labels
+                    .map(|(name, value)| format!("{name}={value}"))
+                    .collect();
+                labels.join(",")
+            })
+            .collect();
+        groups.sort();
+        groups
     }
 
     /// HOST:PORT
@@ -40,9 +66,15 @@ impl Pushgateway {
     /// What it exposes of what was pushed: its whole exposition but for its own metrics and the times of pushes.
     pub fn pushed(&self) -> String {
         let own = |name: &str| {
-            ["go_", "process_", "pushgateway_", "push_"]
-                .iter()
-                .any(|prefix| name.starts_with(prefix))
+            [
+                "go_",
+                "process_",
+                "pushgateway_",
+                "push_time_",
+                "push_failure_",
+            ]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
         };
         let exposition = self.get("/metrics");
         let lines = exposition.lines().filter(|line| {

@@ -1,8 +1,9 @@
 //! The program under test.
 
+use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// One `simplepipe push` that is going to run, with nothing in its environment but what it is given.
 pub struct Simplepipe {
@@ -12,6 +13,9 @@ pub struct Simplepipe {
     // Kept so that the file lives as long.
     _folder: Option<tempfile::TempDir>,
 }
+
+/// One that runs.
+pub struct Running(Child);
 
 /// How it ended.
 #[derive(Debug, PartialEq)]
@@ -44,15 +48,23 @@ impl Simplepipe {
     /// Of whatever is at the path.
     pub fn push_path(file: impl Into<PathBuf>, job: &str) -> Self {
         let file = file.into();
+        Self {
+            file: file.clone(),
+            ..Self::with(["push".as_ref(), file.as_os_str(), job.as_ref()])
+        }
+    }
+
+    /// With just these arguments.
+    pub fn with<T: AsRef<OsStr>>(arguments: impl IntoIterator<Item = T>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_simplepipe"));
-        command.env_clear().arg("push").arg(&file).arg(job);
+        command.env_clear().args(arguments);
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         Self {
             command,
-            file,
+            file: PathBuf::new(),
             input: String::new(),
             _folder: None,
         }
@@ -60,6 +72,12 @@ impl Simplepipe {
 
     pub fn file(&self) -> &Path {
         &self.file
+    }
+
+    /// With these arguments too.
+    pub fn and<T: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = T>) -> Self {
+        self.command.args(arguments);
+        self
     }
 
     pub fn gateway(mut self, address: &str) -> Self {
@@ -78,14 +96,30 @@ impl Simplepipe {
     }
 
     pub fn run(mut self) -> Ended {
+        self.spawn().wait()
+    }
+
+    /// Starts it; the file must outlive it.
+    pub fn spawn(&mut self) -> Running {
         let mut child = self.command.spawn().unwrap();
-        child
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(self.input.as_bytes())
-            .unwrap();
-        let output = child.wait_with_output().unwrap();
+        // One that refuses its arguments reads nothing.
+        let _ = child.stdin.take().unwrap().write_all(self.input.as_bytes());
+        Running(child)
+    }
+}
+
+impl Running {
+    /// As by `kill -9`.
+    pub fn kill(&mut self) {
+        self.0.kill().unwrap();
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_some()
+    }
+
+    pub fn wait(self) -> Ended {
+        let output = self.0.wait_with_output().unwrap();
         Ended {
             code: output.status.code(),
             standard_output: String::from_utf8(output.stdout).unwrap(),

@@ -1,0 +1,250 @@
+//! Adding what is pushed to what a group holds already: counters, histograms, and summaries without quantiles. What
+//! can't be added replaces what was there, as any push does.
+
+use std::collections::HashMap;
+use std::str::FromStr;
+
+use crate::gateway::{Group, HeldFamily, HeldGroup, HeldMetric};
+use crate::metrics_file::{
+    Family, Histogram, LabelName, Labels, MetricType, Series, Summary, Value,
+};
+use crate::terminal::quoted;
+
+/// Largest count that a number here holds exactly.
+const MAX_COUNT: f64 = 9_007_199_254_740_992.0;
+
+/// Why something can't be added. Each message names the metric.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub enum Unfit {
+    /// The group has it as something else.
+    #[error("holds {} in this group as a {held}, not as a {pushed}; give one another name", quoted(.metric))]
+    Type {
+        /// Its name.
+        metric: String,
+        /// Its type there.
+        held: String,
+        /// Its type here.
+        pushed: &'static str,
+    },
+    /// The buckets have other bounds.
+    #[error(
+        "holds histogram {} in this group with buckets up to {held}, not {pushed}; push the same buckets, or another name",
+        quoted(.metric)
+    )]
+    Buckets {
+        /// Its name.
+        metric: String,
+        /// The bounds there.
+        held: String,
+        /// The bounds here.
+        pushed: String,
+    },
+    /// Quantiles of two sets of observations say nothing about both together.
+    #[error("holds summary {} in this group with quantiles, which can't be added up; give it another name", quoted(.0))]
+    Quantiles(String),
+    /// Buckets of another kind.
+    #[error("holds {} in this group as a native histogram, which classic buckets can't be added to", quoted(.0))]
+    Native(String),
+    /// Something that no push of ours leaves there.
+    #[error("holds {} in this group in a form that can't be added to: {problem}", quoted(.metric))]
+    Form {
+        /// Its name.
+        metric: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Counting on would skip numbers.
+    #[error("holds {} in this group with more observations than can be counted exactly", quoted(.0))]
+    TooMany(String),
+}
+
+/// What is to be pushed so that the group holds both: `families`, each with what the group holds of it added.
+///
+/// # Errors
+/// When what the group holds can't be added to.
+pub fn sum(
+    families: &[Family],
+    held: Option<&HeldGroup>,
+    group: &Group,
+) -> Result<Vec<Family>, Unfit> {
+    let sum = |family: &Family| {
+        let held = held.and_then(|held| held.families.get(family.name.as_str()));
+        match held {
+            Some(held) if adds_up(family) => add(family, held, group),
+            _ => Ok(family.clone()),
+        }
+    };
+    families.iter().map(sum).collect()
+}
+
+fn adds_up(family: &Family) -> bool {
+    match family.metric_type {
+        MetricType::Counter | MetricType::Histogram => true,
+        MetricType::Summary => !family.series.iter().any(has_quantiles),
+        MetricType::Gauge | MetricType::Untyped => false,
+    }
+}
+
+fn has_quantiles(series: &Series) -> bool {
+    matches!(&series.value, Value::Summary(summary) if !summary.quantiles.is_empty())
+}
+
+/// A push replaces a family whole, so the series that only the gateway has are among the result.
+fn add(family: &Family, held: &HeldFamily, group: &Group) -> Result<Family, Unfit> {
+    let metric = family.name.as_str();
+    let pushed = family.metric_type.word();
+    if !held.metric_type.eq_ignore_ascii_case(pushed) {
+        return Err(Unfit::Type {
+            metric: metric.to_owned(),
+            held: held.metric_type.to_lowercase(),
+            pushed,
+        });
+    }
+    let mut sum = family.clone();
+    if sum.help.is_empty() {
+        sum.help.clone_from(&held.help);
+    }
+    let places: HashMap<Labels, usize> = family
+        .series
+        .iter()
+        .enumerate()
+        .map(|(place, series)| (sorted(series.labels.clone()), place))
+        .collect();
+    for held in &held.metrics {
+        let labels = own_labels(metric, held, group)?;
+        let value = held_value(metric, family.metric_type, held)?;
+        match places.get(&labels) {
+            Some(&place) => {
+                let series = &mut sum.series[place];
+                series.value = plus(metric, &series.value, &value)?;
+            }
+            None => sum.series.push(Series { labels, value }),
+        }
+    }
+    Ok(sum)
+}
+
+/// Without those that the gateway adds: the group's, and an empty `instance`.
+fn own_labels(metric: &str, held: &HeldMetric, group: &Group) -> Result<Labels, Unfit> {
+    let of_group = |name: &str| group.labels().iter().any(|(label, _)| label == name);
+    let own = held
+        .labels
+        .iter()
+        .filter(|(name, value)| !value.is_empty() && !of_group(name));
+    let labels = own.map(|(name, value)| Ok((LabelName::new(name)?, value.clone())));
+    labels
+        .collect::<Result<_, crate::metrics_file::LabelNameError>>()
+        .map(sorted)
+        .map_err(|error| form(metric, error.to_string()))
+}
+
+fn sorted(mut labels: Labels) -> Labels {
+    labels.sort();
+    labels
+}
+
+fn held_value(metric: &str, metric_type: MetricType, held: &HeldMetric) -> Result<Value, Unfit> {
+    Ok(match metric_type {
+        MetricType::Gauge | MetricType::Counter | MetricType::Untyped => {
+            Value::Number(number(metric, held.value.as_deref())?)
+        }
+        MetricType::Summary => {
+            if held.quantiles.as_ref().is_some_and(|each| !each.is_empty()) {
+                return Err(Unfit::Quantiles(metric.to_owned()));
+            }
+            Value::Summary(Summary {
+                quantiles: Vec::new(),
+                sum: number(metric, held.sum.as_deref())?,
+                count: number(metric, held.count.as_deref())?,
+            })
+        }
+        MetricType::Histogram => Value::Histogram(Histogram {
+            buckets: buckets(metric, held)?,
+            sum: number(metric, held.sum.as_deref())?,
+            count: number(metric, held.count.as_deref())?,
+        }),
+    })
+}
+
+/// The finite ones: that of all observations is the count.
+fn buckets(metric: &str, held: &HeldMetric) -> Result<Vec<(f64, f64)>, Unfit> {
+    let Some(serde_json::Value::Object(held)) = &held.buckets else {
+        return Err(Unfit::Native(metric.to_owned()));
+    };
+    let mut buckets = Vec::new();
+    for (bound, count) in held {
+        let bound = number(metric, Some(bound))?;
+        let count = number(metric, count.as_str())?;
+        if bound.is_finite() {
+            buckets.push((bound, count));
+        }
+    }
+    buckets.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+    Ok(buckets)
+}
+
+fn plus(metric: &str, pushed: &Value, held: &Value) -> Result<Value, Unfit> {
+    Ok(match (pushed, held) {
+        (Value::Number(one), Value::Number(other)) => Value::Number(one + other),
+        (Value::Summary(one), Value::Summary(other)) => Value::Summary(Summary {
+            quantiles: Vec::new(),
+            sum: one.sum + other.sum,
+            count: count(metric, one.count + other.count)?,
+        }),
+        (Value::Histogram(one), Value::Histogram(other)) => {
+            Value::Histogram(plus_histogram(metric, one, other)?)
+        }
+        _ => return Err(form(metric, "its types are mixed".to_owned())),
+    })
+}
+
+fn plus_histogram(metric: &str, pushed: &Histogram, held: &Histogram) -> Result<Histogram, Unfit> {
+    let bounds = |histogram: &Histogram| -> Vec<f64> {
+        histogram.buckets.iter().map(|(bound, _)| *bound).collect()
+    };
+    if bounds(pushed) != bounds(held) {
+        return Err(Unfit::Buckets {
+            metric: metric.to_owned(),
+            held: listed(&bounds(held)),
+            pushed: listed(&bounds(pushed)),
+        });
+    }
+    let pairs = pushed.buckets.iter().zip(&held.buckets);
+    Ok(Histogram {
+        buckets: pairs.map(|(one, other)| (one.0, one.1 + other.1)).collect(),
+        sum: pushed.sum + held.sum,
+        count: count(metric, pushed.count + held.count)?,
+    })
+}
+
+fn listed(bounds: &[f64]) -> String {
+    match bounds {
+        [] => "+Inf only".to_owned(),
+        bounds => bounds
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", "),
+    }
+}
+
+/// No bucket has more than the count.
+fn count(metric: &str, count: f64) -> Result<f64, Unfit> {
+    if count > MAX_COUNT {
+        Err(Unfit::TooMany(metric.to_owned()))
+    } else {
+        Ok(count)
+    }
+}
+
+fn number(metric: &str, text: Option<&str>) -> Result<f64, Unfit> {
+    let text = text.unwrap_or_default();
+    f64::from_str(text).map_err(|_| form(metric, format!("{} is no number", quoted(text))))
+}
+
+fn form(metric: &str, problem: String) -> Unfit {
+    Unfit::Form {
+        metric: metric.to_owned(),
+        problem,
+    }
+}

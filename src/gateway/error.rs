@@ -1,0 +1,168 @@
+//! Why a gateway did not do what it was asked.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+use ureq::Timeout;
+use ureq::http::StatusCode;
+
+use super::connect::NotConnected;
+use crate::terminal::one_line;
+
+/// How much of an answer is shown, in characters.
+const SHOWN: usize = 400;
+
+/// Why a request did not succeed. Each message goes on after the gateway's address.
+#[derive(Debug, thiserror::Error)]
+pub enum PushError {
+    /// No answer within the time for one try.
+    #[error("did not answer in time")]
+    Timeout {
+        /// Whether it was connected by then, so that the request may have arrived.
+        connected: bool,
+    },
+    /// No connection, hence nothing was sent.
+    #[error("can't be reached: {0}")]
+    Unreachable(String),
+    /// A connection that broke off, or on which something else than HTTP came back. The request may have arrived all
+    /// the same.
+    #[error("gave no proper answer: {0}")]
+    NoAnswer(String),
+    /// TLS failed on either side, as with a certificate that is not trusted.
+    #[error("can't be spoken to over TLS: {0}")]
+    Tls(String),
+    /// The gateway is there, and can't do it at the moment.
+    #[error("can't take {0} now: it answered {1}")]
+    Unavailable(Request, Answer),
+    /// The gateway does not want to.
+    #[error("refused {0}: it answered {1}")]
+    Refused(Request, Answer),
+    /// It answers, but not with its metrics.
+    #[error("does not tell its metrics as a Pushgateway does: {0}")]
+    NoMetrics(String),
+    /// The gateway is elsewhere. Following unasked could bring the metrics, and a password, to someone else.
+    #[error("is not the gateway: it answered {0}; name the gateway's own address")]
+    Elsewhere(Answer),
+}
+
+/// What it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// PUT and POST.
+    Push,
+    /// DELETE.
+    Deletion,
+    /// GET.
+    Question,
+}
+
+/// The bounded part of an answer that a person should see.
+#[derive(Debug)]
+pub struct Answer {
+    pub(super) status: StatusCode,
+    /// As it came, cut to a bounded length.
+    pub(super) body: String,
+}
+
+impl PushError {
+    /// Whether the same request may succeed a little later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Timeout { .. }
+            | Self::Unreachable(_)
+            | Self::NoAnswer(_)
+            | Self::Unavailable(..) => true,
+            Self::Tls(_) | Self::Refused(..) | Self::NoMetrics(_) | Self::Elsewhere(_) => false,
+        }
+    }
+
+    /// Whether the gateway may have done what it was asked, or may still do it.
+    pub fn may_have_arrived(&self) -> bool {
+        match self {
+            Self::Timeout { connected } => *connected,
+            // A proxy that gave up on the gateway answers 502 or 504.
+            Self::NoAnswer(_) | Self::Tls(_) | Self::Unavailable(..) => true,
+            Self::Unreachable(_) | Self::Refused(..) | Self::NoMetrics(_) | Self::Elsewhere(_) => {
+                false
+            }
+        }
+    }
+}
+
+impl Answer {
+    /// Whether it is about this metric.
+    pub(super) fn mentions(&self, metric: &str) -> bool {
+        self.body.contains(metric)
+    }
+}
+
+impl From<ureq::Error> for PushError {
+    fn from(error: ureq::Error) -> Self {
+        match error {
+            ureq::Error::Timeout(stage) => Self::Timeout {
+                connected: !matches!(stage, Timeout::Resolve | Timeout::Connect),
+            },
+            ureq::Error::Rustls(cause) => Self::Tls(innermost(&cause)),
+            ureq::Error::Tls(cause) => Self::Tls(cause.to_owned()),
+            ureq::Error::Io(cause) => io_error(&cause),
+            ureq::Error::Other(cause) if cause.is::<NotConnected>() => {
+                Self::Unreachable(innermost(cause.as_ref()))
+            }
+            ureq::Error::HostNotFound => Self::Unreachable("its name has no address".to_owned()),
+            error @ (ureq::Error::ConnectionFailed | ureq::Error::ConnectProxyFailed(_)) => {
+                Self::Unreachable(one_line(&error.to_string(), SHOWN))
+            }
+            error => Self::NoAnswer(one_line(&error.to_string(), SHOWN)),
+        }
+    }
+}
+
+fn io_error(error: &io::Error) -> PushError {
+    if causes(error).any(|cause| cause.is::<rustls::Error>()) {
+        PushError::Tls(innermost(error))
+    } else {
+        PushError::NoAnswer(innermost(error))
+    }
+}
+
+/// The error and all below it. An I/O error leaves the one that it carries out of its sources, hence the special case.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| {
+        match error.downcast_ref::<io::Error>() {
+            Some(error) => error
+                .get_ref()
+                .map(|carried| carried as &(dyn Error + 'static)),
+            None => error.source(),
+        }
+    })
+}
+
+/// The cause at the bottom, such as "Connection refused": those above say only in which part of the client it was.
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    let text = causes(error)
+        .last()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    one_line(&text, SHOWN)
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Push => "the push",
+            Self::Deletion => "the deletion",
+            Self::Question => "the question for its metrics",
+        })
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.status)?;
+        match one_line(&self.body, SHOWN).as_str() {
+            "" => Ok(()),
+            text => write!(formatter, ": {text}"),
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! What a Pushgateway holds, group by group, as its API tells it. The exposition would not do: a series there does not
+//! say which of its labels are the group's.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
+use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use ureq::http::header::DATE;
+use ureq::{Body, http};
+
+use super::{Client, Group, PushError};
+
+/// Most of an answer that is read, in bytes; a gateway has rarely more than a few megabytes.
+const MAX_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Labels by their names.
+pub type Labels = BTreeMap<String, String>;
+
+/// Those of a gateway's groups that were asked for, at one moment.
+#[derive(Debug, Default)]
+pub struct Held {
+    /// In no order.
+    pub groups: Vec<HeldGroup>,
+    /// When, by the gateway's own clock, to the second; none where it does not say.
+    pub at: Option<Timestamp>,
+}
+
+/// A group that the gateway holds.
+#[derive(Debug)]
+pub struct HeldGroup {
+    /// The group's own labels, `job` among them.
+    pub labels: Labels,
+    /// Its metric families by their names, those among them that the gateway writes itself.
+    pub families: BTreeMap<String, HeldFamily>,
+}
+
+/// A metric family in a group.
+#[derive(Debug, Deserialize)]
+pub struct HeldFamily {
+    /// When it was pushed, by the gateway's clock.
+    pub time_stamp: Timestamp,
+    /// `GAUGE`, `COUNTER`, `SUMMARY`, `HISTOGRAM` or `UNTYPED`.
+    #[serde(rename = "type")]
+    pub metric_type: String,
+    /// Empty where there is none.
+    #[serde(default)]
+    pub help: String,
+    /// Its series.
+    pub metrics: Vec<HeldMetric>,
+}
+
+/// A series, with those of the fields that its type has. Numbers are text that reads as one.
+#[derive(Debug, Deserialize)]
+pub struct HeldMetric {
+    /// All its labels, the group's and an `instance`, which may be empty, among them.
+    #[serde(default)]
+    pub labels: Labels,
+    /// Of a gauge, a counter or an untyped one.
+    pub value: Option<String>,
+    /// Of a summary or histogram.
+    pub sum: Option<String>,
+    /// Of a summary or histogram.
+    pub count: Option<String>,
+    /// Of a histogram, by upper bound; a native histogram's have another form.
+    pub buckets: Option<serde_json::Value>,
+    /// Of a summary.
+    pub quantiles: Option<Labels>,
+}
+
+impl Client {
+    /// What the gateway holds for the group, in one try; none where it has no such group.
+    ///
+    /// # Errors
+    /// When the gateway can't be reached, or answers with something else.
+    pub fn held(&self, group: &Group) -> Result<Option<HeldGroup>, PushError> {
+        let wanted: Labels = group.labels().iter().cloned().collect();
+        let held = self.held_where(|labels| *labels == wanted)?;
+        Ok(held.groups.into_iter().next())
+    }
+
+    /// What the gateway holds for the groups that are wanted, in one try.
+    ///
+    /// # Errors
+    /// As [`Client::held`].
+    pub fn held_where(&self, wanted: impl Fn(&Labels) -> bool) -> Result<Held, PushError> {
+        let response = self.get(["api", "v1", "metrics"])?;
+        let at = date(&response);
+        let mut reader = response
+            .into_body()
+            .into_with_config()
+            .limit(MAX_BYTES)
+            .reader();
+        let mut groups = Vec::new();
+        let answer = Answer {
+            wanted: &wanted,
+            groups: &mut groups,
+        };
+        let mut json = serde_json::Deserializer::from_reader(&mut reader);
+        answer.deserialize(&mut json).map_err(unreadable)?;
+        // Read to its end, the connection can be used again.
+        json.end().map_err(unreadable)?;
+        Ok(Held { groups, at })
+    }
+}
+
+fn date(response: &http::Response<Body>) -> Option<Timestamp> {
+    let text = response.headers().get(DATE)?.to_str().ok()?;
+    rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
+}
+
+fn unreadable(error: serde_json::Error) -> PushError {
+    if error.is_io() {
+        PushError::NoAnswer(format!("its metrics broke off: {error}"))
+    } else {
+        PushError::NoMetrics(error.to_string())
+    }
+}
+
+/// Reads the answer, and keeps no more than one group that is not wanted in memory.
+struct Answer<'a, W> {
+    wanted: &'a W,
+    groups: &'a mut Vec<HeldGroup>,
+}
+
+impl<'de, W: Fn(&Labels) -> bool> DeserializeSeed<'de> for Answer<'_, W> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de, W: Fn(&Labels) -> bool> Visitor<'de> for Answer<'_, W> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("the answer of a Pushgateway's API")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self { wanted, groups } = self;
+        let mut seen = false;
+        while let Some(key) = map.next_key::<String>()? {
+            if key == "data" {
+                seen = true;
+                map.next_value_seed(Groups { wanted, groups })?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        if seen {
+            Ok(())
+        } else {
+            Err(de::Error::missing_field("data"))
+        }
+    }
+}
+
+struct Groups<'a, W> {
+    wanted: &'a W,
+    groups: &'a mut Vec<HeldGroup>,
+}
+
+impl<'de, W: Fn(&Labels) -> bool> DeserializeSeed<'de> for Groups<'_, W> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de, W: Fn(&Labels) -> bool> Visitor<'de> for Groups<'_, W> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("an array of groups")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while let Some(fields) = seq.next_element::<BTreeMap<String, Box<RawValue>>>()? {
+            if let Some(group) = group(fields, self.wanted)? {
+                self.groups.push(group);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A metric named `labels` stands where the group's labels should: then nothing says which group it is, and guessing
+/// wrong would lose what it holds.
+fn group<E: de::Error>(
+    fields: BTreeMap<String, Box<RawValue>>,
+    wanted: impl Fn(&Labels) -> bool,
+) -> Result<Option<HeldGroup>, E> {
+    let labels = fields
+        .get("labels")
+        .and_then(|labels| serde_json::from_str::<Labels>(labels.get()).ok())
+        .ok_or_else(|| {
+            E::custom("a group in it has a metric named \"labels\", which hides the group's own")
+        })?;
+    if !wanted(&labels) {
+        return Ok(None);
+    }
+    let families = fields
+        .into_iter()
+        .filter(|(name, _)| !["labels", "last_push_successful"].contains(&name.as_str()))
+        .map(|(name, family)| Ok((name, serde_json::from_str(family.get())?)))
+        .collect::<Result<_, serde_json::Error>>()
+        .map_err(E::custom)?;
+    Ok(Some(HeldGroup { labels, families }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Result<Vec<HeldGroup>, String> {
+        let mut groups = Vec::new();
+        let answer = Answer {
+            wanted: &|labels: &Labels| labels["job"] == "train",
+            groups: &mut groups,
+        };
+        answer
+            .deserialize(&mut serde_json::Deserializer::from_str(json))
+            .map_err(|error| error.to_string())?;
+        Ok(groups)
+    }
+
+    #[test]
+    fn only_wanted_groups_are_kept() {
+        let groups = read(
+            r#"{"status": "success", "data": [
+                {"labels": {"job": "other"}, "rows": 7},
+                {"labels": {"job": "train"}, "last_push_successful": true,
+                 "rows_total": {"time_stamp": "2026-11-25T00:09:57.219209992Z", "type": "COUNTER", "help": "Rows",
+                                "metrics": [{"labels": {"job": "train", "instance": ""}, "value": "1e+06"}]}}
+            ]}"#,
+        )
+        .unwrap();
+        let [group] = &groups[..] else {
+            panic!("{groups:?}");
+        };
+        let rows = &group.families["rows_total"];
+        assert_eq!(rows.metric_type, "COUNTER");
+        assert_eq!(rows.metrics[0].value.as_deref(), Some("1e+06"));
+    }
+
+    #[test]
+    fn an_answer_without_groups_is_none() {
+        assert_eq!(read("{}").unwrap_err(), "missing field `data`");
+        assert!(read(r#"{"data": null}"#).is_err());
+        assert!(read(r#"{"data": []}"#).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_group_that_hides_its_labels_is_not_passed_over() {
+        let error = read(
+            r#"{"data": [{"labels": {"time_stamp": "2026-11-25T00:09:57Z", "type": "GAUGE", "metrics": []}}]}"#,
+        );
+        assert!(
+            error
+                .unwrap_err()
+                .starts_with("a group in it has a metric named \"labels\"")
+        );
+    }
+}

@@ -1,0 +1,222 @@
+//! Reading a group and writing it as one step, however many do so at once. See [`super::lock`] for how.
+
+use std::time::{Duration, Instant};
+
+use super::deliver::announced;
+use super::lock::{self, Lock, STALE, Taken, Write};
+use super::retry::spread;
+use super::{Client, Group, HeldGroup, Patience, PushError, Retry};
+
+/// How long a lock is waited for at least: longer than it takes until a dead pusher's is stale.
+const MIN_PATIENCE: Duration = Duration::from_secs(25);
+/// Between two looks at a lock that somebody holds, at first and at most.
+const FIRST_LOOK: Duration = Duration::from_millis(10);
+const LAST_LOOK: Duration = Duration::from_millis(500);
+
+/// Why a group was not updated. The messages go on after the gateway's address.
+#[derive(Debug, thiserror::Error)]
+pub enum UpdateError<E> {
+    /// What the group holds can't be updated, says the caller.
+    #[error("{0}")]
+    Unfit(E),
+    /// The gateway can't be reached or does not want to.
+    #[error("{0}")]
+    Gateway(PushError),
+    /// Anybody's lock would be taken.
+    #[error(
+        "does not check what it is pushed (it runs with --push.disable-consistency-check, or is no Pushgateway), so \
+         nothing would keep two pushers from undoing each other's sums; --accumulate needs one that does"
+    )]
+    Unchecked,
+    /// Others hold the lock, one after the other.
+    #[error("was busy with other pushers of the same group for {:.0} s; try again, or set a longer --retry-for", .0.as_secs_f64())]
+    Busy(Duration),
+    /// Nobody can tell.
+    #[error("may or may not have added it: {0}; look at what it holds before pushing it again")]
+    Unknown(PushError),
+}
+
+/// Why an attempt did not end with the update.
+enum Missed<E> {
+    /// Somebody else was there: another attempt may do it.
+    Contended,
+    /// The gateway did not answer, or not properly, and has certainly not written: another attempt may do it.
+    Trouble(PushError),
+    /// The write had no proper answer.
+    Unanswered(PushError),
+    /// No attempt will do it.
+    Final(UpdateError<E>),
+}
+
+/// Merges into the group what `compute` makes of what it holds, such that nobody else who uses this writes the group
+/// in between. `compute` may be called several times.
+///
+/// # Errors
+/// When it is not there. Only [`UpdateError::Unknown`] leaves that open.
+pub fn update<E>(
+    client: &Client,
+    group: &Group,
+    patience: Patience,
+    mut compute: impl FnMut(Option<&HeldGroup>) -> Result<String, E>,
+) -> Result<(), UpdateError<E>> {
+    // Its connection is this update's alone.
+    let client = &client.apart();
+    let start = Instant::now();
+    let mut retry = Retry::within(patience.retry_for);
+    loop {
+        let attempt = || attempt(client, group, &mut compute);
+        match announced(client, patience.progress, attempt) {
+            Ok(()) => return Ok(()),
+            Err(Missed::Contended) => wait_for_lock(client, group, patience, start)?,
+            Err(Missed::Trouble(error)) => {
+                wait_for_gateway(client, patience, start, &mut retry, error)?;
+            }
+            Err(Missed::Unanswered(error)) => return Err(UpdateError::Unknown(error)),
+            Err(Missed::Final(error)) => return Err(error),
+        }
+    }
+}
+
+fn attempt<E>(
+    client: &Client,
+    group: &Group,
+    compute: &mut impl FnMut(Option<&HeldGroup>) -> Result<String, E>,
+) -> Result<(), Missed<E>> {
+    let lock = Lock::new(client, group);
+    let taken_at = Instant::now();
+    match lock.take().map_err(trouble)? {
+        Taken::Yes => {}
+        Taken::No => return Err(Missed::Contended),
+        Taken::Unchecked => return Err(Missed::Final(UpdateError::Unchecked)),
+    }
+    // From here to the write on one connection: a gateway that restarts has forgotten the lock.
+    client.pin(true);
+    let write = read_and_write(client, group, &lock, taken_at, compute);
+    client.pin(false);
+    match write {
+        Err(Missed::Unanswered(cause)) => settle(&lock, cause),
+        // Refused or never sent: then there is nothing to ban.
+        written => {
+            lock.release();
+            written
+        }
+    }
+}
+
+fn read_and_write<E>(
+    client: &Client,
+    group: &Group,
+    lock: &Lock,
+    taken_at: Instant,
+    compute: &mut impl FnMut(Option<&HeldGroup>) -> Result<String, E>,
+) -> Result<(), Missed<E>> {
+    let mut held = client
+        .held_where(|labels| lock::concerns(labels, group))
+        .map_err(trouble)?;
+    if !lock.is_in(&held) {
+        return Err(Missed::Contended);
+    }
+    lock::tidy(client, &held, group);
+    let target = lock::take_target(&mut held, group);
+    let text =
+        compute(target.as_ref()).map_err(|error| Missed::Final(UpdateError::Unfit(error)))?;
+    if taken_at.elapsed() >= STALE {
+        return Err(Missed::Contended);
+    }
+    match client.merge(group, &(text + &lock.seal())) {
+        Ok(()) => Ok(()),
+        Err(error) if lock.is_banned(&error) => Err(Missed::Contended),
+        Err(error) if error.may_have_arrived() => Err(Missed::Unanswered(error)),
+        Err(error) => Err(trouble(error)),
+    }
+}
+
+/// Finds out whether a write without an answer arrived, in such a way that it can't arrive later.
+fn settle<E>(lock: &Lock, cause: PushError) -> Result<(), Missed<E>> {
+    let mut retry = Retry::within(STALE);
+    let start = Instant::now();
+    loop {
+        match lock.ban() {
+            Ok(write) => {
+                lock.release();
+                return match write {
+                    Write::Happened => Ok(()),
+                    Write::NeverWill => Err(Missed::Trouble(cause)),
+                };
+            }
+            Err(error) => {
+                let Some(wait) = retry.wait(start.elapsed()).filter(|_| error.is_transient())
+                else {
+                    // The lock stays: who breaks it bans the write first.
+                    return Err(Missed::Unanswered(cause));
+                };
+                std::thread::sleep(wait);
+            }
+        }
+    }
+}
+
+/// Until nobody holds the lock, or a dead pusher's lock was broken.
+fn wait_for_lock<E>(
+    client: &Client,
+    group: &Group,
+    patience: Patience,
+    start: Instant,
+) -> Result<(), UpdateError<E>> {
+    let longest = patience.retry_for.max(MIN_PATIENCE);
+    let mut pause = FIRST_LOOK;
+    loop {
+        let waited = start.elapsed();
+        if waited >= longest {
+            return Err(UpdateError::Busy(waited));
+        }
+        std::thread::sleep(spread(pause));
+        pause = (pause * 2).min(LAST_LOOK);
+        let held = match client.held_where(|labels| lock::concerns(labels, group)) {
+            Ok(held) => held,
+            // The next attempt tells what is wrong.
+            Err(_) => return Ok(()),
+        };
+        match lock::locked_for(&held, group) {
+            None => return Ok(()),
+            Some(age) if age >= STALE => {
+                (patience.progress)(&format!(
+                    "{} holds a lock that a pusher left {:.0} s ago; breaking it",
+                    client.address(),
+                    age.as_secs_f64()
+                ));
+                // Where it can't be broken, the next attempt tells what is wrong.
+                let _ = lock::break_stale(client, &held, group);
+                return Ok(());
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+fn wait_for_gateway<E>(
+    client: &Client,
+    patience: Patience,
+    start: Instant,
+    retry: &mut Retry,
+    error: PushError,
+) -> Result<(), UpdateError<E>> {
+    let Some(wait) = retry.wait(start.elapsed()) else {
+        return Err(UpdateError::Gateway(error));
+    };
+    (patience.progress)(&format!(
+        "{} {error}; trying again in {:.1} s",
+        client.address(),
+        wait.as_secs_f64()
+    ));
+    std::thread::sleep(wait);
+    Ok(())
+}
+
+fn trouble<E>(error: PushError) -> Missed<E> {
+    if error.is_transient() {
+        Missed::Trouble(error)
+    } else {
+        Missed::Final(UpdateError::Gateway(error))
+    }
+}

@@ -1,0 +1,161 @@
+//! The arguments of `simplepipe push`, and what they ask for.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use super::duration::duration;
+use super::error::ArgumentsError;
+use crate::gateway::{Group, Options};
+use crate::metrics_file::Source;
+
+/// Push the metrics of files to a Pushgateway.
+///
+/// A file is JSON, Prometheus' text format or OpenMetrics; docs/metrics-file.md describes them. All files are checked
+/// before anything is sent. Those of one push group (the same job and grouping labels) go in one request, which the
+/// gateway takes whole or not at all; each further group is a request of its own.
+///
+/// Exits with 0 when the gateway has everything, 1 when it could not be reached or did not take it, 2 when a file, the
+/// arguments or the settings are wrong; nothing has been sent then.
+#[derive(Clone, Debug, clap::Args)]
+#[command(override_usage = "simplepipe push [OPTIONS] FILE [JOB]\n       \
+    simplepipe push [OPTIONS] --job JOB FILE...\n       \
+    simplepipe push [OPTIONS] --file FILE...\n       \
+    simplepipe push [OPTIONS] --delete --job JOB")]
+pub struct Arguments {
+    /// The metrics file, - for standard input; then the job, where neither --job nor the file names it. With --job, all
+    /// are files.
+    #[arg(value_name = "FILE [JOB]")]
+    positional: Vec<OsString>,
+    /// A metrics file that names its job itself; as often as needed.
+    #[arg(short, long, value_name = "FILE", conflicts_with = "positional")]
+    file: Vec<OsString>,
+    /// The job that the metrics belong to: their `job` label in Prometheus. Comes before the one that a file names.
+    #[arg(long, value_name = "JOB")]
+    job: Option<String>,
+    /// A further label of the push group; as often as needed. Comes before the one of that name in a file.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = label)]
+    grouping_label: Vec<(String, String)>,
+    /// What happens to what the group holds: put replaces all of it, post the metrics of the same names.
+    #[arg(long, value_enum, value_name = "METHOD", default_value = "put")]
+    method: HttpMethod,
+    /// Add counters, histograms and summaries without quantiles to what the group holds, and replace other metrics of
+    /// the same names. Exact, however many do so at once.
+    #[arg(long, conflicts_with = "method")]
+    accumulate: bool,
+    /// For how long after its push the group is worth keeping (metric push_ttl_seconds), such as 36h, 7d or 1h30m.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    ttl: Option<Duration>,
+    /// Print what would be sent, and send nothing; needs no gateway.
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Delete the group and all that it holds.
+    #[arg(
+        long,
+        requires = "job",
+        conflicts_with_all = ["positional", "file", "ttl", "accumulate", "method"]
+    )]
+    delete: bool,
+    #[command(flatten)]
+    pub(super) gateway: Options,
+}
+
+/// How files are pushed, as it is written.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum HttpMethod {
+    Put,
+    Post,
+}
+
+/// How files are pushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Method {
+    Put,
+    Post,
+    Accumulate,
+}
+
+/// What the arguments ask for.
+pub(super) enum Action<'a> {
+    Push(Method, Files<'a>),
+    Delete(Group),
+}
+
+/// Which files, and what is said about all of them.
+pub(super) struct Files<'a> {
+    pub(super) sources: Vec<Source>,
+    /// In place of the one that a file names.
+    pub(super) job: Option<String>,
+    pub(super) grouping_labels: &'a [(String, String)],
+    pub(super) ttl: Option<Duration>,
+}
+
+impl Arguments {
+    pub(super) fn action(&self) -> Result<Action<'_>, ArgumentsError> {
+        if self.delete {
+            let job = self.job.as_deref().unwrap_or_default();
+            let mut group = Group::of_job(job).map_err(ArgumentsError::Job)?;
+            for (name, value) in &self.grouping_label {
+                group = group.with(name, value)?;
+            }
+            return Ok(Action::Delete(group));
+        }
+        let (files, job) = self.files_and_job()?;
+        let sources: Vec<Source> = files
+            .iter()
+            .map(|file| Source::from_argument(Path::new(file)))
+            .collect();
+        let from_input = |source: &&Source| **source == Source::StandardInput;
+        if sources.iter().filter(from_input).count() > 1 {
+            return Err(ArgumentsError::InputTwice);
+        }
+        let method = match self.method {
+            _ if self.accumulate => Method::Accumulate,
+            HttpMethod::Put => Method::Put,
+            HttpMethod::Post => Method::Post,
+        };
+        let files = Files {
+            sources,
+            job,
+            grouping_labels: &self.grouping_label,
+            ttl: self.ttl,
+        };
+        Ok(Action::Push(method, files))
+    }
+
+    fn files_and_job(&self) -> Result<(&[OsString], Option<String>), ArgumentsError> {
+        match (&self.positional[..], &self.file[..], &self.job) {
+            ([], [], _) => Err(ArgumentsError::NoFile),
+            ([], files, job) | (files, [], job @ Some(_)) => Ok((files, job.clone())),
+            ([_], _, None) => Ok((&self.positional, None)),
+            ([_, job], _, None) => Ok((&self.positional[..1], Some(text(job)?))),
+            (_, _, None) => Err(ArgumentsError::ManyFiles),
+            // clap lets no two of them through.
+            (files, [_, ..], Some(_)) => Ok((files, self.job.clone())),
+        }
+    }
+}
+
+fn text(job: &OsStr) -> Result<String, ArgumentsError> {
+    let job = job.to_str().ok_or(ArgumentsError::JobNotUtf8)?;
+    Ok(job.to_owned())
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or("write it as NAME=VALUE, such as instance=eu-1")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// As it stands in a request; the sum is sent like that too.
+impl fmt::Display for Method {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Put => "PUT",
+            Self::Post => "POST",
+            Self::Accumulate => "POST, added to what is there,",
+        })
+    }
+}

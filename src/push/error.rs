@@ -1,0 +1,137 @@
+//! Why something was not pushed, as one message for a person.
+
+use std::io;
+
+use crate::accumulate::Unfit;
+use crate::exit_code::ExitCode;
+use crate::gateway::{GroupingLabelError, JobError, OptionsError, Undelivered, UpdateError};
+use crate::metrics_file::{ReadError, Rejection};
+
+/// Why something was not pushed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Arguments that make no sense together.
+    #[error("nothing was pushed: {0}")]
+    Arguments(#[from] ArgumentsError),
+    /// No gateway, or none that can be spoken to as asked.
+    #[error("{}{}", prefix(.0), .0)]
+    Options(#[from] OptionsError),
+    /// A file that can't be read.
+    #[error("nothing was pushed: {0}")]
+    Read(#[from] ReadError),
+    /// A file that is not right.
+    #[error("nothing was pushed: {file} {cause}")]
+    File {
+        /// The file's name, ready to print.
+        file: String,
+        /// What is wrong with it.
+        cause: Rejection,
+    },
+    /// A file that is right, but not for this push, or not together with the others.
+    #[error("nothing was pushed: {file} {problem}")]
+    Unfit {
+        /// The file's name, ready to print.
+        file: String,
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
+    /// The gateway does not have everything.
+    #[error("not pushed: {gateway} {cause}{}", arrived_note(.arrived, .missing))]
+    Push {
+        /// Where it should have gone, ready to print.
+        gateway: String,
+        /// What went wrong.
+        cause: Box<PushFailure>,
+        /// The groups that arrived before, ready to print.
+        arrived: Vec<String>,
+        /// Those that did not, ready to print.
+        missing: Vec<String>,
+    },
+    /// The gateway may still have the group.
+    #[error("not deleted: {gateway} {cause}")]
+    Delete {
+        /// Where the group is, ready to print.
+        gateway: String,
+        /// What went wrong.
+        cause: Undelivered,
+    },
+    /// What would be sent could not be printed.
+    #[error("standard output can't be written: {0}")]
+    Output(io::Error),
+}
+
+/// Arguments that make no sense together.
+#[derive(Debug, thiserror::Error)]
+pub enum ArgumentsError {
+    /// Nothing to push.
+    #[error("no FILE is named; write: simplepipe push FILE JOB")]
+    NoFile,
+    /// More arguments than a file and a job.
+    #[error(
+        "more than FILE and JOB are named; for several files write --job JOB FILE..., or --file before each file that \
+         names its job itself"
+    )]
+    ManyFiles,
+    /// Nobody names the job.
+    #[error("{file} names no job; write the job after it, or --job JOB, or \"job\" into the file", file = .0)]
+    NoJob(String),
+    /// Standard input can only be read once.
+    #[error("standard input (-) is named twice; name it once")]
+    InputTwice,
+    /// A job that is no text.
+    #[error("JOB is not UTF-8 text; write it in UTF-8")]
+    JobNotUtf8,
+    /// A job that is none.
+    #[error("JOB {0}")]
+    Job(JobError),
+    /// A label that is none.
+    #[error("--grouping-label {0}")]
+    Label(#[from] GroupingLabelError),
+}
+
+/// What went wrong between the gateway and a push.
+#[derive(Debug, thiserror::Error)]
+pub enum PushFailure {
+    /// Of a plain push.
+    #[error("{0}")]
+    Undelivered(#[from] Undelivered),
+    /// Of a sum.
+    #[error("{0}")]
+    NotAdded(#[from] UpdateError<Unfit>),
+}
+
+impl Error {
+    /// The program's exit code after this error.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Arguments(_)
+            | Self::Options(_)
+            | Self::Read(_)
+            | Self::File { .. }
+            | Self::Unfit { .. } => ExitCode::BadInput,
+            Self::Push { .. } | Self::Delete { .. } | Self::Output(_) => ExitCode::Failure,
+        }
+    }
+}
+
+/// The message on a missing gateway says it by itself.
+fn prefix(error: &OptionsError) -> &'static str {
+    match error {
+        OptionsError::NoGateway => "",
+        _ => "nothing was pushed: ",
+    }
+}
+
+fn arrived_note(arrived: &[String], missing: &[String]) -> String {
+    if arrived.is_empty() && missing.len() == 1 {
+        return String::new();
+    }
+    let there = match arrived {
+        [] => "none of the groups".to_owned(),
+        arrived => arrived.join("; "),
+    };
+    format!(
+        "\n  arrived: {there}\n  not arrived: {}",
+        missing.join("; ")
+    )
+}

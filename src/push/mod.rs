@@ -1,0 +1,146 @@
+//! `simplepipe push`: checks metrics files, and brings what they hold to a Pushgateway, one request for each push group.
+
+mod arguments;
+mod duration;
+mod error;
+mod parcel;
+
+use std::fmt::{self, Write as _};
+use std::io::{self, Write};
+use std::time::Duration;
+
+pub use arguments::Arguments;
+pub use error::{ArgumentsError, Error, PushFailure};
+
+use arguments::{Action, Method};
+use parcel::Parcel;
+
+use crate::accumulate;
+use crate::gateway::{Client, Group, OptionsError, Patience, deliver, update};
+use crate::metrics_file::exposition;
+
+/// For how long a gateway that can't be reached is tried again, where nobody says otherwise.
+const RETRY_FOR: Duration = Duration::from_secs(30);
+
+/// Runs the subcommand: a line on standard output for each group that is there, lines on standard error while it waits.
+///
+/// # Errors
+/// When something was not pushed; [`Error::exit_code`] says whose fault it is.
+pub fn run(arguments: &Arguments) -> Result<(), Error> {
+    let action = arguments.action()?;
+    if arguments.dry_run {
+        return dry_run(arguments, &action);
+    }
+    // Checked in this order, so that a wrong setting is told before a file is waited for.
+    let client = arguments.gateway.client()?;
+    let patience = Patience {
+        retry_for: arguments.gateway.retry_for_or(RETRY_FOR),
+        progress: &progress,
+    };
+    match action {
+        Action::Delete(group) => delete(&client, &group, patience),
+        Action::Push(method, files) => push_all(&client, method, &parcel::pack(&files)?, patience),
+    }
+}
+
+fn delete(client: &Client, group: &Group, patience: Patience) -> Result<(), Error> {
+    deliver(client, patience, || client.delete(group)).map_err(|cause| Error::Delete {
+        gateway: client.address().to_string(),
+        cause,
+    })?;
+    say(format_args!("deleted {group} at {}", client.address()));
+    Ok(())
+}
+
+fn push_all(
+    client: &Client,
+    method: Method,
+    parcels: &[Parcel],
+    patience: Patience,
+) -> Result<(), Error> {
+    for (index, parcel) in parcels.iter().enumerate() {
+        push(client, method, parcel, patience).map_err(|cause| Error::Push {
+            gateway: client.address().to_string(),
+            cause: Box::new(cause),
+            arrived: parcels[..index]
+                .iter()
+                .map(|each| each.group.to_string())
+                .collect(),
+            missing: parcels[index..]
+                .iter()
+                .map(|each| each.group.to_string())
+                .collect(),
+        })?;
+        let done = match method {
+            Method::Accumulate => "added",
+            Method::Put | Method::Post => "pushed",
+        };
+        let count = parcel.families.len();
+        let metrics = if count == 1 { "metric" } else { "metrics" };
+        let (gateway, group) = (client.address(), &parcel.group);
+        say(format_args!(
+            "{done} {count} {metrics} to {gateway} as {group}"
+        ));
+    }
+    Ok(())
+}
+
+fn push(
+    client: &Client,
+    method: Method,
+    Parcel { group, families }: &Parcel,
+    patience: Patience,
+) -> Result<(), PushFailure> {
+    match method {
+        Method::Put => {
+            let text = exposition(families);
+            Ok(deliver(client, patience, || client.replace(group, &text))?)
+        }
+        Method::Post => {
+            let text = exposition(families);
+            Ok(deliver(client, patience, || client.merge(group, &text))?)
+        }
+        Method::Accumulate => Ok(update(client, group, patience, |held| {
+            Ok(exposition(&accumulate::sum(families, held, group)?))
+        })?),
+    }
+}
+
+/// Prints what would be sent, such that the whole is an exposition itself.
+fn dry_run(arguments: &Arguments, action: &Action) -> Result<(), Error> {
+    let client = match arguments.gateway.client() {
+        Ok(client) => Some(client),
+        Err(OptionsError::NoGateway) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let target = |group: &Group| match &client {
+        Some(client) => client.address().of_group(group),
+        None => "to no gateway: none is named".to_owned(),
+    };
+    let mut text = String::new();
+    // Writing into a String doesn't fail.
+    match action {
+        Action::Delete(group) => {
+            let _ = writeln!(text, "# DELETE {}\n# {group}", target(group));
+        }
+        Action::Push(method, files) => {
+            for Parcel { group, families } in parcel::pack(files)? {
+                let _ = writeln!(text, "# {method} {}\n# {group}", target(&group));
+                text += &exposition(&families);
+            }
+        }
+    }
+    io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(Error::Output)
+}
+
+/// What was done is done, also where nobody reads this line.
+fn say(line: fmt::Arguments) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+fn progress(line: &str) {
+    // Nothing depends on it that someone reads.
+    let _ = writeln!(io::stderr(), "simplepipe: {line}");
+}

@@ -1,0 +1,383 @@
+//! `simplepipe push --accumulate`: sums that stay exact, whoever pushes at the same time, whatever gets lost, and
+//! whoever is killed.
+
+use std::time::{Duration, Instant};
+
+use rstest::rstest;
+
+use crate::pushgateway::Pushgateway;
+use crate::simplepipe::{Ended, Running, Simplepipe};
+use crate::wire::{Fate, Stage, Wire};
+
+/// For a condition to come true; far more than it needs.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+fn counter(value: u32) -> String {
+    format!("# HELP rows_total Rows read\n# TYPE rows_total counter\nrows_total {value}\n")
+}
+
+fn accumulate(file: &str, address: &str) -> Simplepipe {
+    Simplepipe::push(file, "train")
+        .gateway(address)
+        .and(["--accumulate"])
+}
+
+fn rows(gateway: &Pushgateway) -> Option<String> {
+    gateway.value(r#"rows_total{instance="",job="train"}"#)
+}
+
+/// Until the condition is true.
+fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < TIMEOUT, "{what}: not in time");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn what_counts_up_is_added_and_the_rest_replaced() {
+    let gateway = Pushgateway::start();
+    let first = r#"[
+        {"name": "rows", "value": 5, "metric_type": "counter"},
+        {"name": "rows", "value": 1, "metric_type": "counter", "labels": {"kind": "bad"}},
+        {"name": "loss", "value": 0.5, "metric_type": "gauge"},
+        {"name": "wait", "sum": 4.5, "count": 2, "metric_type": "summary"},
+        {"name": "step", "buckets": {"0.1": 1, "1e6": 2}, "sum": 5, "count": 3, "metric_type": "histogram"}
+    ]"#;
+    let second = r#"[
+        {"name": "rows", "value": 0.25, "metric_type": "counter"},
+        {"name": "rows", "value": 2, "metric_type": "counter", "labels": {"kind": "odd"}},
+        {"name": "loss", "value": 0.25, "metric_type": "gauge"},
+        {"name": "wait", "sum": 1, "count": 1, "metric_type": "summary"},
+        {"name": "step", "buckets": {"0.1": 10, "1e6": 20}, "sum": 50, "count": 30, "metric_type": "histogram"}
+    ]"#;
+    for file in [first, second] {
+        let ended = accumulate(file, gateway.address()).run();
+        assert_eq!(
+            ended,
+            Ended::well(format!(
+                "added 4 metrics to http://{} as job \"train\"\n",
+                gateway.address()
+            ))
+        );
+    }
+    let pushed = gateway.pushed();
+    let (sums, _seal) = pushed
+        .split_once("# TYPE simplepipe_accumulate_write")
+        .unwrap();
+    insta::assert_snapshot!(sums, @r#"
+    # TYPE loss gauge
+    loss{instance="",job="train"} 0.25
+    # TYPE rows_total counter
+    rows_total{instance="",job="train"} 5.25
+    rows_total{instance="",job="train",kind="bad"} 1
+    rows_total{instance="",job="train",kind="odd"} 2
+    "#);
+    insta::assert_snapshot!(_seal.split_once("# TYPE step").unwrap().1, @r#"
+     histogram
+    step_bucket{instance="",job="train",le="0.1"} 11
+    step_bucket{instance="",job="train",le="1e+06"} 22
+    step_bucket{instance="",job="train",le="+Inf"} 33
+    step_sum{instance="",job="train"} 55
+    step_count{instance="",job="train"} 33
+    # TYPE wait summary
+    wait_sum{instance="",job="train"} 5.5
+    wait_count{instance="",job="train"} 3
+    "#);
+    assert_eq!(gateway.groups(), ["job=train"]);
+}
+
+#[test]
+fn fifty_at_once_add_up_exactly() {
+    let gateway = Pushgateway::start();
+    let file = |value: u32| {
+        format!(
+            r#"[{{"name": "rows", "value": {value}, "metric_type": "counter"}},
+                {{"name": "step", "buckets": {{"1": {value}, "2": {value}}}, "sum": {value}, "count": {value},
+                  "metric_type": "histogram"}}]"#
+        )
+    };
+    let mut pushes: Vec<Simplepipe> = (1..=50)
+        .map(|value| accumulate(&file(value), gateway.address()).retry_for(600))
+        .collect();
+    let running: Vec<Running> = pushes.iter_mut().map(Simplepipe::spawn).collect();
+    for running in running {
+        running.wait().assert_code(0);
+    }
+    for series in [
+        r#"rows_total{instance="",job="train"}"#,
+        r#"step_bucket{instance="",job="train",le="1"}"#,
+        r#"step_bucket{instance="",job="train",le="+Inf"}"#,
+        r#"step_sum{instance="",job="train"}"#,
+        r#"step_count{instance="",job="train"}"#,
+    ] {
+        assert_eq!(gateway.value(series).as_deref(), Some("1275"), "{series}");
+    }
+    assert_eq!(gateway.groups(), ["job=train"]);
+}
+
+#[test]
+fn groups_do_not_wait_for_each_other() {
+    let gateway = Pushgateway::start();
+    // Somebody takes the lock of job "train", and is never heard of again.
+    let wire = Wire::to(&gateway, [(Stage::Lock, Fate::Freeze)]);
+    let mut frozen = accumulate(&counter(1), wire.address());
+    let mut frozen = frozen.spawn();
+    wait_until("the lock is taken", || wire.has_seen(Stage::Lock));
+    let start = Instant::now();
+    for words in [vec!["--grouping-label", "zone=eu"], vec!["--job", "other"]] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("metrics");
+        std::fs::write(&file, counter(1)).unwrap();
+        let job: &[&str] = if words[0] == "--job" {
+            &[]
+        } else {
+            &["--job", "train"]
+        };
+        Simplepipe::with(["push", "--accumulate"])
+            .and([file])
+            .and(words)
+            .and(job)
+            .gateway(gateway.address())
+            .run()
+            .assert_code(0);
+    }
+    assert!(
+        start.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        start.elapsed()
+    );
+    frozen.kill();
+    frozen.wait();
+}
+
+/// Some are killed as others finish; whoever says that it pushed must be found in the sum, and nobody twice.
+#[test]
+fn what_finished_pushers_reported_survives_others_that_are_killed() {
+    let gateway = Pushgateway::start();
+    let file = |who: usize| {
+        format!(
+            "# TYPE rows_total counter\nrows_total 1\n\
+             # TYPE pushed_total counter\npushed_total{{who=\"{who}\"}} 1\n"
+        )
+    };
+    let mut pushes: Vec<Simplepipe> = (0..40)
+        .map(|who| accumulate(&file(who), gateway.address()).retry_for(600))
+        .collect();
+    let mut running: Vec<(usize, Running)> = (pushes.iter_mut())
+        .map(Simplepipe::spawn)
+        .enumerate()
+        .collect();
+    let mut reported = Vec::new();
+    let mut killed = 0;
+    while !running.is_empty() {
+        let Some(place) = running.iter_mut().position(|(_, each)| each.has_ended()) else {
+            std::thread::yield_now();
+            continue;
+        };
+        let (who, ended) = running.swap_remove(place);
+        ended.wait().assert_code(0);
+        reported.push(who);
+        // Wherever that one is just now.
+        if reported.len() % 3 == 0
+            && let Some((_, mut victim)) = running.pop()
+        {
+            victim.kill();
+            victim.wait();
+            killed += 1;
+        }
+    }
+    assert!(killed >= 8, "{killed}");
+    let is_there = |who: usize| {
+        let series = format!(r#"pushed_total{{instance="",job="train",who="{who}"}}"#);
+        let value = gateway.value(&series);
+        assert!(
+            value.as_deref().is_none_or(|value| value == "1"),
+            "{value:?}"
+        );
+        value.is_some()
+    };
+    for who in reported {
+        assert!(is_there(who), "{who} reported its push");
+    }
+    let there = (0..40).filter(|&who| is_there(who)).count();
+    assert_eq!(rows(&gateway), Some(there.to_string()));
+}
+
+#[rstest]
+#[case::lock_lost([(Stage::Lock, Fate::LoseRequest)])]
+#[case::lock_unanswered([(Stage::Lock, Fate::LoseAnswer)])]
+#[case::read_lost([(Stage::Read, Fate::LoseAnswer)])]
+#[case::write_lost([(Stage::Write, Fate::LoseRequest)])]
+#[case::write_unanswered([(Stage::Write, Fate::LoseAnswer)])]
+#[case::ban_of_a_lost_write_unanswered([(Stage::Write, Fate::LoseRequest), (Stage::Ban, Fate::LoseAnswer)])]
+#[case::ban_of_a_write_unanswered([(Stage::Write, Fate::LoseAnswer), (Stage::Ban, Fate::LoseAnswer)])]
+#[case::ban_lost([(Stage::Write, Fate::LoseAnswer), (Stage::Ban, Fate::LoseRequest)])]
+#[case::release_lost([(Stage::Release, Fate::LoseRequest)])]
+fn whatever_the_network_loses_is_added_once<const N: usize>(#[case] fates: [(Stage, Fate); N]) {
+    let gateway = Pushgateway::start();
+    accumulate(&counter(3), gateway.address())
+        .run()
+        .assert_code(0);
+    let wire = Wire::to(&gateway, fates);
+    accumulate(&counter(4), wire.address()).run().assert_code(0);
+    assert_eq!(rows(&gateway).as_deref(), Some("7"));
+}
+
+#[test]
+fn a_write_that_arrives_late_is_refused() {
+    let gateway = Pushgateway::start();
+    let wire = Wire::to(&gateway, [(Stage::Write, Fate::Delay)]);
+    // Its write is under way, so it bans it, and adds with another.
+    accumulate(&counter(4), wire.address()).run().assert_code(0);
+    accumulate(&counter(3), gateway.address())
+        .run()
+        .assert_code(0);
+    let answers = wire.deliver();
+    assert!(
+        answers.len() == 1 && answers[0].starts_with("HTTP/1.1 400 "),
+        "{answers:?}"
+    );
+    assert_eq!(rows(&gateway).as_deref(), Some("7"));
+}
+
+#[rstest]
+#[case::before_reading(Stage::Read)]
+#[case::after_writing(Stage::Write)]
+fn a_dead_pushers_lock_is_broken(#[case] dies_at: Stage) {
+    let gateway = Pushgateway::start();
+    let wire = Wire::to(&gateway, [(dies_at, Fate::Freeze)]);
+    let mut dying = accumulate(&counter(1), wire.address());
+    let mut dying = dying.spawn();
+    wait_until("it is there", || wire.has_seen(dies_at));
+    dying.kill();
+    dying.wait();
+    let ended = accumulate(&counter(2), gateway.address()).run();
+    ended.assert_code(0);
+    assert!(
+        ended
+            .standard_error
+            .contains("holds a lock that a pusher left"),
+        "{}",
+        ended.standard_error
+    );
+    let expected = if dies_at == Stage::Write { "3" } else { "2" };
+    assert_eq!(rows(&gateway).as_deref(), Some(expected));
+}
+
+/// The lock of a pusher that is only slow is broken too, and then its write must not count.
+#[test]
+fn a_slow_pushers_write_is_refused_once_its_lock_is_broken() {
+    let gateway = Pushgateway::start();
+    let wire = Wire::to(
+        &gateway,
+        [(Stage::Write, Fate::Delay), (Stage::Ban, Fate::Freeze)],
+    );
+    let mut slow = accumulate(&counter(1), wire.address());
+    let mut slow = slow.spawn();
+    // It is killed before it knows what became of its write, which is still under way.
+    wait_until("it bans its write", || wire.has_seen(Stage::Ban));
+    slow.kill();
+    slow.wait();
+    accumulate(&counter(2), gateway.address())
+        .run()
+        .assert_code(0);
+    let answers = wire.deliver();
+    assert!(answers[0].starts_with("HTTP/1.1 400 "), "{answers:?}");
+    assert_eq!(rows(&gateway).as_deref(), Some("2"));
+}
+
+#[test]
+fn a_gateway_that_checks_nothing_is_refused() {
+    let gateway = Pushgateway::start_with(["--push.disable-consistency-check"]);
+    let ended = accumulate(&counter(1), gateway.address()).run();
+    assert_eq!(
+        ended,
+        Ended::badly(
+            1,
+            &format!(
+                "not pushed: http://{} does not check what it is pushed (it runs with --push.disable-consistency-check, \
+                 or is no Pushgateway), so nothing would keep two pushers from undoing each other's sums; --accumulate \
+                 needs one that does",
+                gateway.address()
+            )
+        )
+    );
+    wait_until("nothing is left there", || gateway.groups().is_empty());
+}
+
+#[rstest]
+#[case::type_differs(
+    "# TYPE rows_total gauge\nrows_total 1\n",
+    "# TYPE rows_total counter\nrows_total 1\n",
+    "holds \"rows_total\" in this group as a gauge, not as a counter; give one another name"
+)]
+#[case::buckets_differ(
+    "# TYPE a histogram\na_bucket{le=\"1\"} 1\na_bucket{le=\"+Inf\"} 1\na_sum 1\na_count 1\n",
+    "# TYPE a histogram\na_bucket{le=\"0.5\"} 1\na_bucket{le=\"2\"} 1\na_bucket{le=\"+Inf\"} 1\na_sum 1\na_count 1\n",
+    "holds histogram \"a\" in this group with buckets up to 1, not 0.5, 2; push the same buckets, or another name"
+)]
+#[case::quantiles(
+    "# TYPE a summary\na{quantile=\"0.5\"} 1\na_sum 1\na_count 1\n",
+    "# TYPE a summary\na_sum 1\na_count 1\n",
+    "holds summary \"a\" in this group with quantiles, which can't be added up; give it another name"
+)]
+#[case::too_many(
+    "# TYPE a summary\na_sum 1\na_count 9007199254740992\n",
+    "# TYPE a summary\na_sum 1\na_count 2\n",
+    "holds \"a\" in this group with more observations than can be counted exactly"
+)]
+fn what_can_not_be_added_is_refused_and_stays(
+    #[case] held: &str,
+    #[case] pushed: &str,
+    #[case] message: &str,
+) {
+    let gateway = Pushgateway::start();
+    Simplepipe::push(held, "train")
+        .gateway(gateway.address())
+        .run()
+        .assert_code(0);
+    let before = gateway.pushed();
+    let ended = accumulate(pushed, gateway.address()).run();
+    assert_eq!(
+        ended,
+        Ended::badly(
+            1,
+            &format!("not pushed: http://{} {message}", gateway.address())
+        )
+    );
+    assert_eq!(gateway.pushed(), before);
+    wait_until("the lock is gone", || gateway.groups() == ["job=train"]);
+}
+
+#[test]
+fn a_type_that_another_group_has_differently_is_refused_in_the_gateways_words() {
+    let gateway = Pushgateway::start();
+    Simplepipe::push("# TYPE rows_total gauge\nrows_total 1\n", "other")
+        .gateway(gateway.address())
+        .run()
+        .assert_code(0);
+    let ended = accumulate(&counter(1), gateway.address()).run();
+    ended.assert_code(1);
+    assert!(
+        ended
+            .standard_error
+            .contains("refused the push: it answered 400 Bad Request"),
+        "{}",
+        ended.standard_error
+    );
+    assert_eq!(rows(&gateway), None);
+}
+
+#[test]
+fn a_gateway_that_is_away_is_tried_again_like_any_other() {
+    let ended = accumulate(&counter(1), "127.0.0.1:1").retry_for(0).run();
+    assert_eq!(
+        ended,
+        Ended::badly(
+            1,
+            "not pushed: http://127.0.0.1:1 can't be reached: Connection refused (os error 111)"
+        )
+    );
+}
