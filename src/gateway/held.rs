@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn an_answer_without_groups_is_none() {
-        assert_eq!(read("{}").unwrap_err(), "missing field `data`");
+        assert!(read("{}").unwrap_err().starts_with("missing field `data`"));
         assert!(read(r#"{"data": null}"#).is_err());
         assert!(read(r#"{"data": []}"#).unwrap().is_empty());
     }
