@@ -3,10 +3,13 @@
 //! The modules, and what each may use. Arrows point downwards only; nothing knows `main`.
 //!
 //! - [`operator`]: watches `MetricsNamespace` objects and makes their children so. Uses `api`.
-//! - [`push`]: the `push` subcommand. Uses `accumulate`, `metrics_file`, `gateway` and `exit_code`.
+//! - [`push`]: the `push` subcommand. Uses `accumulate`, `parcel`, `duration` and `exit_code`, and what these use.
+//! - [`run`]: the `run` subcommand. Uses `parcel`, `duration` and `exit_code`, and what these use.
+//! - [`parcel`]: the metrics of several files, checked together. Uses `metrics_file` and `gateway`.
 //! - [`accumulate`]: adding metrics to those that a gateway holds. Uses `metrics_file` and `gateway`.
 //! - [`gateway`]: a Pushgateway over HTTP. Uses `terminal`.
 //! - [`metrics_file`]: the file that a workflow step writes: read, check, exposition. Uses `terminal`.
+//! - [`duration`]: durations as people write them. Uses nobody.
 //! - [`terminal`]: text from outside, made safe to print. Uses nobody.
 //! - [`old_arguments`]: the arguments of the first Simplepipe. Uses nobody.
 //! - [`exit_code`]: how every subcommand ends. Uses nobody.
@@ -14,10 +17,13 @@
 
 pub mod accumulate;
 pub mod api;
+pub mod duration;
 pub mod exit_code;
 pub mod gateway;
 pub mod metrics_file;
 pub mod old_arguments;
 pub mod operator;
+pub mod parcel;
 pub mod push;
+pub mod run;
 pub mod terminal;

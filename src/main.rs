@@ -9,7 +9,7 @@ use std::process;
 use clap::{Parser, Subcommand};
 use simplepipe::exit_code::ExitCode;
 use simplepipe::operator::{self, settings};
-use simplepipe::{old_arguments, push};
+use simplepipe::{old_arguments, push, run};
 
 /// Push metrics for every Kubernetes namespace.
 #[derive(Parser)]
@@ -26,6 +26,7 @@ enum Command {
     /// Print the CustomResourceDefinition.
     Crd,
     Push(Box<push::Arguments>),
+    Run(Box<run::Arguments>),
     /// Print the JSON Schema of metrics files.
     Schema,
 }
@@ -35,6 +36,10 @@ fn main() -> process::ExitCode {
         Command::Operator(flags) => operator(*flags),
         Command::Crd => crd(),
         Command::Push(arguments) => push(&arguments),
+        Command::Run(arguments) => match run(&arguments) {
+            Ok(ending) => return ending.imitate(),
+            Err(failure) => Err(failure),
+        },
         Command::Schema => schema(),
     };
     let Err(failure) = outcome else {
@@ -95,6 +100,10 @@ fn print(text: Result<String, impl Display>) -> Result<(), Failure> {
     io::stdout()
         .write_all(text.as_bytes())
         .map_err(|e| Failure::new(&e, ExitCode::Failure))
+}
+
+fn run(arguments: &run::Arguments) -> Result<run::Ending, Failure> {
+    run::run(arguments).map_err(|e| Failure::new(&e, e.exit_code()))
 }
 
 fn push(arguments: &push::Arguments) -> Result<(), Failure> {

@@ -14,12 +14,14 @@ use rstest::rstest;
 use serde_json::Value;
 
 const TENANT: &str = include_str!("../dashboards/tenant.json");
+const MODEL_SERVERS: &str = include_str!("../dashboards/model-servers.json");
 const ADMIN: &str = include_str!("../dashboards/admin.json");
 /// The columns of Grafana's grid.
 const COLUMNS: u64 = 24;
 
 #[rstest]
 #[case::tenant(TENANT)]
+#[case::tenant_with_model_servers(&tenant_with_model_servers())]
 #[case::admin(ADMIN)]
 fn every_panel_tells_what_it_shows(#[case] dashboard: &str) {
     for panel in graphs(&parsed(dashboard)) {
@@ -51,6 +53,7 @@ fn every_panel_tells_what_it_shows(#[case] dashboard: &str) {
 
 #[rstest]
 #[case::tenant(TENANT)]
+#[case::tenant_with_model_servers(&tenant_with_model_servers())]
 #[case::admin(ADMIN)]
 fn no_datasource_is_hard_coded(#[case] dashboard: &str) {
     let dashboard = parsed(dashboard);
@@ -80,6 +83,7 @@ fn no_datasource_is_hard_coded(#[case] dashboard: &str) {
 /// Grafana keeps a variable's question twice: one to show, one to ask. The expressions are read from the latter.
 #[rstest]
 #[case::tenant(TENANT)]
+#[case::tenant_with_model_servers(&tenant_with_model_servers())]
 #[case::admin(ADMIN)]
 fn variables_ask_what_they_show(#[case] dashboard: &str) {
     let dashboard = parsed(dashboard);
@@ -91,6 +95,7 @@ fn variables_ask_what_they_show(#[case] dashboard: &str) {
 
 #[rstest]
 #[case::tenant(TENANT)]
+#[case::tenant_with_model_servers(&tenant_with_model_servers())]
 #[case::admin(ADMIN)]
 fn panels_can_be_told_apart(#[case] dashboard: &str) {
     let dashboard = parsed(dashboard);
@@ -122,6 +127,7 @@ fn panels_can_be_told_apart(#[case] dashboard: &str) {
 
 #[rstest]
 #[case::tenant(TENANT)]
+#[case::tenant_with_model_servers(&tenant_with_model_servers())]
 #[case::admin(ADMIN)]
 fn panels_fit_the_grid_and_do_not_overlap(#[case] dashboard: &str) {
     let mut taken = HashSet::new();
@@ -145,6 +151,7 @@ fn panels_fit_the_grid_and_do_not_overlap(#[case] dashboard: &str) {
 
 #[rstest]
 #[case::tenant(TENANT)]
+#[case::tenant_with_model_servers(&tenant_with_model_servers())]
 #[case::admin(ADMIN)]
 fn every_expression_is_promql(#[case] dashboard: &str) {
     for (panel, expression) in dashboard_expressions(&parsed(dashboard)) {
@@ -161,6 +168,7 @@ fn every_expression_is_promql(#[case] dashboard: &str) {
 /// A pushed series often has no instance.
 #[rstest]
 #[case::tenant(TENANT)]
+#[case::tenant_with_model_servers(&tenant_with_model_servers())]
 #[case::admin(ADMIN)]
 fn no_expression_asks_for_an_instance(#[case] dashboard: &str) {
     for (panel, expression) in dashboard_expressions(&parsed(dashboard)) {
@@ -175,6 +183,7 @@ fn no_expression_asks_for_an_instance(#[case] dashboard: &str) {
 
 #[rstest]
 #[case::tenant(TENANT)]
+#[case::tenant_with_model_servers(&tenant_with_model_servers())]
 #[case::admin(ADMIN)]
 fn metrics_of_any_name_are_counted_or_cut_off(#[case] dashboard: &str) {
     for (panel, expression) in dashboard_expressions(&parsed(dashboard)) {
@@ -203,7 +212,7 @@ fn metrics_of_any_name_are_counted_or_cut_off(#[case] dashboard: &str) {
 
 #[test]
 fn a_tenant_sees_only_its_namespace() {
-    for (panel, expression) in dashboard_expressions(&parsed(TENANT)) {
+    for (panel, expression) in dashboard_expressions(&parsed(&tenant_with_model_servers())) {
         for selector in selectors(&expression) {
             let namespace = matchers_of(&selector, "namespace");
             let [only] = namespace[..] else {
@@ -264,6 +273,21 @@ fn names_by_which_others_find_the_dashboards() {
             .find(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_uppercase()));
         assert_eq!(placeholder, None, "a placeholder that nobody replaces");
     }
+}
+
+/// The tenant's dashboard as the operator writes it for a tenant with model servers: with further panels below.
+fn tenant_with_model_servers() -> String {
+    const BELOW: u64 = 1000;
+    let mut dashboard = parsed(TENANT);
+    let mut panels = list(&dashboard["panels"]).to_vec();
+    for panel in list(&parsed(MODEL_SERVERS)) {
+        let mut panel = panel.clone();
+        let line = panel["gridPos"]["y"].as_u64().unwrap_or_default();
+        panel["gridPos"]["y"] = (BELOW + line).into();
+        panels.push(panel);
+    }
+    dashboard["panels"] = panels.into();
+    dashboard.to_string()
 }
 
 fn parsed(dashboard: &str) -> Value {

@@ -9,6 +9,8 @@ pub enum ConditionType {
     GatewayAvailable,
     /// A Prometheus is told to scrape the gateway.
     ScrapeConfigured,
+    /// A Prometheus is told to scrape the model servers. Absent unless `spec.seldon.enabled` is true.
+    ServingScrapeConfigured,
     /// The dashboard is there for Grafana's sidecar.
     DashboardPublished,
     /// Pods can read where the gateway is from the ConfigMap `simplepipe`.
@@ -19,10 +21,11 @@ pub enum ConditionType {
 
 impl ConditionType {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Ready,
         Self::GatewayAvailable,
         Self::ScrapeConfigured,
+        Self::ServingScrapeConfigured,
         Self::DashboardPublished,
         Self::ClientSettingsPublished,
         Self::Paused,
@@ -34,6 +37,7 @@ impl ConditionType {
             Self::Ready => "Ready",
             Self::GatewayAvailable => "GatewayAvailable",
             Self::ScrapeConfigured => "ScrapeConfigured",
+            Self::ServingScrapeConfigured => "ServingScrapeConfigured",
             Self::DashboardPublished => "DashboardPublished",
             Self::ClientSettingsPublished => "ClientSettingsPublished",
             Self::Paused => "Paused",
@@ -58,14 +62,16 @@ pub enum Reason {
     GatewayUnseen,
     /// The Deployment is not there.
     GatewayMissing,
-    /// At least one Prometheus selects the ServiceMonitor.
+    /// At least one Prometheus selects the monitor.
     Selected,
-    /// There are Prometheus objects, and none selects the ServiceMonitor.
+    /// There are Prometheus objects, and none selects the monitor.
     NotSelected,
     /// No Prometheus object can be seen, so who scrapes is not known.
     NoPrometheusFound,
     /// The cluster does not serve ServiceMonitors.
     ServiceMonitorKindMissing,
+    /// The cluster does not serve PodMonitors.
+    PodMonitorKindMissing,
     /// It is there, as wanted.
     Published,
     /// `spec.dashboard.enabled` is false.
@@ -99,6 +105,7 @@ impl Reason {
             Self::NotSelected => "NotSelected",
             Self::NoPrometheusFound => "NoPrometheusFound",
             Self::ServiceMonitorKindMissing => "ServiceMonitorKindMissing",
+            Self::PodMonitorKindMissing => "PodMonitorKindMissing",
             Self::Published => "Published",
             Self::Disabled => "Disabled",
             Self::NameTaken => "NameTaken",

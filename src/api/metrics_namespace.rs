@@ -11,13 +11,19 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::quantity::Quantity;
+use super::seldon::SeldonSpec;
 use super::status::MetricsNamespaceStatus;
 
 /// Seconds, minutes and hours, as both Prometheus and CEL's `duration()` read them.
-const DURATION_PATTERN: &str = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$";
+pub(super) const DURATION_PATTERN: &str = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$";
+/// CEL over the time between two scrapes.
+pub(super) const INTERVAL_RULE: &str =
+    "duration(self) >= duration('5s') && duration(self) <= duration('1h')";
+/// CEL over a map whose keys are names of labels.
+pub(super) const LABEL_NAME_RULE: &str = "self.all(k, k.matches('^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$') && k.size() <= 317)";
 
 /// Schema of a label's value.
-fn label_value() -> serde_json::Value {
+pub(super) fn label_value() -> serde_json::Value {
     serde_json::json!({
         "type": "string",
         "maxLength": 63,
@@ -108,6 +114,9 @@ pub struct MetricsNamespaceSpec {
     /// The Grafana dashboard of this namespace.
     #[serde(default)]
     pub dashboard: DashboardSpec,
+    /// The model servers of this namespace: Seldon Core, or KServe.
+    #[serde(default)]
+    pub seldon: SeldonSpec,
 }
 
 /// The Pushgateway's image, log, resources and placement.
@@ -248,19 +257,19 @@ pub struct ScrapeSpec {
     /// Time between two scrapes, from `5s` to `1h`.
     #[serde(default = "default_interval")]
     #[schemars(length(min = 2, max = 16), regex(pattern = DURATION_PATTERN))]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('5s') && duration(self) <= duration('1h')").message("interval must be from 5s to 1h, like 30s"))]
+    #[x_kube(validation = Rule::new(INTERVAL_RULE).message("interval must be from 5s to 1h, like 30s"))]
     pub interval: String,
     /// Time after which a scrape is given up; at most the interval. Default: 10s, or the interval where that is shorter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 16), regex(pattern = DURATION_PATTERN))]
     #[x_kube(validation = Rule::new("duration(self) >= duration('1s')").message("timeout must be at least 1s, like 10s"))]
     pub timeout: Option<String>,
-    /// Further labels on the ServiceMonitor, for a Prometheus that selects by label (kube-prometheus-stack
-    /// wants `release: <its release>`). The operator's own labels can't be set here.
+    /// Further labels on the ServiceMonitor, and on the PodMonitor of `spec.seldon`, for a Prometheus that selects by
+    /// label (kube-prometheus-stack wants `release: <its release>`). The operator's own labels can't be set here.
     #[serde(default)]
     #[schemars(extend("maxProperties" = 16, "additionalProperties" = label_value()))]
     #[x_kube(
-        validation = Rule::new("self.all(k, k.matches('^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$') && k.size() <= 317)")
+        validation = Rule::new(LABEL_NAME_RULE)
             .message("label names must be like `release` or `example.com/team`"),
         validation = Rule::new("self.all(k, !k.startsWith('app.kubernetes.io/') && !k.startsWith('simplepipe.dev/'))")
             .message("labels under app.kubernetes.io/ and simplepipe.dev/ are the operator's own"),

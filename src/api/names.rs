@@ -10,6 +10,8 @@ pub const GATEWAY: &str = "pushgateway";
 pub const CLIENT_CONFIG: &str = "simplepipe";
 /// ConfigMap with the dashboard in a tenant's namespace.
 pub const DASHBOARD: &str = "pushgateway-dashboard";
+/// PodMonitor of the model servers in a tenant's namespace, and the job of what it scrapes.
+pub const MODEL_SERVERS: &str = "seldon";
 /// Name of the container port and of the Service port.
 pub const PORT_NAME: &str = "http";
 /// The Pushgateway's usual port, on the container and on the Service.

@@ -1,5 +1,5 @@
-//! The parts of the Prometheus Operator's API that Simplepipe writes (all of a ServiceMonitor's fields that it
-//! sets) and reads (what a Prometheus object selects). Names and meanings are those of
+//! The parts of the Prometheus Operator's API that Simplepipe writes (all of the fields that it sets of a
+//! ServiceMonitor and a PodMonitor) and reads (what a Prometheus object selects). Names and meanings are those of
 //! `monitoring.coreos.com/v1`.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
@@ -18,6 +18,30 @@ pub struct ServiceMonitorSpec {
     pub namespace_selector: NamespaceSelector,
     /// Ports to scrape.
     pub endpoints: Vec<Endpoint>,
+    /// What its scrapes may bring.
+    #[serde(flatten)]
+    pub limits: Limits,
+}
+
+/// `spec` of a PodMonitor.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PodMonitorSpec {
+    /// Pods to scrape.
+    pub selector: LabelSelector,
+    /// Namespaces to look for them.
+    pub namespace_selector: NamespaceSelector,
+    /// Ports to scrape.
+    pub pod_metrics_endpoints: Vec<Endpoint>,
+    /// What its scrapes may bring.
+    #[serde(flatten)]
+    pub limits: Limits,
+}
+
+/// What the scrapes of a monitor may bring.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Limits {
     /// Targets at most.
     pub target_limit: i64,
     /// Samples of one scrape at most.
@@ -32,7 +56,7 @@ pub struct ServiceMonitorSpec {
     pub body_size_limit: String,
 }
 
-/// Namespaces that a ServiceMonitor looks into.
+/// Namespaces that a monitor looks into.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NamespaceSelector {
@@ -42,11 +66,11 @@ pub struct NamespaceSelector {
     pub match_names: Vec<String>,
 }
 
-/// A port of the selected Services, and how it is scraped.
+/// A port of what is selected, and how it is scraped.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Endpoint {
-    /// Name of the Service's port.
+    /// Name of the port.
     pub port: String,
     /// Path of the metrics.
     pub path: String,
@@ -88,7 +112,7 @@ pub struct RelabelConfig {
     pub action: String,
 }
 
-/// What of a Prometheus (or PrometheusAgent) object decides which ServiceMonitors it uses.
+/// What of a Prometheus (or PrometheusAgent) object decides which monitors it uses.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PrometheusSelectors {
@@ -96,4 +120,8 @@ pub struct PrometheusSelectors {
     pub service_monitor_selector: Option<LabelSelector>,
     /// Namespaces by label. Absent: only the Prometheus object's own; empty: all.
     pub service_monitor_namespace_selector: Option<LabelSelector>,
+    /// PodMonitors by label, likewise.
+    pub pod_monitor_selector: Option<LabelSelector>,
+    /// Their namespaces, likewise.
+    pub pod_monitor_namespace_selector: Option<LabelSelector>,
 }

@@ -22,7 +22,7 @@ pub use error::{Answer, PushError, Request};
 pub use group::{Group, GroupingLabelError, JobError, RESERVED_PREFIX};
 pub use held::{Held, HeldFamily, HeldGroup, HeldMetric};
 pub use lock::LOCK_JOB;
-pub use options::{Options, OptionsError};
+pub use options::{Options, OptionsError, grouping_label};
 pub use retry::{MAX_WAIT, MIN_WAIT, Retry};
 pub use tls::{TlsError, TlsFiles};
 pub use update::{UpdateError, update};

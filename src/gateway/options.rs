@@ -217,6 +217,17 @@ impl Options {
     }
 }
 
+/// Reads NAME=VALUE, for options that name labels of a push group.
+///
+/// # Errors
+/// When there is no `=`.
+pub fn grouping_label(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or("write it as NAME=VALUE, such as instance=eu-1")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
 fn argument<T: Clone>(option: &'static str, given: Option<&T>) -> Option<Given<T>> {
     given.map(|value| (option, value.clone()))
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::terminal::quoted;
 
-/// Names that the Pushgateway writes into each group itself; it refuses a push that holds them.
+/// Names that the Pushgateway writes into each group itself, over whatever is pushed under them.
 const GATEWAY_NAMES: [&str; 2] = ["push_time_seconds", "push_failure_time_seconds"];
 
 /// A metric name in the charset that every Prometheus client and server knows: `[a-zA-Z_:][a-zA-Z0-9_:]*`.

@@ -18,16 +18,19 @@ pub enum Kind {
     Deployment,
     /// `monitoring.coreos.com/v1` ServiceMonitor; served only where its CRD is installed.
     ServiceMonitor,
+    /// `monitoring.coreos.com/v1` PodMonitor; served only where its CRD is installed.
+    PodMonitor,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::ServiceAccount,
         Self::ConfigMap,
         Self::Service,
         Self::Deployment,
         Self::ServiceMonitor,
+        Self::PodMonitor,
     ];
 
     /// The kind's name, as in a manifest.
@@ -38,6 +41,7 @@ impl Kind {
             Self::Service => "Service",
             Self::Deployment => "Deployment",
             Self::ServiceMonitor => "ServiceMonitor",
+            Self::PodMonitor => "PodMonitor",
         }
     }
 
@@ -49,12 +53,13 @@ impl Kind {
             Self::Service => "services",
             Self::Deployment => "deployments",
             Self::ServiceMonitor => "servicemonitors",
+            Self::PodMonitor => "podmonitors",
         }
     }
 
     /// Whether a cluster may do without it.
     pub fn may_be_missing(self) -> bool {
-        self == Self::ServiceMonitor
+        matches!(self, Self::ServiceMonitor | Self::PodMonitor)
     }
 
     /// Where the API serves it.
@@ -62,7 +67,7 @@ impl Kind {
         let group = match self {
             Self::ServiceAccount | Self::ConfigMap | Self::Service => "",
             Self::Deployment => "apps",
-            Self::ServiceMonitor => prometheus_operator::GROUP,
+            Self::ServiceMonitor | Self::PodMonitor => prometheus_operator::GROUP,
         };
         ApiResource::from_gvk_with_plural(
             &GroupVersionKind::gvk(group, "v1", self.as_str()),

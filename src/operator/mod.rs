@@ -1,7 +1,8 @@
 //! The operator: watches, and for each object observe, plan, build, apply, status.
 //!
-//! Pure: `plan`, `children`, `kind`, `labels`, `outcome`, `ownership`, `platform`, `selection`, and the computing half of
-//! `status`. `budget`, `caches`, `child_cache`, `health`, `objects` and `queue` keep what is known; the rest reads and writes.
+//! Pure: `plan`, `children`, `kind`, `labels`, `outcome`, `ownership`, `platform`, `selection`, `serving`, and the
+//! computing half of `status`. `budget`, `caches`, `child_cache`, `health`, `objects` and `queue` keep what is known; the
+//! rest reads and writes.
 
 mod api_error;
 mod apply;
@@ -27,6 +28,7 @@ mod queue;
 mod reconcile;
 mod selection;
 mod server;
+mod serving;
 pub mod settings;
 mod status;
 mod telemetry;

@@ -20,7 +20,7 @@ use super::kind::Kind;
 use super::labels::Labels;
 use super::plan::Inputs;
 use super::platform::Platform;
-use super::selection::{Candidate, Selection, select};
+use super::selection::{Candidate, Monitor, Selection, Selections, select};
 
 /// A pod that is not ready after this long is asked why.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(5);
@@ -45,8 +45,8 @@ pub fn inputs(object: &Arc<MetricsNamespace>, caches: &Caches, platform: &Arc<Pl
 pub struct Children {
     /// How the gateway's pods are; `None` where there is no Deployment of ours.
     pub rollout: Option<Rollout>,
-    /// Who scrapes; `None` where the cluster has no ServiceMonitors.
-    pub selection: Option<Selection>,
+    /// Who scrapes.
+    pub selections: Selections,
     /// Whether all is as wanted. Only looked at while paused: else it just was made so.
     pub converged: bool,
 }
@@ -57,13 +57,11 @@ impl Children {
         let namespace = object.namespace().unwrap_or_default();
         let live = caches.children.in_namespace(&namespace);
         let owner = object.uid().unwrap_or_default();
-        let labels: Labels = wanted
-            .iter()
-            .find(|c| c.kind == Kind::ServiceMonitor)
-            .and_then(|c| serde_json::from_value(c.object["metadata"]["labels"].clone()).ok())
-            .unwrap_or_default();
         Self {
-            selection: selection(&namespace, &labels, caches),
+            selections: wanted
+                .iter()
+                .filter_map(|child| Some((child.kind, selection(&namespace, child, caches)?)))
+                .collect(),
             converged: !object.spec.paused || is_converged(&live, wanted, &owner),
             rollout: live
                 .into_iter()
@@ -74,18 +72,22 @@ impl Children {
     }
 }
 
-/// Who scrapes what carries these labels; `None` where the cluster has no ServiceMonitors.
-fn selection(namespace: &str, service_monitor: &Labels, caches: &Caches) -> Option<Selection> {
-    if caches.children.served(Kind::ServiceMonitor) == Served::No {
+/// Who uses a child; `None` where it is no monitor, or the cluster has no such monitors.
+fn selection(namespace: &str, child: &Child, caches: &Caches) -> Option<Selection> {
+    let monitor = Monitor::of(child.kind)?;
+    if caches.children.served(child.kind) == Served::No {
         return None;
     }
+    let labels: Labels =
+        serde_json::from_value(child.object["metadata"]["labels"].clone()).unwrap_or_default();
     let known = caches.namespaces.get(namespace).unwrap_or_default();
     Some(select(
         &caches.prometheuses.all(),
         &Candidate {
+            monitor,
             namespace,
             namespace_labels: &known.labels,
-            labels: service_monitor,
+            labels: &labels,
         },
     ))
 }

@@ -7,9 +7,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 
 use crate::api::MetricsNamespace;
-use crate::api::metrics_namespace::{DashboardSpec, GatewaySpec, ScrapeLimits};
+use crate::api::metrics_namespace::{DashboardSpec, GatewaySpec, ScrapeLimits, ScrapeSpec};
+use crate::api::seldon::SeldonSpec;
 
 use super::platform::Platform;
+use super::serving::{self, Serving};
 
 /// Scrape timeout where the object sets none and the interval is not shorter.
 const DEFAULT_TIMEOUT_SECONDS: u64 = 10;
@@ -39,13 +41,15 @@ pub struct Plan {
     pub image_pull_policy: String,
     /// The gateway's other settings.
     pub gateway: GatewaySpec,
-    /// The ServiceMonitor's settings.
+    /// The ServiceMonitor's settings, and what the PodMonitor has in common with it.
     pub scrape: Scrape,
+    /// The PodMonitor's settings, where one is wanted.
+    pub serving: Option<Serving>,
     /// The dashboard, where one is wanted.
     pub dashboard: Option<DashboardSpec>,
 }
 
-/// The ServiceMonitor's settings.
+/// The ServiceMonitor's settings, and what the PodMonitor has in common with it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scrape {
     /// Time between two scrapes, in Prometheus' notation.
@@ -133,16 +137,43 @@ pub fn plan(inputs: &Inputs) -> Result<Plan, Hold> {
             limits: spec.scrape.limits.clone(),
             reserved_metrics: platform.reserved_metrics.clone(),
         },
+        serving: spec
+            .seldon
+            .enabled
+            .then(|| serving(&spec.seldon, &spec.scrape))
+            .transpose()
+            .map_err(Hold::Objection)?,
         dashboard: spec.dashboard.enabled.then(|| spec.dashboard.clone()),
     })
 }
 
-fn scrape_timeout(interval: &str, timeout: Option<&str>) -> Result<String, Objection> {
-    let interval_seconds = seconds(interval).ok_or_else(|| Objection::InvalidSpec {
-        field: "spec.scrape.interval",
+fn serving(spec: &SeldonSpec, scrape: &ScrapeSpec) -> Result<Serving, Objection> {
+    let interval = spec.interval.as_ref().unwrap_or(&scrape.interval);
+    let interval_seconds = interval_seconds("spec.seldon.interval", interval)?;
+    let timeout_seconds = scrape
+        .timeout
+        .as_deref()
+        .and_then(seconds)
+        .unwrap_or(DEFAULT_TIMEOUT_SECONDS);
+    Ok(Serving {
+        selector: serving::pods(spec)?,
+        endpoints: serving::endpoints(spec)?,
+        interval: interval.clone(),
+        timeout: format!("{}s", interval_seconds.min(timeout_seconds)),
+        limits: spec.limits.clone(),
+    })
+}
+
+fn interval_seconds(field: &'static str, interval: &str) -> Result<u64, Objection> {
+    seconds(interval).ok_or_else(|| Objection::InvalidSpec {
+        field,
         value: interval.to_owned(),
         expected: "hours, minutes and seconds, like 30s",
-    })?;
+    })
+}
+
+fn scrape_timeout(interval: &str, timeout: Option<&str>) -> Result<String, Objection> {
+    let interval_seconds = interval_seconds("spec.scrape.interval", interval)?;
     match timeout {
         None => Ok(format!(
             "{}s",
@@ -209,6 +240,13 @@ spec: {}
     pub fn alice() -> Plan {
         plan(&inputs(object(ALICE))).unwrap()
     }
+
+    /// Another tenant, who serves models too.
+    pub fn carol() -> Plan {
+        let spec = "{seldon: {enabled: true, kind: CoreV2}}";
+        let carol = ALICE.replace("namespace: alice", "namespace: carol");
+        plan(&inputs(object(&carol.replace("{}", spec)))).unwrap()
+    }
 }
 
 #[cfg(test)]
@@ -268,6 +306,40 @@ mod tests {
         #[case] expected: &str,
     ) {
         assert_eq!(scrape_timeout(interval, timeout).unwrap(), expected);
+    }
+
+    #[rstest]
+    #[case("{}", "30s", "10s")]
+    #[case("{seldon: {interval: 5s}}", "5s", "5s")]
+    #[case("{scrape: {interval: 1m, timeout: 40s}}", "1m", "40s")]
+    #[case(
+        "{scrape: {interval: 1m, timeout: 40s}, seldon: {interval: 20s}}",
+        "20s",
+        "20s"
+    )]
+    fn model_servers_are_scraped_as_often_as_the_gateway_unless_set(
+        #[case] spec: &str,
+        #[case] interval: &str,
+        #[case] timeout: &str,
+    ) {
+        let mut object = (*object(&ALICE.replace("{}", spec))).clone();
+        object.spec.seldon.enabled = true;
+        let serving = plan(&inputs(Arc::new(object))).unwrap().serving.unwrap();
+        assert_eq!(
+            (serving.interval.as_str(), serving.timeout.as_str()),
+            (interval, timeout)
+        );
+    }
+
+    #[test]
+    fn an_interval_of_model_servers_that_prometheus_would_refuse_is_refused_here() {
+        let spec = "{seldon: {enabled: true, interval: 5}}";
+        let Err(Hold::Objection(Objection::InvalidSpec { field, .. })) =
+            plan(&inputs(object(&ALICE.replace("{}", spec))))
+        else {
+            panic!("it was taken");
+        };
+        assert_eq!(field, "spec.seldon.interval");
     }
 
     #[rstest]

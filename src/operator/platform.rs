@@ -11,7 +11,7 @@ pub struct Platform {
     pub gateway_image: String,
     /// When a gateway's image is pulled.
     pub gateway_image_pull_policy: String,
-    /// Labels on every ServiceMonitor; an object's own win.
+    /// Labels on every monitor; an object's own win.
     pub service_monitor_labels: BTreeMap<String, String>,
     /// Patterns of metric names that tenants may not push, anchored at both ends.
     pub reserved_metrics: Vec<String>,

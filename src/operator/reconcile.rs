@@ -221,7 +221,7 @@ async fn reconcile(object: &Arc<MetricsNamespace>, context: &Context) -> Result<
             problems: &applied.problems,
             rollout: seen.rollout.as_ref(),
             pod_problem: pod_problem.as_deref(),
-            selection: seen.selection.as_ref(),
+            selections: &seen.selections,
             unseen: unseen.as_deref(),
             converged: seen.converged,
             now,

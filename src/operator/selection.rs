@@ -1,9 +1,12 @@
-//! Pure: which Prometheus objects use a ServiceMonitor, and why the others do not.
+//! Pure: which Prometheus objects use a monitor, and why the others do not.
+
+use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use crate::api::prometheus_operator::PrometheusSelectors;
 
+use super::kind::Kind;
 use super::labels::{Labels, matches};
 
 /// A Prometheus or PrometheusAgent object.
@@ -17,8 +20,35 @@ pub struct Prometheus {
     pub selectors: PrometheusSelectors,
 }
 
-/// The ServiceMonitor that may be selected.
+/// What a monitor looks for, and so its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Monitor {
+    /// A ServiceMonitor.
+    Services,
+    /// A PodMonitor.
+    Pods,
+}
+
+impl Monitor {
+    /// `None` where objects of this kind are no monitors.
+    pub fn of(kind: Kind) -> Option<Self> {
+        [Self::Services, Self::Pods]
+            .into_iter()
+            .find(|monitor| monitor.kind() == kind)
+    }
+
+    fn kind(self) -> Kind {
+        match self {
+            Self::Services => Kind::ServiceMonitor,
+            Self::Pods => Kind::PodMonitor,
+        }
+    }
+}
+
+/// The monitor that may be selected.
 pub struct Candidate<'a> {
+    /// What it monitors.
+    pub monitor: Monitor,
     /// Its namespace.
     pub namespace: &'a str,
     /// Labels of its namespace.
@@ -27,7 +57,7 @@ pub struct Candidate<'a> {
     pub labels: &'a Labels,
 }
 
-/// Who uses a ServiceMonitor.
+/// Who uses a monitor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
     /// Those that do, as `namespace/name`, sorted.
@@ -36,7 +66,10 @@ pub struct Selection {
     pub ignored_by: Vec<String>,
 }
 
-/// Who uses this ServiceMonitor.
+/// Who uses a namespace's monitors, by their kind; without those that the cluster does not have.
+pub type Selections = BTreeMap<Kind, Selection>;
+
+/// Who uses this monitor.
 pub fn select(all: &[Prometheus], candidate: &Candidate) -> Selection {
     let mut selection = Selection::default();
     for prometheus in all {
@@ -54,31 +87,64 @@ pub fn select(all: &[Prometheus], candidate: &Candidate) -> Selection {
 }
 
 fn why_ignored(prometheus: &Prometheus, candidate: &Candidate) -> Option<String> {
-    let selectors = &prometheus.selectors;
-    let Some(by_label) = &selectors.service_monitor_selector else {
-        return Some("selects no ServiceMonitor (its serviceMonitorSelector is not set)".into());
+    let selectors = Selectors::of(&prometheus.selectors, candidate.monitor);
+    let (kind, field) = (candidate.monitor.kind().as_str(), selectors.field);
+    let Some(by_label) = selectors.by_label else {
+        return Some(format!(
+            "selects no {kind} (its {field}Selector is not set)"
+        ));
     };
     if !matches(by_label, candidate.labels) {
         return Some(format!(
-            "selects ServiceMonitors with {}; set such labels in spec.scrape.labels",
+            "selects {kind}s with {}; set such labels in spec.scrape.labels",
             describe(by_label)
         ));
     }
-    match &selectors.service_monitor_namespace_selector {
+    match selectors.by_namespace {
         None => (prometheus.namespace != candidate.namespace).then(|| {
             format!(
-                "looks for ServiceMonitors in its own namespace only; its owner can set \
-                 serviceMonitorNamespaceSelector to {{}} or to a label of namespace {}",
+                "looks for {kind}s in its own namespace only; its owner can set \
+                 {field}NamespaceSelector to {{}} or to a label of namespace {}",
                 candidate.namespace
             )
         }),
         Some(by_namespace) => (!matches(by_namespace, candidate.namespace_labels)).then(|| {
             format!(
-                "looks for ServiceMonitors in namespaces with {}; namespace {} has no such label",
+                "looks for {kind}s in namespaces with {}; namespace {} has no such label",
                 describe(by_namespace),
                 candidate.namespace
             )
         }),
+    }
+}
+
+/// What of a Prometheus object decides on monitors of one kind.
+struct Selectors<'a> {
+    by_label: Option<&'a LabelSelector>,
+    by_namespace: Option<&'a LabelSelector>,
+    /// How their fields' names begin.
+    field: &'static str,
+}
+
+impl<'a> Selectors<'a> {
+    fn of(all: &'a PrometheusSelectors, monitor: Monitor) -> Self {
+        let (by_label, by_namespace, field) = match monitor {
+            Monitor::Services => (
+                &all.service_monitor_selector,
+                &all.service_monitor_namespace_selector,
+                "serviceMonitor",
+            ),
+            Monitor::Pods => (
+                &all.pod_monitor_selector,
+                &all.pod_monitor_namespace_selector,
+                "podMonitor",
+            ),
+        };
+        Self {
+            by_label: by_label.as_ref(),
+            by_namespace: by_namespace.as_ref(),
+            field,
+        }
     }
 }
 
@@ -163,6 +229,7 @@ mod tests {
         #[case] why: Option<&str>,
     ) {
         let candidate = Candidate {
+            monitor: Monitor::Services,
             namespace: "alice",
             namespace_labels: &labels(&[("team", "ml")]),
             labels: &labels(&[("release", "m")]),
@@ -174,9 +241,47 @@ mod tests {
         }
     }
 
+    #[rstest]
+    #[case(Monitor::Services, "serviceMonitor", "ServiceMonitors")]
+    #[case(Monitor::Pods, "podMonitor", "PodMonitors")]
+    fn each_kind_of_monitor_is_selected_by_fields_of_its_own(
+        #[case] monitor: Monitor,
+        #[case] field: &str,
+        #[case] kind: &str,
+    ) {
+        let candidate = Candidate {
+            monitor,
+            namespace: "alice",
+            namespace_labels: &Labels::new(),
+            labels: &labels(&[("release", "m")]),
+        };
+        let answer = |selectors: String| select(&[prometheus(&selectors)], &candidate);
+        let selected = answer(format!(
+            "{{{field}Selector: {{}}, {field}NamespaceSelector: {{}}}}"
+        ));
+        assert_eq!(selected.selected_by, ["monitoring/k8s"]);
+        for (selectors, words) in [
+            ("{}".to_owned(), format!("(its {field}Selector is not set)")),
+            (
+                format!("{{{field}Selector: {{matchLabels: {{release: x}}}}}}"),
+                format!("selects {kind} with labels \"release=x\""),
+            ),
+            (
+                format!("{{{field}Selector: {{}}}}"),
+                format!(
+                    "looks for {kind} in its own namespace only; its owner can set {field}NamespaceSelector"
+                ),
+            ),
+        ] {
+            let ignored = answer(selectors).ignored_by;
+            assert!(ignored[0].contains(&words), "{ignored:?}");
+        }
+    }
+
     #[test]
     fn a_prometheus_without_namespace_selector_uses_what_is_in_its_own_namespace() {
         let candidate = Candidate {
+            monitor: Monitor::Services,
             namespace: "monitoring",
             namespace_labels: &Labels::new(),
             labels: &Labels::new(),

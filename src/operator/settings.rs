@@ -84,7 +84,7 @@ pub struct Flags {
         value_name = "POLICY"
     )]
     gateway_image_pull_policy: Option<String>,
-    /// Label on every ServiceMonitor, for a Prometheus that selects by label; may be given several times
+    /// Label on every ServiceMonitor and PodMonitor, for a Prometheus that selects by label; may be given several times
     #[arg(
         long = "service-monitor-label",
         env = "SIMPLEPIPE_SERVICE_MONITOR_LABELS",

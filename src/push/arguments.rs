@@ -5,9 +5,9 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use super::duration::duration;
 use super::error::ArgumentsError;
-use crate::gateway::{Group, Options};
+use crate::duration::duration;
+use crate::gateway::{Group, Options, grouping_label};
 use crate::metrics_file::Source;
 
 /// Push the metrics of files to a Pushgateway.
@@ -35,7 +35,7 @@ pub struct Arguments {
     #[arg(long, value_name = "JOB")]
     job: Option<String>,
     /// A further label of the push group; as often as needed. Comes before the one of that name in a file.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = label)]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = grouping_label)]
     grouping_label: Vec<(String, String)>,
     /// What happens to what the group holds: put replaces all of it, post the metrics of the same names.
     #[arg(long, value_enum, value_name = "METHOD", default_value = "put")]
@@ -140,13 +140,6 @@ impl Arguments {
 fn text(job: &OsStr) -> Result<String, ArgumentsError> {
     let job = job.to_str().ok_or(ArgumentsError::JobNotUtf8)?;
     Ok(job.to_owned())
-}
-
-fn label(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text
-        .split_once('=')
-        .ok_or("write it as NAME=VALUE, such as instance=eu-1")?;
-    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// As it stands in a request; the sum is sent like that too.

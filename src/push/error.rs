@@ -6,6 +6,7 @@ use crate::accumulate::Unfit;
 use crate::exit_code::ExitCode;
 use crate::gateway::{GroupingLabelError, JobError, OptionsError, Undelivered, UpdateError};
 use crate::metrics_file::{ReadError, Rejection};
+use crate::parcel;
 
 /// Why something was not pushed.
 #[derive(Debug, thiserror::Error)]
@@ -28,13 +29,8 @@ pub enum Error {
         cause: Rejection,
     },
     /// A file that is right, but not for this push, or not together with the others.
-    #[error("nothing was pushed: {file} {problem}")]
-    Unfit {
-        /// The file's name, ready to print.
-        file: String,
-        /// What is wrong, and what would be right.
-        problem: String,
-    },
+    #[error("nothing was pushed: {0}")]
+    Unfit(#[from] parcel::Unfit),
     /// The gateway does not have everything.
     #[error("not pushed: {gateway} {cause}{}", arrived_note(.arrived, .missing))]
     Push {
@@ -108,7 +104,7 @@ impl Error {
             | Self::Options(_)
             | Self::Read(_)
             | Self::File { .. }
-            | Self::Unfit { .. } => ExitCode::BadInput,
+            | Self::Unfit(_) => ExitCode::BadInput,
             Self::Push { .. } | Self::Delete { .. } | Self::Output(_) => ExitCode::Failure,
         }
     }

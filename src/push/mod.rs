@@ -1,9 +1,8 @@
 //! `simplepipe push`: checks metrics files, and brings what they hold to a Pushgateway, one request for each push group.
 
 mod arguments;
-mod duration;
 mod error;
-mod parcel;
+mod pack;
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
@@ -13,11 +12,12 @@ pub use arguments::Arguments;
 pub use error::{ArgumentsError, Error, PushFailure};
 
 use arguments::{Action, Method};
-use parcel::Parcel;
+use pack::pack;
 
 use crate::accumulate;
 use crate::gateway::{Client, Group, OptionsError, Patience, deliver, update};
 use crate::metrics_file::exposition;
+use crate::parcel::Parcel;
 
 /// For how long a gateway that can't be reached is tried again, where nobody says otherwise.
 const RETRY_FOR: Duration = Duration::from_secs(30);
@@ -39,7 +39,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
     };
     match action {
         Action::Delete(group) => delete(&client, &group, patience),
-        Action::Push(method, files) => push_all(&client, method, &parcel::pack(&files)?, patience),
+        Action::Push(method, files) => push_all(&client, method, &pack(&files)?, patience),
     }
 }
 
@@ -124,7 +124,7 @@ fn dry_run(arguments: &Arguments, action: &Action) -> Result<(), Error> {
             let _ = writeln!(text, "# DELETE {}\n# {group}", target(group));
         }
         Action::Push(method, files) => {
-            for Parcel { group, families } in parcel::pack(files)? {
+            for Parcel { group, families } in pack(files)? {
                 let _ = writeln!(text, "# {method} {}\n# {group}", target(&group));
                 text += &exposition(&families);
             }

@@ -5,7 +5,7 @@ use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 use serde_json::json;
 
-use crate::child_names::{CHILDREN, DASHBOARD};
+use crate::child_names::{CHILDREN, DASHBOARD, POD_MONITOR, everything};
 use crate::eventually::{eventually, so};
 use crate::stages::shared;
 use crate::tenant::Tenant;
@@ -13,7 +13,7 @@ use crate::tenant::Tenant;
 #[tokio::test]
 async fn one_object_makes_all_children_and_owns_them() {
     let client = shared().await.control_plane.client().await;
-    let tenant = Tenant::converged(client, "children-all", json!({})).await;
+    let tenant = Tenant::converged(client, "children-all", everything()).await;
     let owner = tenant.objects().get("metrics").await.unwrap();
     for name in &CHILDREN {
         let child = tenant.child(name).await;
@@ -66,12 +66,17 @@ async fn an_object_without_spec_gets_all_defaults() {
         spec["dashboard"],
         json!({"enabled": true, "folder": "Tenants"})
     );
+    assert_eq!(
+        spec["seldon"],
+        json!({"enabled": false, "kind": "CoreV1", "limits": {"targets": 50, "samples": 5000}})
+    );
+    tenant.until_gone(&POD_MONITOR).await;
 }
 
 #[tokio::test]
 async fn it_is_ready_only_while_the_gateway_answers() {
     let client = shared().await.control_plane.client().await;
-    let tenant = Tenant::converged(client.clone(), "children-ready", json!({})).await;
+    let tenant = Tenant::converged(client, "children-ready", json!({})).await;
     tenant
         .until_condition("metrics", "Ready", "False", "GatewayStarting")
         .await;
@@ -116,20 +121,6 @@ async fn it_is_ready_only_while_the_gateway_answers() {
             condition.type_
         );
     }
-
-    let request = http::Request::get(
-        "/apis/simplepipe.dev/v1alpha1/namespaces/children-ready/metricsnamespaces",
-    )
-    .header("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io");
-    let table: serde_json::Value = client
-        .request(request.body(Vec::new()).unwrap())
-        .await
-        .unwrap();
-    assert_eq!(
-        json!(table["rows"][0]["cells"].as_array().unwrap()[..4]),
-        json!(["metrics", "True", status["url"], "simplepipe-system/k8s"]),
-        "what kubectl get shows"
-    );
 
     tenant.gateway_goes_down("no node has room").await;
     let message = tenant

@@ -8,7 +8,7 @@ use kube::api::Patch;
 use rstest::rstest;
 use serde_json::json;
 
-use crate::child_names::{CHILDREN, CLIENT_SETTINGS, SERVICE};
+use crate::child_names::{CHILDREN, CLIENT_SETTINGS, SERVICE, everything};
 use crate::damage::{Damage, essence};
 use crate::operator::Operator;
 use crate::stages::{exclusive, shared};
@@ -28,7 +28,7 @@ use crate::tenant::{Tenant, by};
 #[tokio::test]
 async fn a_child_that_is_damaged_is_mended(#[case] name: &str, #[case] damage: Damage) {
     let client = shared().await.control_plane.client().await;
-    let tenant = Tenant::converged(client, &format!("drift-{name}"), json!({})).await;
+    let tenant = Tenant::converged(client, &format!("drift-{name}"), everything()).await;
     for child in &CHILDREN {
         let sound = essence(&tenant.child(child).await);
         damage.inflict(&tenant, child).await;
@@ -41,11 +41,16 @@ async fn what_is_damaged_while_no_operator_runs_is_mended_at_the_next_start() {
     let control_plane = exclusive().await;
     let client = control_plane.client().await;
     let operator = Operator::start_alone(&control_plane).await;
-    let tenants = join_all((0..Damage::ALL.len()).map(|number| {
-        let client = client.clone();
-        async move { Tenant::converged(client, &format!("downtime-{number}"), json!({})).await }
-    }))
-    .await;
+    let tenants =
+        join_all(
+            (0..Damage::ALL.len()).map(|number| {
+                let client = client.clone();
+                async move {
+                    Tenant::converged(client, &format!("downtime-{number}"), everything()).await
+                }
+            }),
+        )
+        .await;
     operator.kill();
     let mut damaged = Vec::new();
     for (tenant, damage) in tenants.iter().zip(Damage::ALL) {
@@ -68,7 +73,7 @@ async fn labels_and_annotations_that_others_add_stay_and_bring_no_write() {
     let tenant = Tenant::converged(
         shared.control_plane.client().await,
         "drift-added",
-        json!({}),
+        everything(),
     )
     .await;
     let audit = shared.control_plane.audit().starting_now();

@@ -2,9 +2,8 @@
 
 use kube::ResourceExt;
 use kube::api::{DeleteParams, DynamicObject, PropagationPolicy};
-use serde_json::json;
 
-use crate::child_names::{CHILDREN, DEPLOYMENT};
+use crate::child_names::{CHILDREN, DEPLOYMENT, everything};
 use crate::eventually::{eventually, so};
 use crate::stages::shared;
 use crate::tenant::{Tenant, until_in_another_second};
@@ -28,11 +27,11 @@ async fn until_owned_by(tenant: &Tenant, uid: &str) {
 #[tokio::test]
 async fn the_oldest_object_serves_the_namespace_and_the_next_takes_over() {
     let client = shared().await.control_plane.client().await;
-    let tenant = Tenant::converged(client, "lifetime-two", json!({})).await;
+    let tenant = Tenant::converged(client, "lifetime-two", everything()).await;
     let first = tenant.objects().get("metrics").await.unwrap();
     until_in_another_second(&first.metadata).await;
     // By its name it would be first.
-    let second = tenant.create("a-second", json!({})).await;
+    let second = tenant.create("a-second", everything()).await;
     let message = tenant
         .until_condition("a-second", "Ready", "False", "NamespaceAlreadyServed")
         .await;
@@ -53,7 +52,7 @@ async fn the_oldest_object_serves_the_namespace_and_the_next_takes_over() {
 #[tokio::test]
 async fn a_gateway_that_is_left_behind_goes_on_under_the_next_object() {
     let client = shared().await.control_plane.client().await;
-    let tenant = Tenant::converged(client, "lifetime-orphan", json!({})).await;
+    let tenant = Tenant::converged(client, "lifetime-orphan", everything()).await;
     let gateway = tenant.child(&DEPLOYMENT).await;
     let orphan = DeleteParams {
         propagation_policy: Some(PropagationPolicy::Orphan),
@@ -69,7 +68,7 @@ async fn a_gateway_that_is_left_behind_goes_on_under_the_next_object() {
         so(found.is_none(), found)
     })
     .await;
-    let second = tenant.create("second", json!({})).await;
+    let second = tenant.create("second", everything()).await;
     until_owned_by(&tenant, &second.uid().unwrap()).await;
     assert_eq!(
         tenant.child(&DEPLOYMENT).await.uid(),
@@ -81,10 +80,10 @@ async fn a_gateway_that_is_left_behind_goes_on_under_the_next_object() {
 #[tokio::test]
 async fn what_is_deleted_takes_its_children_along_and_comes_again_with_new_ones() {
     let client = shared().await.control_plane.client().await;
-    let tenant = Tenant::converged(client, "lifetime-again", json!({})).await;
+    let tenant = Tenant::converged(client, "lifetime-again", everything()).await;
     tenant.delete("metrics").await;
     // At once: the children of the first are still there.
-    let again = tenant.create("metrics", json!({})).await;
+    let again = tenant.create("metrics", everything()).await;
     until_owned_by(&tenant, &again.uid().unwrap()).await;
 
     tenant.delete("metrics").await;
@@ -99,7 +98,7 @@ async fn a_namespace_that_is_deleted_goes_without_a_struggle() {
     let tenant = Tenant::converged(
         shared.control_plane.client().await,
         "lifetime-namespace",
-        json!({}),
+        everything(),
     )
     .await;
     let audit = shared.control_plane.audit().starting_now();

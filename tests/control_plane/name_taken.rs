@@ -6,7 +6,8 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::child_names::{
-    CHILDREN, CLIENT_SETTINGS, ChildName, DASHBOARD, DEPLOYMENT, SERVICE_MONITOR,
+    CHILDREN, CLIENT_SETTINGS, ChildName, DASHBOARD, DEPLOYMENT, POD_MONITOR, SERVICE_MONITOR,
+    everything,
 };
 use crate::stages::shared;
 use crate::tenant::{Tenant, version};
@@ -33,7 +34,9 @@ async fn it_is_left_alone_and_named_until_it_goes(#[case] looks: Looks) {
         let namespace = format!("taken-{looks:?}-{number}").to_lowercase();
         let tenant = Tenant::empty(client.clone(), &namespace).await;
         // Paused, so that its UID is known before any child is made.
-        let owner = tenant.create("metrics", json!({"paused": true})).await;
+        let mut spec = everything();
+        spec["paused"] = json!(true);
+        let owner = tenant.create("metrics", spec).await;
         let foreign = foreign(child, looks, owner.metadata.uid.as_deref().unwrap());
         let foreign = tenant
             .api(child)
@@ -92,6 +95,9 @@ fn foreign(child: &ChildName, looks: Looks, owner: &str) -> DynamicObject {
             });
         }
         "Service" => object["spec"]["ports"] = json!([{"port": 80}]),
+        "PodMonitor" => {
+            object["spec"] = json!({"selector": selected, "podMetricsEndpoints": []});
+        }
         "ServiceMonitor" => object["spec"] = json!({"selector": selected, "endpoints": []}),
         _ => {}
     }
@@ -113,6 +119,7 @@ fn foreign(child: &ChildName, looks: Looks, owner: &str) -> DynamicObject {
 fn condition_of(child: &ChildName) -> &'static str {
     match *child {
         SERVICE_MONITOR => "ScrapeConfigured",
+        POD_MONITOR => "ServingScrapeConfigured",
         CLIENT_SETTINGS => "ClientSettingsPublished",
         DASHBOARD => "DashboardPublished",
         _ => "GatewayAvailable",

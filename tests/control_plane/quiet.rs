@@ -6,7 +6,7 @@ use futures::{StreamExt, stream};
 use kube::api::Patch;
 use serde_json::json;
 
-use crate::child_names::{CLIENT_SETTINGS, SERVICE};
+use crate::child_names::{CLIENT_SETTINGS, SERVICE, everything};
 use crate::damage::Damage;
 use crate::eventually::{eventually, so};
 use crate::operator::Operator;
@@ -26,7 +26,7 @@ async fn an_operator_that_restarts_over_converged_tenants_writes_nothing() {
     let tenants: Vec<Tenant> = stream::iter(0..TENANTS)
         .map(async |number| {
             let tenant =
-                Tenant::converged(client.clone(), &format!("quiet-{number}"), json!({})).await;
+                Tenant::converged(client.clone(), &format!("quiet-{number}"), everything()).await;
             tenant.gateway_comes_up().await;
             tenant
                 .until_condition("metrics", "Ready", "True", "NoPrometheusFound")

@@ -110,7 +110,7 @@ async fn kubectl_shows_what_a_person_looks_for() {
             "Name: \"metrics\"",
             "Ready: \"True\"",
             "URL: \"http://pushgateway.schema-columns.svc:9091\"",
-            "Scraped by: \"[\\\"simplepipe-system/k8s\\\"]\"",
+            "Scraped by: \"simplepipe-system/k8s\"",
         ]
     );
     assert!(always[4].starts_with("Age: "), "{always:?}");

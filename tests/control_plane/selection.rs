@@ -3,7 +3,7 @@
 use kube::api::{DeleteParams, Patch};
 use serde_json::json;
 
-use crate::child_names::SERVICE_MONITOR;
+use crate::child_names::{POD_MONITOR, SERVICE_MONITOR, everything};
 use crate::operator::Operator;
 use crate::stages::{create_prometheus, exclusive, prometheuses};
 use crate::tenant::{Tenant, by};
@@ -88,4 +88,59 @@ async fn who_scrapes_follows_prometheus_objects_labels_and_namespaces() {
             .unwrap()["release"],
         "monitoring"
     );
+}
+
+#[tokio::test]
+async fn who_scrapes_the_model_servers_is_a_matter_of_selectors_of_their_own() {
+    let control_plane = exclusive().await;
+    let client = control_plane.client().await;
+    let _operator = Operator::start_alone(&control_plane).await;
+    let tenant = Tenant::converged(client.clone(), "selection-serving", everything()).await;
+    let until = async |status, reason| {
+        tenant
+            .until_condition("metrics", "ServingScrapeConfigured", status, reason)
+            .await
+    };
+    let change = async |spec| {
+        let patch = Patch::Merge(json!({"spec": spec}));
+        prometheuses(&client)
+            .patch("k8s", &by("kubectl-edit"), &patch)
+            .await
+            .unwrap();
+    };
+    tenant.gateway_comes_up().await;
+    until("Unknown", "NoPrometheusFound").await;
+    create_prometheus(&client, "k8s", json!({})).await;
+    let message = until("True", "Selected").await;
+    assert_eq!(message, "scraped every 30s by simplepipe-system/k8s");
+
+    change(json!({"podMonitorSelector": {"matchLabels": {"release": "monitoring"}}})).await;
+    let message = until("False", "NotSelected").await;
+    assert!(
+        message.contains("PodMonitors with labels \"release=monitoring\"")
+            && message.contains("spec.scrape.labels"),
+        "{message}"
+    );
+    tenant
+        .until_condition("metrics", "ScrapeConfigured", "True", "Selected")
+        .await;
+    let ready = tenant
+        .until_condition("metrics", "Ready", "False", "NotSelected")
+        .await;
+    assert_eq!(ready, message);
+    tenant
+        .change_spec(json!({"scrape": {"labels": {"release": "monitoring"}}}))
+        .await;
+    until("True", "Selected").await;
+    let labels = tenant.child(&POD_MONITOR).await.metadata.labels.unwrap();
+    assert_eq!(labels["release"], "monitoring");
+
+    change(json!({"podMonitorNamespaceSelector": {"matchLabels": {"monitored": "yes"}}})).await;
+    let message = until("False", "NotSelected").await;
+    assert!(message.contains("monitored=yes"), "{message}");
+    tenant.label_namespace(json!({"monitored": "yes"})).await;
+    until("True", "Selected").await;
+    tenant
+        .until_condition("metrics", "Ready", "True", "AllWorking")
+        .await;
 }

@@ -17,6 +17,7 @@ pub fn spec_cases() -> Vec<(&'static str, Value, Expected)> {
     let labels = |name: &str, value: &str| json!({"scrape": {"labels": {name: value}}});
     let limits = |limits: Value| json!({"scrape": {"limits": limits}});
     let resources = |resources: Value| json!({"gateway": {"resources": resources}});
+    let seldon = |seldon: Value| json!({"seldon": seldon});
     let folder = |folder: &str| json!({"dashboard": {"folder": folder}});
     let too_long = "x".repeat(64);
     vec![
@@ -259,6 +260,80 @@ pub fn spec_cases() -> Vec<(&'static str, Value, Expected)> {
             "folder empty",
             folder(""),
             BySchema("spec.dashboard.folder"),
+        ),
+        (
+            "model servers, with everything set",
+            seldon(json!({
+                "enabled": true, "kind": "KServe", "selector": {"example.com/team": "ml", "app": ""},
+                "port": "aggr-metric", "path": "/a_b/v1.0~x-y", "interval": "5s",
+                "limits": {"targets": 200, "samples": 20_000},
+            })),
+            Taken,
+        ),
+        (
+            "kind of no model server",
+            seldon(json!({"kind": "Triton"})),
+            BySchema("spec.seldon.kind"),
+        ),
+        (
+            "model servers by a label name with a space",
+            seldon(json!({"selector": {"a b": "x"}})),
+            ByRule("label names must be like"),
+        ),
+        (
+            "model servers by a label value that is a pattern",
+            seldon(json!({"selector": {"app": "a.*"}})),
+            BySchema("spec.seldon.selector"),
+        ),
+        (
+            "port of model servers that is a pattern",
+            seldon(json!({"port": "metrics|http"})),
+            BySchema("spec.seldon.port"),
+        ),
+        (
+            "port of model servers as a number",
+            seldon(json!({"port": 6000})),
+            BySchema("spec.seldon.port"),
+        ),
+        (
+            "port of model servers too long",
+            seldon(json!({"port": "a-name-of-16-chr"})),
+            BySchema("spec.seldon.port"),
+        ),
+        (
+            "path of model servers without a slash",
+            seldon(json!({"path": "metrics"})),
+            BySchema("spec.seldon.path"),
+        ),
+        (
+            "path of model servers with a query",
+            seldon(json!({"path": "/metrics?x=y"})),
+            BySchema("spec.seldon.path"),
+        ),
+        (
+            "interval of model servers 2s",
+            seldon(json!({"interval": "2s"})),
+            ByRule("interval must be from 5s to 1h"),
+        ),
+        (
+            "interval of model servers 1d",
+            seldon(json!({"interval": "1d"})),
+            BySchema("spec.seldon.interval"),
+        ),
+        (
+            "no model server at all",
+            seldon(json!({"limits": {"targets": 0}})),
+            BySchema("spec.seldon.limits.targets"),
+        ),
+        (
+            "model servers without end",
+            seldon(json!({"limits": {"targets": 201}})),
+            BySchema("spec.seldon.limits.targets"),
+        ),
+        (
+            "samples of model servers without end",
+            seldon(json!({"limits": {"samples": 20_001}})),
+            BySchema("spec.seldon.limits.samples"),
         ),
         (
             "log level loud",

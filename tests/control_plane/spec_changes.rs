@@ -5,7 +5,8 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::child_names::{
-    CHILDREN, CLIENT_SETTINGS, ChildName, DASHBOARD, DEPLOYMENT, SERVICE_MONITOR,
+    CHILDREN, CLIENT_SETTINGS, ChildName, DASHBOARD, DEPLOYMENT, POD_MONITOR, SERVICE_MONITOR,
+    everything,
 };
 use crate::damage::{Damage, essence};
 use crate::stages::shared;
@@ -20,7 +21,7 @@ fn at(path: &str) -> impl Fn(&DynamicObject) -> Value {
 #[tokio::test]
 async fn each_field_of_the_spec_reaches_its_child() {
     let client = shared().await.control_plane.client().await;
-    let tenant = Tenant::converged(client, "spec-fields", json!({})).await;
+    let tenant = Tenant::converged(client, "spec-fields", everything()).await;
     let container = format!("{POD}/containers/0");
     let cases = [
         (
@@ -88,6 +89,54 @@ async fn each_field_of_the_spec_reaches_its_child() {
             SERVICE_MONITOR,
             "/spec/bodySizeLimit".into(),
             json!("1MiB"),
+        ),
+        (
+            json!({"seldon": {"interval": "15s"}}),
+            POD_MONITOR,
+            "/spec/podMetricsEndpoints/0/interval".into(),
+            json!("15s"),
+        ),
+        (
+            json!({"seldon": {"kind": "KServe"}}),
+            POD_MONITOR,
+            "/spec/selector/matchExpressions/0/key".into(),
+            json!("serving.kserve.io/inferenceservice"),
+        ),
+        (
+            json!({"seldon": {"selector": {"app": "mine"}}}),
+            POD_MONITOR,
+            "/spec/selector".into(),
+            json!({"matchLabels": {"app": "mine"}}),
+        ),
+        (
+            json!({"seldon": {"port": "aggr-metric"}}),
+            POD_MONITOR,
+            "/spec/podMetricsEndpoints/0/port".into(),
+            json!("aggr-metric"),
+        ),
+        (
+            json!({"seldon": {"path": "/stats"}}),
+            POD_MONITOR,
+            "/spec/podMetricsEndpoints/0/path".into(),
+            json!("/stats"),
+        ),
+        (
+            json!({"seldon": {"limits": {"targets": 7}}}),
+            POD_MONITOR,
+            "/spec/targetLimit".into(),
+            json!(7),
+        ),
+        (
+            json!({"seldon": {"limits": {"samples": 700}}}),
+            POD_MONITOR,
+            "/spec/sampleLimit".into(),
+            json!(700),
+        ),
+        (
+            json!({"scrape": {"limits": {"labels": 40}}}),
+            POD_MONITOR,
+            "/spec/labelLimit".into(),
+            json!(40),
         ),
         (
             json!({"dashboard": {"folder": "Research"}}),
@@ -201,12 +250,52 @@ async fn a_dashboard_that_is_not_wanted_goes_and_comes_back() {
 }
 
 #[tokio::test]
+async fn model_servers_are_scraped_as_long_as_they_are_asked_for() {
+    let shared = shared().await;
+    let client = shared.control_plane.client().await;
+    let tenant = Tenant::converged(client, "spec-seldon", json!({})).await;
+    tenant.gateway_comes_up().await;
+    let first = essence(&tenant.child(&DASHBOARD).await);
+    let has_row = |dashboard: &DynamicObject| dashboard.data.to_string().contains("Model servers");
+    for _ in 0..2 {
+        tenant
+            .change_spec(json!({"seldon": {"enabled": true}}))
+            .await;
+        tenant.until_there(&POD_MONITOR).await;
+        tenant
+            .until_condition("metrics", "ServingScrapeConfigured", "True", "Selected")
+            .await;
+        tenant
+            .child_when(&DASHBOARD, "a row of model servers", has_row, true)
+            .await;
+        tenant
+            .change_spec(json!({"seldon": {"enabled": false}}))
+            .await;
+        tenant.until_gone(&POD_MONITOR).await;
+        tenant
+            .child_when(&DASHBOARD, "a row of model servers", has_row, false)
+            .await;
+        let conditions = tenant.until_observed().await.status.unwrap().conditions;
+        assert!(
+            conditions
+                .iter()
+                .all(|c| c.type_ != "ServingScrapeConfigured"),
+            "{conditions:#?}"
+        );
+    }
+    assert_eq!(essence(&tenant.child(&DASHBOARD).await), first);
+    tenant
+        .until_condition("metrics", "Ready", "True", "AllWorking")
+        .await;
+}
+
+#[tokio::test]
 async fn while_paused_nothing_is_written_and_afterwards_everything_is_mended() {
     let shared = shared().await;
     let tenant = Tenant::converged(
         shared.control_plane.client().await,
         "spec-paused",
-        json!({}),
+        everything(),
     )
     .await;
     tenant.change_spec(json!({"paused": true})).await;
@@ -257,7 +346,9 @@ async fn while_paused_nothing_is_written_and_afterwards_everything_is_mended() {
 async fn what_is_paused_from_the_start_has_no_children_and_says_so() {
     let client = shared().await.control_plane.client().await;
     let tenant = Tenant::empty(client, "spec-paused-first").await;
-    tenant.create("metrics", json!({"paused": true})).await;
+    let mut spec = everything();
+    spec["paused"] = json!(true);
+    tenant.create("metrics", spec).await;
     tenant
         .until_condition("metrics", "Paused", "True", "PausedBySpec")
         .await;

@@ -71,11 +71,14 @@ pub fn prometheuses(client: &Client) -> Api<DynamicObject> {
     Api::namespaced_with(client.clone(), OPERATOR_NAMESPACE, &resource)
 }
 
-/// Makes a Prometheus that selects ServiceMonitors so, in every namespace.
-pub async fn create_prometheus(client: &Client, name: &str, service_monitor_selector: Value) {
+/// Makes a Prometheus that selects monitors so, in every namespace.
+pub async fn create_prometheus(client: &Client, name: &str, selector: Value) {
     let object = json!({
         "apiVersion": "monitoring.coreos.com/v1", "kind": "Prometheus", "metadata": {"name": name},
-        "spec": {"serviceMonitorSelector": service_monitor_selector, "serviceMonitorNamespaceSelector": {}},
+        "spec": {
+            "serviceMonitorSelector": selector, "serviceMonitorNamespaceSelector": {},
+            "podMonitorSelector": selector, "podMonitorNamespaceSelector": {},
+        },
     });
     let object = serde_json::from_value(object).unwrap();
     prometheuses(client)

@@ -2,6 +2,7 @@
 
 use kube::api::ApiResource;
 use kube::core::GroupVersionKind;
+use serde_json::{Value, json};
 
 /// A child by its kind and name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,17 +37,37 @@ pub const SERVICE_MONITOR: ChildName = child(
     "servicemonitors",
     "pushgateway",
 );
+pub const POD_MONITOR: ChildName = child(
+    "monitoring.coreos.com",
+    "PodMonitor",
+    "podmonitors",
+    "seldon",
+);
 pub const CLIENT_SETTINGS: ChildName = child("", "ConfigMap", "configmaps", "simplepipe");
 pub const DASHBOARD: ChildName = child("", "ConfigMap", "configmaps", "pushgateway-dashboard");
-/// All that a MetricsNamespace makes.
-pub const CHILDREN: [ChildName; 6] = [
+/// All that a MetricsNamespace can make.
+pub const CHILDREN: [ChildName; 7] = [
     SERVICE_ACCOUNT,
     DEPLOYMENT,
     SERVICE,
     SERVICE_MONITOR,
+    POD_MONITOR,
     CLIENT_SETTINGS,
     DASHBOARD,
 ];
+
+/// A spec that asks for all of [`CHILDREN`].
+pub fn everything() -> Value {
+    json!({"seldon": {"enabled": true}})
+}
+
+/// What a MetricsNamespace with this spec makes, as far as the tests go: a dashboard always.
+pub fn children_of(spec: &Value) -> impl Iterator<Item = &'static ChildName> {
+    let serves = spec["seldon"]["enabled"] == true;
+    CHILDREN
+        .iter()
+        .filter(move |child| serves || **child != POD_MONITOR)
+}
 
 impl ChildName {
     pub fn api_resource(&self) -> ApiResource {

@@ -62,7 +62,13 @@ impl ControlPlane {
     /// Applies the CRDs and the operator's manifests; what is as it should be stays as it is.
     pub async fn install(&self) {
         let crds = tools(&["--source", "prometheus-operator"]);
-        let monitoring = ["servicemonitors", "prometheuses", "prometheusagents"].map(|plural| {
+        let monitoring = [
+            "servicemonitors",
+            "podmonitors",
+            "prometheuses",
+            "prometheusagents",
+        ]
+        .map(|plural| {
             format!("{crds}/example/prometheus-operator-crd/monitoring.coreos.com_{plural}.yaml")
         });
         let own =
@@ -79,6 +85,7 @@ impl ControlPlane {
         for path in [
             "/apis/simplepipe.dev/v1alpha1/metricsnamespaces",
             "/apis/monitoring.coreos.com/v1/servicemonitors",
+            "/apis/monitoring.coreos.com/v1/podmonitors",
             "/apis/monitoring.coreos.com/v1/prometheuses",
             "/apis/monitoring.coreos.com/v1alpha1/prometheusagents",
         ] {

@@ -5,7 +5,8 @@ use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::child_names::{
-    CLIENT_SETTINGS, ChildName, DASHBOARD, DEPLOYMENT, SERVICE, SERVICE_ACCOUNT, SERVICE_MONITOR,
+    CLIENT_SETTINGS, ChildName, DASHBOARD, DEPLOYMENT, POD_MONITOR, SERVICE, SERVICE_ACCOUNT,
+    SERVICE_MONITOR,
 };
 use crate::tenant::{Tenant, by, until_in_another_second};
 
@@ -155,6 +156,10 @@ fn edit(child: &ChildName, namespace: &str) -> Value {
             "sampleLimit": 1,
             "endpoints": [{"port": "http", "honorLabels": false}],
         }}),
+        POD_MONITOR => json!({"spec": {
+            "sampleLimit": 1,
+            "podMetricsEndpoints": [{"port": "metrics", "honorLabels": true}],
+        }}),
         CLIENT_SETTINGS => json!({"data": {"PUSHGATEWAY_URL": "http://elsewhere"}}),
         DASHBOARD => json!({
             "metadata": {"labels": {"grafana_dashboard": "0"}},
@@ -174,6 +179,7 @@ fn emptied(child: &ChildName) -> Value {
         }}}}),
         SERVICE => json!({"spec": {"selector": null}}),
         SERVICE_MONITOR => json!({"spec": {"endpoints": [], "sampleLimit": null}}),
+        POD_MONITOR => json!({"spec": {"podMetricsEndpoints": [], "sampleLimit": null}}),
         CLIENT_SETTINGS | DASHBOARD => json!({"data": null}),
         _ => unreachable!("{child:?}"),
     }

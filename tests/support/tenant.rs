@@ -7,7 +7,7 @@ use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use simplepipe::api::MetricsNamespace;
 
-use crate::child_names::{CHILDREN, ChildName};
+use crate::child_names::{ChildName, children_of};
 use crate::eventually::{eventually, so};
 
 pub struct Tenant {
@@ -133,7 +133,8 @@ impl Tenant {
 
     /// Waits until all children are there and the object says so.
     pub async fn until_converged(&self) {
-        for child in &CHILDREN {
+        let spec = json!(self.objects().get("metrics").await.unwrap().spec);
+        for child in children_of(&spec) {
             self.until_there(child).await;
         }
         self.until_observed().await;

@@ -4,6 +4,8 @@
 mod client_settings;
 mod dashboard;
 mod deployment;
+mod monitor;
+mod pod_monitor;
 mod service;
 mod service_account;
 mod service_monitor;
@@ -40,6 +42,7 @@ pub struct Child {
 pub fn build(plan: &Plan) -> Vec<Child> {
     use ConditionType::{
         ClientSettingsPublished, DashboardPublished, GatewayAvailable, ScrapeConfigured,
+        ServingScrapeConfigured,
     };
     // The gateway's pod is what takes longest to come up, so its Deployment goes as early as it can.
     let mut children = vec![
@@ -61,6 +64,13 @@ pub fn build(plan: &Plan) -> Vec<Child> {
             client_settings::build(plan),
         ),
     ];
+    if let Some(serving) = &plan.serving {
+        children.push(child(
+            Kind::PodMonitor,
+            ServingScrapeConfigured,
+            pod_monitor::build(plan, serving),
+        ));
+    }
     if let Some(dashboard) = &plan.dashboard {
         children.push(child(
             Kind::ConfigMap,
@@ -135,7 +145,12 @@ mod tests {
 
     #[test]
     fn each_child_as_it_is_written() {
-        for child in build(&fixtures::alice()) {
+        let of_carol = build(&fixtures::carol());
+        let of_carol = of_carol
+            .into_iter()
+            .filter(|c| c.kind == Kind::PodMonitor || c.name == names::DASHBOARD);
+        for child in build(&fixtures::alice()).into_iter().chain(of_carol) {
+            let namespace = child.object["metadata"]["namespace"].clone();
             let mut object = child.object;
             if child.name == names::DASHBOARD {
                 // The dashboard itself has tests of its own.
@@ -147,7 +162,13 @@ mod tests {
                         .collect::<Vec<_>>()
                 );
             }
-            insta::assert_yaml_snapshot!(format!("{}-{}", child.kind.as_str(), child.name), object);
+            let whose = if namespace == "alice" {
+                ""
+            } else {
+                "-of-carol"
+            };
+            let name = format!("{}-{}{whose}", child.kind.as_str(), child.name);
+            insta::assert_yaml_snapshot!(name, object);
         }
     }
 

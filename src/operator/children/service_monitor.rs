@@ -1,25 +1,17 @@
-//! How Prometheus scrapes the gateway: pushed labels are kept, what could pass for another tenant's or for
-//! Prometheus' own is taken away, and the namespace is written last.
+//! How Prometheus scrapes the gateway: pushed labels are kept, but for those that [`monitor`](super::monitor) takes away.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use serde::Serialize;
 
 use crate::api::names;
-use crate::api::prometheus_operator::{
-    Endpoint, NamespaceSelector, RelabelConfig, ServiceMonitorSpec,
-};
+use crate::api::prometheus_operator::{Endpoint, RelabelConfig, ServiceMonitorSpec};
 use crate::operator::plan::Plan;
 
-use super::{common_labels, gateway_selector, metadata};
+use super::{gateway_selector, metadata, monitor};
 
-/// Names that Prometheus writes itself, those of recording rules among them (`level:metric:operation`): a pushed one
-/// would look like Prometheus' own word.
-const PROMETHEUS_NAMES: [&str; 5] = ["up", "ALERTS", "ALERTS_FOR_STATE", "scrape_.*", ".*:.*"];
 /// Labels that say where a sample was scraped. A pushed sample's origin is not the gateway's pod, and a pushed
 /// label of such a name could pass for somebody else's pod.
-/// The last ones win over what a Prometheus adds for those that it sends to, and so could pass for another cluster.
-const PINNED_LABELS: &str = "exported_.*|pod|service|container|endpoint|prometheus|prometheus_replica|cluster|\
-                             __replica__|__tenant_id__";
+const ORIGIN_LABELS: &str = "exported_.*|pod|service|container|endpoint";
 /// The gateway, and room for the pods of a rollout. Limits count per target, so without this a namespace could
 /// multiply them by labelling further pods as gateways.
 const TARGETS: i64 = 4;
@@ -32,21 +24,14 @@ pub struct ServiceMonitor {
 
 pub fn build(plan: &Plan) -> ServiceMonitor {
     let scrape = &plan.scrape;
-    // The operator's own labels win.
-    let mut labels = scrape.labels.clone();
-    labels.extend(common_labels());
     ServiceMonitor {
-        metadata: metadata(plan, names::GATEWAY, labels),
+        metadata: metadata(plan, names::GATEWAY, monitor::labels(plan)),
         spec: ServiceMonitorSpec {
             selector: LabelSelector {
                 match_labels: Some(gateway_selector()),
                 ..LabelSelector::default()
             },
-            // Written out although it is the default: a field that is not ours could be set by another.
-            namespace_selector: NamespaceSelector {
-                any: false,
-                match_names: vec![plan.namespace.clone()],
-            },
+            namespace_selector: monitor::own_namespace(plan),
             endpoints: vec![Endpoint {
                 port: names::PORT_NAME.into(),
                 path: "/metrics".into(),
@@ -57,63 +42,25 @@ pub fn build(plan: &Plan) -> ServiceMonitor {
                 honor_timestamps: false,
                 // A tenant may choose the gateway's image, and Prometheus reaches more than the tenant does.
                 follow_redirects: false,
-                relabelings: target_relabelings(),
-                metric_relabelings: relabelings(&plan.namespace, &scrape.reserved_metrics),
+                relabelings: vec![gateway_only(), monitor::job(names::GATEWAY)],
+                metric_relabelings: monitor::pin(
+                    plan,
+                    &format!("{ORIGIN_LABELS}|{}", monitor::PROMETHEUS_LABELS),
+                ),
             }],
-            target_limit: TARGETS,
-            sample_limit: scrape.limits.samples,
-            label_limit: scrape.limits.labels,
-            label_name_length_limit: scrape.limits.label_name_length,
-            label_value_length_limit: scrape.limits.label_value_length,
-            // Prometheus writes sizes with a B.
-            body_size_limit: format!("{}B", scrape.limits.body_size),
+            limits: monitor::limits(plan, TARGETS, scrape.limits.samples),
         },
     }
 }
 
-/// Prometheus writes `up` of a target under the job's name, by default the Service's: a Service of a tenant's that is
-/// labelled as a gateway must not make it `up{job="kube-scheduler"}`.
-fn target_relabelings() -> Vec<RelabelConfig> {
-    vec![
-        RelabelConfig {
-            source_labels: vec!["__meta_kubernetes_service_name".into()],
-            regex: Some(names::GATEWAY.into()),
-            action: "keep".into(),
-            ..RelabelConfig::default()
-        },
-        RelabelConfig {
-            target_label: Some("job".into()),
-            replacement: Some(names::GATEWAY.into()),
-            action: "replace".into(),
-            ..RelabelConfig::default()
-        },
-    ]
-}
-
-fn relabelings(namespace: &str, reserved_metrics: &[String]) -> Vec<RelabelConfig> {
-    let reserved: Vec<&str> = PROMETHEUS_NAMES
-        .into_iter()
-        .chain(reserved_metrics.iter().map(String::as_str))
-        .collect();
-    vec![
-        RelabelConfig {
-            source_labels: vec!["__name__".into()],
-            regex: Some(reserved.join("|")),
-            action: "drop".into(),
-            ..RelabelConfig::default()
-        },
-        RelabelConfig {
-            regex: Some(PINNED_LABELS.into()),
-            action: "labeldrop".into(),
-            ..RelabelConfig::default()
-        },
-        RelabelConfig {
-            target_label: Some("namespace".into()),
-            replacement: Some(namespace.into()),
-            action: "replace".into(),
-            ..RelabelConfig::default()
-        },
-    ]
+/// Not another Service of the tenant's that is labelled as the gateway's.
+fn gateway_only() -> RelabelConfig {
+    RelabelConfig {
+        source_labels: vec!["__meta_kubernetes_service_name".into()],
+        regex: Some(names::GATEWAY.into()),
+        action: "keep".into(),
+        ..RelabelConfig::default()
+    }
 }
 
 #[cfg(test)]

@@ -5,19 +5,22 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::api::conditions::{ConditionType, Reason};
 use crate::api::status::{GatewayStatus, ScrapeStatus};
-use crate::api::{MetricsNamespace, MetricsNamespaceStatus, names};
+use crate::api::{MetricsNamespace, MetricsNamespaceStatus, names, prometheus_operator};
 
 use crate::operator::child_cache::Rollout;
+use crate::operator::kind::Kind;
 use crate::operator::outcome::{Cause, Problem};
 use crate::operator::plan::{Objection, Plan};
-use crate::operator::selection::Selection;
+use crate::operator::selection::{Selection, Selections};
+use crate::operator::serving::Serving;
 
 /// Conditions that must not be false for Ready, in the order in which they are worth mending.
-const SUMMED_UP: [ConditionType; 4] = [
+const SUMMED_UP: [ConditionType; 5] = [
     ConditionType::GatewayAvailable,
     ConditionType::ScrapeConfigured,
     ConditionType::ClientSettingsPublished,
     ConditionType::DashboardPublished,
+    ConditionType::ServingScrapeConfigured,
 ];
 
 /// What was applied and seen of one object.
@@ -30,14 +33,21 @@ pub struct Seen<'a> {
     pub rollout: Option<&'a Rollout>,
     /// What keeps the gateway's pod from being ready, in its own words.
     pub pod_problem: Option<&'a str>,
-    /// Who scrapes; `None` where the cluster has no ServiceMonitors.
-    pub selection: Option<&'a Selection>,
+    /// Who scrapes.
+    pub selections: &'a Selections,
     /// Why the gateway can't be seen, where it can't.
     pub unseen: Option<&'a str>,
     /// Of a paused object: whether it is as it asks to be.
     pub converged: bool,
     /// The time now.
     pub now: Timestamp,
+}
+
+impl Seen<'_> {
+    /// Who scrapes the gateway; `None` where the cluster has no ServiceMonitors.
+    fn gateway_selection(&self) -> Option<&Selection> {
+        self.selections.get(&Kind::ServiceMonitor)
+    }
 }
 
 struct Verdict {
@@ -106,7 +116,7 @@ pub fn compute(object: &MetricsNamespace, seen: &Seen) -> MetricsNamespaceStatus
         }),
         scrape: plan.map(|_| ScrapeStatus {
             selected_by: seen
-                .selection
+                .gateway_selection()
                 // Who would select a ServiceMonitor that is not there scrapes nothing.
                 .filter(|_| problem_of(seen, ConditionType::ScrapeConfigured).is_none())
                 .map(|s| s.selected_by.clone())
@@ -161,9 +171,9 @@ fn held(objection: &Objection) -> Verdict {
 }
 
 fn working(plan: &Plan, seen: &Seen) -> Vec<Verdict> {
-    let verdicts = vec![
+    let mut verdicts = vec![
         gateway(plan, seen),
-        scrape(plan, seen),
+        scrape(&Scraped::gateway(plan), seen),
         published(ConditionType::ClientSettingsPublished, seen, || {
             format!(
                 "pods find the gateway by ConfigMap {}",
@@ -185,6 +195,9 @@ fn working(plan: &Plan, seen: &Seen) -> Vec<Verdict> {
             ),
         },
     ];
+    if let Some(serving) = &plan.serving {
+        verdicts.push(scrape(&Scraped::model_servers(serving), seen));
+    }
     let ready = summary(&verdicts, seen);
     std::iter::once(ready).chain(verdicts).collect()
 }
@@ -227,7 +240,7 @@ fn summary(verdicts: &[Verdict], seen: &Seen) -> Verdict {
         )
     });
     let answers = format!("http://{}:{}", names::GATEWAY, names::PORT);
-    match (remark, seen.selection) {
+    match (remark, seen.gateway_selection()) {
         (Some(remark), _) => Verdict::new(
             ConditionType::Ready,
             "True",
@@ -299,17 +312,46 @@ fn gateway(plan: &Plan, seen: &Seen) -> Verdict {
     }
 }
 
-fn scrape(plan: &Plan, seen: &Seen) -> Verdict {
-    let verdict = |status, reason, message: String| {
-        Verdict::new(ConditionType::ScrapeConfigured, status, reason, message)
-    };
-    if let Some(problem) = problem_of(seen, ConditionType::ScrapeConfigured) {
+/// What a Prometheus may be told to scrape.
+struct Scraped<'a> {
+    /// The condition that says whether one is.
+    type_: ConditionType,
+    /// The monitor that tells it.
+    kind: Kind,
+    name: &'static str,
+    interval: &'a str,
+}
+
+impl<'a> Scraped<'a> {
+    fn gateway(plan: &'a Plan) -> Self {
+        Self {
+            type_: ConditionType::ScrapeConfigured,
+            kind: Kind::ServiceMonitor,
+            name: names::GATEWAY,
+            interval: &plan.scrape.interval,
+        }
+    }
+
+    fn model_servers(serving: &'a Serving) -> Self {
+        Self {
+            type_: ConditionType::ServingScrapeConfigured,
+            kind: Kind::PodMonitor,
+            name: names::MODEL_SERVERS,
+            interval: &serving.interval,
+        }
+    }
+}
+
+fn scrape(scraped: &Scraped, seen: &Seen) -> Verdict {
+    let verdict =
+        |status, reason, message: String| Verdict::new(scraped.type_, status, reason, message);
+    if let Some(problem) = problem_of(seen, scraped.type_) {
         let (reason, message) = explain(problem);
         return verdict("False", reason, message);
     }
-    match seen.selection {
+    match seen.selections.get(&scraped.kind) {
         None => {
-            let (reason, message) = kind_missing();
+            let (reason, message) = kind_missing(scraped.kind);
             verdict("False", reason, message)
         }
         Some(s) if !s.selected_by.is_empty() => verdict(
@@ -317,7 +359,7 @@ fn scrape(plan: &Plan, seen: &Seen) -> Verdict {
             Reason::Selected,
             format!(
                 "scraped every {} by {}",
-                plan.scrape.interval,
+                scraped.interval,
                 s.selected_by.join(", ")
             ),
         ),
@@ -325,15 +367,28 @@ fn scrape(plan: &Plan, seen: &Seen) -> Verdict {
             "Unknown",
             Reason::NoPrometheusFound,
             format!(
-                "ServiceMonitor {} is there, and this cluster has no Prometheus object that could select it",
-                names::GATEWAY
+                "{} {} is there, and this cluster has no Prometheus object that could select it",
+                scraped.kind.as_str(),
+                scraped.name
             ),
         ),
         Some(s) => verdict(
             "False",
             Reason::NotSelected,
-            format!("nobody scrapes this namespace: {}", s.ignored_by.join("; ")),
+            format!(
+                "nobody scrapes {}: {}",
+                whom(scraped.kind),
+                s.ignored_by.join("; ")
+            ),
         ),
+    }
+}
+
+/// Whom a monitor of this kind has scraped.
+fn whom(kind: Kind) -> &'static str {
+    match kind {
+        Kind::PodMonitor => "the model servers",
+        _ => "the gateway",
     }
 }
 
@@ -360,7 +415,7 @@ fn explain(problem: &Problem) -> (Reason, String) {
                 "{object} is there and was not made by Simplepipe; rename or delete it, and it will be made"
             ),
         ),
-        Cause::KindNotServed => kind_missing(),
+        Cause::KindNotServed => kind_missing(problem.kind),
         Cause::Refused(why) => (
             Reason::Refused,
             format!("the API server refuses {object}: {why}"),
@@ -376,11 +431,18 @@ fn explain(problem: &Problem) -> (Reason, String) {
     }
 }
 
-fn kind_missing() -> (Reason, String) {
-    (
-        Reason::ServiceMonitorKindMissing,
-        "this cluster has no ServiceMonitors (CRD servicemonitors.monitoring.coreos.com), so nobody scrapes the \
-         gateway; install the Prometheus Operator's CRDs, and it is picked up by itself"
-            .to_owned(),
-    )
+fn kind_missing(kind: Kind) -> (Reason, String) {
+    let reason = match kind {
+        Kind::PodMonitor => Reason::PodMonitorKindMissing,
+        _ => Reason::ServiceMonitorKindMissing,
+    };
+    let message = format!(
+        "this cluster has no {}s (CRD {}.{}), so nobody scrapes {}; install the Prometheus Operator's CRDs, and it is \
+         picked up by itself",
+        kind.as_str(),
+        kind.plural(),
+        prometheus_operator::GROUP,
+        whom(kind)
+    );
+    (reason, message)
 }

@@ -9,7 +9,7 @@ use crate::operator::child_cache::Rollout;
 use crate::operator::kind::Kind;
 use crate::operator::outcome::{Cause, Problem};
 use crate::operator::plan::{Objection, Plan, fixtures};
-use crate::operator::selection::Selection;
+use crate::operator::selection::{Selection, Selections};
 use rstest::rstest;
 
 const NOW: &str = "2026-03-03T03:00:00.5Z";
@@ -39,6 +39,7 @@ struct World {
     rollout: Option<Rollout>,
     pod_problem: Option<&'static str>,
     selection: Option<Selection>,
+    serving: Option<Selection>,
     converged: bool,
     unseen: Option<&'static str>,
 }
@@ -52,9 +53,28 @@ impl World {
             rollout: Some(rollout(true, None)),
             pod_problem: None,
             selection: Some(selected()),
+            serving: Some(selected()),
             converged: true,
             unseen: None,
         }
+    }
+
+    /// The same of one who serves models too.
+    fn with_model_servers() -> Self {
+        Self {
+            plan: Ok(fixtures::carol()),
+            ..Self::well()
+        }
+    }
+
+    fn selections(&self) -> Selections {
+        [
+            (Kind::ServiceMonitor, &self.selection),
+            (Kind::PodMonitor, &self.serving),
+        ]
+        .into_iter()
+        .filter_map(|(kind, selection)| Some((kind, selection.clone()?)))
+        .collect()
     }
 
     fn status(&self) -> MetricsNamespaceStatus {
@@ -65,7 +85,7 @@ impl World {
                 problems: &self.problems,
                 rollout: self.rollout.as_ref(),
                 pod_problem: self.pod_problem,
-                selection: self.selection.as_ref(),
+                selections: &self.selections(),
                 unseen: self.unseen,
                 converged: self.converged,
                 now: NOW.parse().unwrap(),
@@ -288,6 +308,82 @@ fn an_object_that_does_not_serve_its_namespace_says_who_does_and_nothing_else() 
             .contains("MetricsNamespace first")
     );
     assert_eq!(status.url, None);
+}
+
+#[test]
+fn nothing_is_said_of_model_servers_where_none_are_asked_for() {
+    let conditions = World::well().status().conditions;
+    assert!(
+        conditions
+            .iter()
+            .all(|c| c.type_ != "ServingScrapeConfigured")
+    );
+}
+
+#[test]
+fn model_servers_that_are_selected_are_told() {
+    let status = World::with_model_servers().status();
+    let serving = find(&status, "ServingScrapeConfigured");
+    assert_eq!(
+        (serving.status.as_str(), serving.reason.as_str()),
+        ("True", "Selected")
+    );
+    assert_eq!(serving.message, "scraped every 30s by monitoring/k8s");
+    assert_eq!(find(&status, "Ready").reason, "AllWorking");
+}
+
+#[test]
+fn model_servers_that_nobody_scrapes_are_told_after_the_gateway() {
+    let nobody = Some(Selection {
+        ignored_by: vec!["Prometheus monitoring/k8s selects others".into()],
+        ..Selection::default()
+    });
+    let mut world = World::with_model_servers();
+    world.serving = nobody.clone();
+    let serving = find(&world.status(), "ServingScrapeConfigured");
+    let ready = world.ready();
+    assert_eq!(
+        (serving.status.as_str(), serving.reason.as_str()),
+        ("False", "NotSelected")
+    );
+    assert_eq!(
+        serving.message,
+        "nobody scrapes the model servers: Prometheus monitoring/k8s selects others"
+    );
+    assert_eq!(ready.message, serving.message);
+    world.selection = nobody;
+    assert!(
+        world
+            .ready()
+            .message
+            .starts_with("nobody scrapes the gateway")
+    );
+}
+
+#[test]
+fn without_pod_monitors_the_gateway_is_still_told() {
+    let mut world = World::with_model_servers();
+    world.serving = None;
+    let status = world.status();
+    let serving = find(&status, "ServingScrapeConfigured");
+    assert_eq!(serving.reason, "PodMonitorKindMissing");
+    assert!(
+        serving
+            .message
+            .contains("CRD podmonitors.monitoring.coreos.com"),
+        "{}",
+        serving.message
+    );
+    assert_eq!(find(&status, "ScrapeConfigured").reason, "Selected");
+    world.problems = vec![problem(
+        Kind::PodMonitor,
+        ConditionType::ServingScrapeConfigured,
+        Cause::KindNotServed,
+    )];
+    assert_eq!(
+        find(&world.status(), "ServingScrapeConfigured").message,
+        serving.message
+    );
 }
 
 #[test]

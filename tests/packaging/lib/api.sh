@@ -19,10 +19,10 @@ end_api() {
 apply_prometheus_operator_crds() {
   local folder kind
   folder=$("$cluster/tools" --source prometheus-operator)/example/prometheus-operator-crd
-  for kind in servicemonitors prometheuses prometheusagents; do
+  for kind in servicemonitors podmonitors prometheuses prometheusagents; do
     kubectl apply --server-side -f "$folder/monitoring.coreos.com_$kind.yaml"
   done
-  wait_for_crds servicemonitors.monitoring.coreos.com prometheuses.monitoring.coreos.com prometheusagents.monitoring.coreos.com
+  wait_for_crds {servicemonitors,podmonitors,prometheuses,prometheusagents}.monitoring.coreos.com
 }
 
 # Not by `kubectl wait` alone: it gives up on an object that has no conditions yet.

@@ -1,4 +1,4 @@
-//! Durations as people write them.
+//! Durations as people write them. Uses nobody.
 
 use std::time::Duration;
 
@@ -12,7 +12,10 @@ const UNITS: [(char, u64); 5] = [
 ];
 
 /// Reads `36h`, `90s` or `1h30m`: whole numbers with units, each unit once, from large to small.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+/// When it is something else, or no time at all.
+pub fn duration(text: &str) -> Result<Duration, String> {
     match seconds(text) {
         Some(0) => Err("must not be zero".to_owned()),
         Some(seconds) => Ok(Duration::from_secs(seconds)),

@@ -1,0 +1,38 @@
+"""The first Simplepipe's class, working as it did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+
+from simplepipe import metrics_file
+from simplepipe._gateway import Client, Group, Settings
+from simplepipe.errors import PushError, SettingsError
+from simplepipe.metrics_file import MetricsFile
+
+
+class MetricCollector:
+    """Pushes whole files or lists at once; each push replaces what was pushed for the job before (PUT)."""
+
+    def __init__(self, host: str | None = None) -> None:
+        """`host` is an address such as `pushgateway:9091`; without one the environment's."""
+        settings = Settings.find(host)
+        if settings is None:
+            raise SettingsError("no gateway to push to; give a host, or set PUSHGATEWAY_URL or PUSH_GATEWAY_HOSTNAME")
+        self._client = Client(settings)
+
+    def load_and_push(self, path: str | PathLike[str], job_name: str) -> None:
+        """Pushes a metrics file."""
+        self._push(metrics_file.parse(Path(path).read_bytes()), job_name)
+
+    def parse_and_push(self, metrics: Sequence[Mapping[str, object]], job_name: str) -> None:
+        """Pushes a list of metrics with `name`, `description`, `value` and `metric_type`."""
+        self._push(metrics_file.parse_metrics(metrics), job_name)
+
+    def _push(self, file: MetricsFile, job_name: str) -> None:
+        group = Group.of(job_name, file.grouping_labels)
+        try:
+            self._client.push("PUT", group, file.exposition().encode())
+        except PushError as error:
+            raise PushError(f"not pushed: {self._client.gateway} {error}", transient=error.transient) from None

@@ -1,0 +1,81 @@
+"""A push group: the labels under which a Pushgateway keeps what was pushed."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from simplepipe import _names
+from simplepipe._terminal import quoted
+from simplepipe.errors import MetricError, SettingsError
+
+RESERVED_PREFIX = "simplepipe_"
+"""How labels of groups begin that Simplepipe itself makes."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """A job, and the grouping labels in the order of their names."""
+
+    job: str
+    labels: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, job: str, labels: Mapping[str, str] | None = None) -> Group:
+        """Checks job and labels."""
+        problem = value_problem(job)
+        if problem:
+            raise SettingsError(f"job {problem}")
+        for name, value in (labels or {}).items():
+            problem = label_problem(name, value)
+            if problem:
+                raise SettingsError(f"grouping label {quoted(name)} {problem}")
+        return cls(job, tuple(sorted((labels or {}).items())))
+
+    @property
+    def path(self) -> str:
+        """The path below the gateway's address."""
+        pairs = (("job", self.job), *self.labels)
+        return "/metrics/" + "/".join(_segments(name, value) for name, value in pairs)
+
+    @property
+    def label_names(self) -> frozenset[str]:
+        """The labels that the gateway writes over whatever a metric says."""
+        return frozenset(("job", *(name for name, _ in self.labels)))
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {quoted(value)}" for name, value in (("job", self.job), *self.labels))
+
+
+def value_problem(value: object) -> str | None:
+    """What is wrong with a job or the value of a grouping label."""
+    if not isinstance(value, str):
+        return f"is {type(value).__name__}, not a string"
+    if not value:
+        return "is empty; write a name such as train"
+    if any(each < " " or "\x7f" <= each <= "\x9f" for each in value):
+        return f"{quoted(value)} has a control character or line end; write plain text"
+    return None
+
+
+def label_problem(name: str, value: object) -> str | None:
+    """What is wrong with a grouping label."""
+    try:
+        _names.check_label(name)
+    except MetricError as error:
+        return str(error)
+    if name == "job":
+        return "is the job's own; name the job itself"
+    if name.startswith(RESERVED_PREFIX):
+        return "begins as Simplepipe's own labels do; write another name"
+    return value_problem(value)
+
+
+def _segments(name: str, value: str) -> str:
+    # A slash would end the segment even when percent-encoded, and dots alone would walk up the path.
+    if "/" in value or value in (".", ".."):
+        encoded = base64.urlsafe_b64encode(value.encode()).decode().rstrip("=")
+        return f"{name}@base64/{encoded}"
+    return f"{name}/{quote(value, safe='')}"

@@ -1,0 +1,71 @@
+"""What names may be, and which names a metric becomes: one set of rules for metrics files and for runs."""
+
+from __future__ import annotations
+
+import re
+
+from simplepipe._terminal import quoted
+from simplepipe.errors import MetricError
+
+METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+UNIT = re.compile(r"[a-zA-Z0-9_]+")
+
+GATEWAY_NAMES = ("push_time_seconds", "push_failure_time_seconds")
+"""Names that the Pushgateway writes into each group itself; it refuses a push that holds them."""
+
+TAKEN_SUFFIXES = {"summary": ("_sum", "_count"), "histogram": ("_bucket", "_sum", "_count")}
+"""What a type adds to its family's name."""
+
+RESERVED_LABEL = {"histogram": "le", "summary": "quantile"}
+"""The label that a type writes itself."""
+
+
+def check_metric(name: str) -> None:
+    """Raises MetricError, whose message goes on after the metric's place, for a name that is none."""
+    if not name:
+        raise MetricError("is empty; write a metric name such as run_time_seconds")
+    if not METRIC_NAME.fullmatch(name):
+        raise MetricError(f"{quoted(name)} is not a metric name; {_advice(name)}")
+    if name in GATEWAY_NAMES:
+        raise MetricError(f"{quoted(name)} is written by the Pushgateway itself; write another name")
+
+
+def check_label(name: str) -> None:
+    """As check_metric, for the name of a label."""
+    if not LABEL_NAME.fullmatch(name):
+        raise MetricError("is not a label name; write letters, digits and _ only, not starting with a digit")
+    if name.startswith("__"):
+        raise MetricError("begins with __, which Prometheus keeps for itself; write another name")
+
+
+def check_unit(unit: str) -> None:
+    """As check_metric, for a unit."""
+    if not UNIT.fullmatch(unit):
+        raise MetricError(f"{quoted(unit)} is not a unit; write letters, digits and _ only, such as seconds or bytes")
+
+
+def family_name(name: str, metric_type: str, unit: str = "") -> str:
+    """The name in the exposition: with its unit, and with what the type puts behind it."""
+    suffix = {"counter": "_total", "info": "_info"}.get(metric_type, "")
+    if suffix and name.endswith(suffix):
+        name = name[: -len(suffix)]
+    if unit and name != unit and not name.endswith(f"_{unit}"):
+        name = f"{name}_{unit}"
+    return name + suffix
+
+
+def names_taken(family: str, metric_type: str) -> list[str]:
+    """Every name that a family takes for itself: no other may take one of them."""
+    return [family, *(family + suffix for suffix in TAKEN_SUFFIXES.get(metric_type, ()))]
+
+
+def _advice(wrong: str) -> str:
+    """A near name where there is one. Nothing near can be made of a name without a single ASCII letter."""
+    near = re.sub(r"[^a-zA-Z0-9_:]", "_", wrong.strip())
+    if near[:1].isdigit():
+        near = "_" + near
+    advice = "write letters, digits, _ and : only, not starting with a digit"
+    if re.search("[a-zA-Z]", near) and near not in GATEWAY_NAMES:
+        return f"{advice}, such as {quoted(near)}"
+    return advice

@@ -1,0 +1,167 @@
+"""The thread that brings a run's values to the gateway.
+
+It takes them when it pushes, so that what happened in between is one push, and a gateway that is away costs neither
+time nor memory. Others speak to it through a SimpleQueue alone: its `put` may be called from a signal handler, whatever
+the interrupted code holds.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from simplepipe._gateway import Backoff, Client, Group
+from simplepipe._gateway.client import TIMEOUT
+from simplepipe.errors import PushError
+
+logger = logging.getLogger("simplepipe")
+
+GRACE = 1.0
+"""For the thread to notice that its last try was broken off, in seconds."""
+
+
+@dataclass(frozen=True)
+class LastPush:
+    """Asks for a push that is tried until `deadline` (monotonic)."""
+
+    deadline: float
+    before: Callable[[], None] | None = None
+    done: Callable[[], None] | None = None
+    end: bool = False
+    """Whether the thread ends then."""
+
+
+class Pusher:
+    """Pushes what `bodies` gives each `interval` seconds, a request for each, and once more at the end."""
+
+    def __init__(
+        self,
+        client: Client,
+        group: Group,
+        interval: float,
+        bodies: Callable[[], Iterable[bytes]],
+        replace: bool,
+    ) -> None:
+        self._client = client
+        self._group = group
+        self._interval = interval
+        self._bodies = bodies
+        self._replace = replace
+        self._orders: queue.SimpleQueue[LastPush] = queue.SimpleQueue()
+        self._taken_up = threading.Event()
+        self._backoff = Backoff()
+        self._broken_off = False
+        self._told: bool | None = None
+        self._last_error: PushError | None = None
+        self._thread = threading.Thread(target=self._run, name="simplepipe-pusher", daemon=True)
+
+    def start(self) -> None:
+        """The first push follows at once."""
+        self._thread.start()
+
+    def order(self, last: LastPush) -> None:
+        """Does not wait."""
+        self._orders.put(last)
+
+    def order_at_once(self, last: LastPush) -> None:
+        """As `order`, and breaks off a try that is going on, which may hang: the last push has all of it too. May be
+        called from a signal handler."""
+        self._broken_off = True
+        self._orders.put(last)
+        self._client.abort()
+
+    def finish(self, patience: float) -> PushError | None:
+        """The last push. Returns after `patience` seconds at about the latest, with the thread gone."""
+        self.order(LastPush(time.monotonic() + patience, end=True))
+        # A try that hangs since before must not use up the time of the last push.
+        if not self._taken_up.wait(patience / 2):
+            self._client.abort()
+        self._thread.join(patience / 2 + GRACE)
+        if self._thread.is_alive():
+            self._client.abort()
+            self._thread.join(GRACE)
+        if self._thread.is_alive():
+            # The system looks for the gateway's host and can't be asked to stop.
+            return PushError("did not answer in time", transient=True)
+        return self._last_error
+
+    def _run(self) -> None:
+        wait = 0.0
+        while True:
+            try:
+                last = self._orders.get(timeout=wait)
+            except queue.Empty:
+                wait = self._regular_push()
+                continue
+            self._broken_off = False
+            if last.end:
+                self._taken_up.set()
+            if last.before is not None:
+                last.before()
+            self._push_until(last.deadline)
+            if last.done is not None:
+                last.done()
+            if last.end:
+                return
+
+    def _regular_push(self) -> float:
+        """Returns how long to wait for the next one."""
+        error = self._try()
+        if error is None or not error.transient:
+            return self._interval
+        return min(self._backoff.wait(), self._interval)
+
+    def _push_until(self, deadline: float) -> None:
+        self._backoff.reset()
+        while True:
+            error = self._try(deadline)
+            if error is None or not error.transient or time.monotonic() >= deadline:
+                return
+            time.sleep(max(0.0, min(self._backoff.wait(), deadline - time.monotonic())))
+
+    def _try(self, deadline: float = math.inf) -> PushError | None:
+        """One try of everything that there is to push."""
+        try:
+            self._last_error = self._push_all(deadline)
+        except Exception as error:  # A fault of ours must not end the pushes of days.
+            logger.debug("a push failed in an unforeseen way", exc_info=True)
+            self._last_error = PushError(f"could not be pushed to ({type(error).__name__})", transient=True)
+        self._tell()
+        return self._last_error
+
+    def _push_all(self, deadline: float) -> PushError | None:
+        """A body that is refused does not keep the others back."""
+        first_error = None
+        for exposition in self._bodies():
+            # Once what an earlier run left is gone, pushes add.
+            method = "PUT" if self._replace else "POST"
+            # Also the last moment is worth a try: 0 would be no timeout but an error.
+            timeout = min(TIMEOUT, max(deadline - time.monotonic(), 0.1))
+            try:
+                self._client.push(method, self._group, exposition, timeout)
+                self._replace = False
+            except PushError as error:
+                first_error = first_error or error
+                if error.transient:
+                    break
+        return first_error
+
+    def _tell(self) -> None:
+        """Once when pushes begin to fail, and once when they arrive again: a log of days is not for each try."""
+        error = self._last_error
+        if error is None:
+            self._backoff.reset()
+            if self._told is not None:
+                logger.info("%s takes pushes again", self._client.gateway)
+                self._told = None
+        elif self._told == error.transient or self._broken_off:
+            logger.debug("%s %s", self._client.gateway, error)
+        else:
+            tries = ", and so do the tries" if error.transient else ""
+            logger.warning("not pushed: %s %s; the run goes on%s", self._client.gateway, error, tries)
+            self._told = error.transient

@@ -1,0 +1,375 @@
+"""A run: what a training or a step records while it works, pushed in the background."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import math
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, SupportsFloat
+
+from simplepipe._exposition import exposition
+from simplepipe._fork import at_fork
+from simplepipe._gateway import Client, Group, Settings
+from simplepipe._pusher import LastPush, Pusher
+from simplepipe._sigterm import Done, SigtermHandler
+from simplepipe._store import DEFAULT_BUCKETS, Store
+from simplepipe._timing import Timer
+from simplepipe._usage import usage
+from simplepipe.errors import MetricError, PushError, SettingsError
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+logger = logging.getLogger("simplepipe")
+
+Labels = Mapping[str, object] | None
+
+INTERVAL = 15.0
+"""Seconds between pushes: as often as a Prometheus usually looks."""
+PATIENCE = 10.0
+"""Seconds that the last push may take: well below the 30 that Kubernetes gives a pod to end."""
+SIGTERM_EXIT_CODE = 128 + 15
+INTERRUPT_EXIT_CODE = 128 + 2
+
+HELP = {
+    "run_time_seconds": "How long the run took",
+    "run_cpu_seconds": "CPU time of the run's processes",
+    "run_peak_memory_bytes": "Most resident memory of any one of the run's processes",
+    "run_exit_code": "Exit code; 128 plus the signal where a signal ended the run",
+    "run_succeeded": "Whether the run ended well",
+    "run_start_timestamp_seconds": "When the run began",
+    "run_last_success_timestamp_seconds": "When a run last ended well",
+    "run_heartbeat_timestamp_seconds": "When the run last said that it goes on",
+    "run_processed_items": "How many things the run worked through",
+    "run_processed_bytes": "How much data the run worked through",
+    "push_ttl_seconds": "For how long after its push this group is worth keeping",
+}
+"""The standard metrics that a run writes itself, all of them gauges; see docs/metrics.md."""
+
+_runs: list[Run] = []
+"""Those that are going on in this process, the latest last."""
+
+
+class Run:
+    """Made by `simplepipe.run`. Every method may be called from any thread; those that record return at once.
+
+    A metric that can't be right (a bad name, a value that is no number) is logged once and left out, since a training
+    of days is worth more than one of its metrics; a `strict` run raises instead.
+    """
+
+    def __init__(
+        self,
+        job: str,
+        *,
+        gateway: str | None = None,
+        grouping_labels: Mapping[str, str] | None = None,
+        interval: float = INTERVAL,
+        patience: float = PATIENCE,
+        ttl: float | None = None,
+        replace: bool = False,
+        strict: bool = False,
+    ) -> None:
+        for name, seconds in (("interval", interval), ("patience", patience), ("ttl", 1 if ttl is None else ttl)):
+            if not (0 < seconds < math.inf):
+                raise SettingsError(f"{name} is {seconds}; write a number of seconds above 0")
+        self.job = job
+        self._group = Group.of(job, grouping_labels)
+        self._settings = Settings.find(gateway)
+        if self._settings is None and strict:
+            raise SettingsError("no gateway to push to; give gateway=, or set PUSHGATEWAY_URL or PUSH_GATEWAY_HOSTNAME")
+        self._interval = interval
+        self._patience = patience
+        self._strict = strict
+        self._store = Store(self._group.label_names, HELP)
+        self._registries: list[CollectorRegistry] = []
+        self._replace = replace
+        self._ttl = ttl
+        self._told: set[str] = set()
+        self._pusher: Pusher | None = None
+        self._sigterm = SigtermHandler(self._last_push_on_sigterm)
+        self._started = False
+        self._finished = False
+        # Also the pusher ends the run, after a SIGTERM. One lock that a signal handler of the training may take again.
+        self._verdict = threading.RLock()
+        self._over = False
+        # A child that was forked has the run's variables, but neither its thread nor the right to speak for it.
+        self._orphaned = False
+
+    # Beginning and end
+
+    def __enter__(self) -> Run:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        failed = self._finish(_exit_code(error))
+        if failed is not None and self._strict and error is None:
+            raise failed
+
+    def start(self) -> Run:
+        """Begins to push. `with` calls it; by hand where a `with` does not fit, as in a notebook."""
+        if self._started:
+            raise RuntimeError("this run has begun before; make a new one with simplepipe.run")
+        client = None if self._settings is None else Client(self._settings)
+        self._started = True
+        self._began = time.monotonic()
+        self._usage = usage()
+        self._store.standard("run_start_timestamp_seconds", time.time())
+        if self._ttl is not None:
+            self._store.standard("push_ttl_seconds", self._ttl)
+        _runs.append(self)
+        if client is None:
+            logger.warning(
+                "run %s: no gateway, so nothing is pushed; set PUSHGATEWAY_URL or PUSH_GATEWAY_HOSTNAME, "
+                "or give gateway=",
+                self.job,
+            )
+            return self
+        pusher = Pusher(client, self._group, self._interval, self._bodies, self._replace)
+        try:
+            pusher.start()
+        except RuntimeError as error:  # The system gives no thread: the training may do with those that it has.
+            logger.warning("run %s: nothing is pushed: %s", self.job, error)
+            return self
+        self._pusher = pusher
+        self._sigterm.install()
+        return self
+
+    def finish(self, exit_code: int = 0) -> None:
+        """Ends the run with a last push. `with` calls it."""
+        failed = self._finish(exit_code)
+        if failed is not None and self._strict:
+            raise failed
+
+    def _finish(self, exit_code: int | None) -> PushError | None:
+        if self._orphaned or self._finished or not self._started:
+            return None
+        self._finished = True
+        self._conclude(exit_code)
+        try:
+            failed = None if self._pusher is None else self._pusher.finish(self._patience)
+        finally:
+            # Only now: a signal during the last push must not cut it short, nor a child that is forked then have it.
+            self._sigterm.remove()
+            _runs.remove(self)
+        if failed is not None:
+            logger.warning("run %s: the last values were not pushed: %s", self.job, failed)
+        return failed
+
+    def _conclude(self, exit_code: int | None) -> None:
+        """The verdict; none for a run that nobody ended."""
+        with self._verdict:
+            if self._over:
+                return
+            self._over = True
+            if exit_code is None:
+                return
+            self._store.standard("run_time_seconds", time.monotonic() - self._began)
+            self._store.standard("run_exit_code", exit_code)
+            self._store.standard("run_succeeded", exit_code == 0)
+            if exit_code == 0:
+                self._store.standard("run_last_success_timestamp_seconds", time.time())
+
+    def _last_push_on_sigterm(self, ends_process: bool, done: Done) -> bool:
+        """In the signal handler: only what needs no lock."""
+        if self._orphaned or self._pusher is None:
+            return False
+        before = (lambda: self._conclude(SIGTERM_EXIT_CODE)) if ends_process else None
+        self._pusher.order_at_once(LastPush(time.monotonic() + self._patience, before=before, done=done))
+        return True
+
+    # Recording
+
+    def gauge(
+        self,
+        name: str,
+        value: SupportsFloat,
+        *,
+        step: SupportsFloat | None = None,
+        labels: Labels = None,
+        help: str = "",
+        unit: str = "",
+    ) -> None:
+        """The value now, in place of the last one. `step` goes beside it as `NAME_step`: as a label it would make a
+        new series each time."""
+        if self._silent():
+            return
+        try:
+            self._store.gauge(name, value, labels or {}, help, unit)
+            if step is not None:
+                self._store.gauge(f"{name}_step", step, labels or {}, f"Step of the last {name}", "")
+        except MetricError as error:
+            self._wrong(error)
+
+    def counter(
+        self, name: str, amount: SupportsFloat = 1, *, labels: Labels = None, help: str = "", unit: str = ""
+    ) -> None:
+        """Counts up; becomes `NAME_total`. It begins at 0 with each run."""
+        if self._silent():
+            return
+        try:
+            self._store.counter(name, amount, labels or {}, help, unit)
+        except MetricError as error:
+            self._wrong(error)
+
+    def histogram(
+        self,
+        name: str,
+        value: SupportsFloat,
+        *,
+        buckets: Sequence[float] = DEFAULT_BUCKETS,
+        labels: Labels = None,
+        help: str = "",
+        unit: str = "",
+    ) -> None:
+        """One observation; `buckets` are upper bounds, the same each time."""
+        if self._silent():
+            return
+        try:
+            self._store.observe(name, value, labels or {}, help, unit, buckets)
+        except MetricError as error:
+            self._wrong(error)
+
+    def summary(
+        self, name: str, value: SupportsFloat, *, labels: Labels = None, help: str = "", unit: str = ""
+    ) -> None:
+        """One observation; becomes `NAME_sum` and `NAME_count`."""
+        if self._silent():
+            return
+        try:
+            self._store.observe(name, value, labels or {}, help, unit, None)
+        except MetricError as error:
+            self._wrong(error)
+
+    def info(self, name: str, labels: Mapping[str, object], *, help: str = "") -> None:
+        """What is so, in labels; becomes `NAME_info`, in place of what it said before."""
+        if self._silent():
+            return
+        try:
+            self._store.info(name, labels, help)
+        except MetricError as error:
+            self._wrong(error)
+
+    def push_registry(self, registry: CollectorRegistry) -> None:
+        """Pushes a prometheus_client registry too, as it is, from now to the run's end."""
+        if not self._silent() and registry not in self._registries:
+            self._registries.append(registry)
+
+    def timed(self, name: str, *, buckets: Sequence[float] | None = None, labels: Labels = None) -> Timer:
+        """Decorator and context manager: how long it took, as summary `NAME_seconds` (a histogram with `buckets`)."""
+        return Timer(lambda: self, name, buckets, labels)
+
+    # Standard metrics, see docs/metrics.md
+
+    def accuracy(self, value: SupportsFloat, *, step: SupportsFloat | None = None, labels: Labels = None) -> None:
+        """`model_accuracy`: share of right answers, 0 to 1."""
+        self.gauge("model_accuracy", value, step=step, labels=labels, help="Share of right answers")
+
+    def loss(self, value: SupportsFloat, *, step: SupportsFloat | None = None, labels: Labels = None) -> None:
+        """`model_loss`: the loss function's value."""
+        self.gauge("model_loss", value, step=step, labels=labels, help="The loss function's value")
+
+    def score(
+        self, score: str, value: SupportsFloat, *, step: SupportsFloat | None = None, labels: Labels = None
+    ) -> None:
+        """`model_score{score="SCORE"}`: any other measure of a model, such as f1, auc, bleu."""
+        self.gauge(
+            "model_score", value, step=step, labels={**(labels or {}), "score": score}, help="A measure of the model"
+        )
+
+    def model(self, model: str, version: str) -> None:
+        """`model_info`: which model, in which version."""
+        self.info("model", {"model": model, "version": version}, help="Which model, in which version")
+
+    def processed(self, *, items: SupportsFloat = 0, bytes: SupportsFloat = 0) -> None:
+        """`run_processed_items`, `run_processed_bytes`: adds to what the run has worked through."""
+        if self._silent():
+            return
+        try:
+            self._store.add("run_processed_items", items)
+            self._store.add("run_processed_bytes", bytes)
+        except MetricError as error:
+            self._wrong(error)
+
+    def _silent(self) -> bool:
+        """Whether there is nothing to record: after the end, and in a child that was forked."""
+        return self._orphaned or self._over
+
+    def _wrong(self, error: MetricError) -> None:
+        if self._strict:
+            raise error
+        if len(self._told) < 100 and str(error) not in self._told:
+            self._told.add(str(error))
+            logger.error("run %s: left out: %s", self.job, error)
+
+    # Pushing, in the pusher's thread
+
+    def _bodies(self) -> Iterator[bytes]:
+        used = usage().since(self._usage)
+        self._store.standard("run_cpu_seconds", used.user, (("mode", "user"),))
+        self._store.standard("run_cpu_seconds", used.system, (("mode", "system"),))
+        if used.peak_memory is not None:
+            self._store.standard("run_peak_memory_bytes", used.peak_memory)
+        if not self._over:
+            self._store.standard("run_heartbeat_timestamp_seconds", time.time())
+        yield exposition(self._store.snapshot()).encode()
+        # Each by itself, so that one that the gateway refuses keeps nothing else back.
+        for registry in tuple(self._registries):
+            body = self._registry_body(registry)
+            if body:
+                yield body
+
+    def _registry_body(self, registry: CollectorRegistry) -> bytes:
+        from prometheus_client import generate_latest
+
+        try:
+            return generate_latest(registry)
+        except Exception as error:  # A collector is the user's code.
+            self._wrong_registry(error)
+            return b""
+
+    def _wrong_registry(self, error: Exception) -> None:
+        message = f"a registry can't be collected: {type(error).__name__}"
+        if message not in self._told:
+            self._told.add(message)
+            logger.error("run %s: left out: %s", self.job, message, exc_info=error)
+
+
+def current_run() -> Run | None:
+    """The run that began last of those that are going on in this process."""
+    return next((run for run in reversed(_runs) if not run._over), None)
+
+
+def _exit_code(error: BaseException | None) -> int:
+    """What Python would end with, were the error not caught."""
+    if error is None:
+        return 0
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPT_EXIT_CODE
+    if isinstance(error, SystemExit):
+        code = error.code
+        return 0 if code is None else code if isinstance(code, int) else 1
+    return 1
+
+
+def _leave_to_the_parent() -> None:
+    """In a child that was forked: the parent's runs are not ours."""
+    for run in reversed(_runs):
+        run._orphaned = True
+        run._sigterm.forget()
+    _runs.clear()
+
+
+def _finish_all() -> None:
+    """At the interpreter's end, for runs without a `with`: their last values, and no verdict, which nobody gave."""
+    for run in tuple(_runs):
+        run._finish(None)
+
+
+at_fork(_leave_to_the_parent)
+atexit.register(_finish_all)

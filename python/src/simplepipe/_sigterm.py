@@ -1,0 +1,87 @@
+"""A last push when the process is told to end, as Kubernetes does before it takes a pod away.
+
+The handler does next to nothing, since the code that it interrupts may hold any lock: it orders the push and returns.
+When that is done, or has failed for good, the pusher's thread raises the signal again, and the handler passes it on to
+what was installed before. A second SIGTERM from outside is passed on at once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+Done = Callable[[], None]
+
+
+class SigtermHandler:
+    """Stands before the handler that was there. Each run has its own, and they call one another."""
+
+    def __init__(self, last_push: Callable[[bool, Done], bool]) -> None:
+        """`last_push` gets whether the process ends by this signal, and what to call when done; it returns whether
+        there is anything to push."""
+        self._last_push = last_push
+        self._previous: Callable[[int, FrameType | None], object] | int = signal.SIG_DFL
+        self._active = False
+        self._asked = False
+
+    def install(self) -> None:
+        """Where Python allows it (the main thread) and somebody listens: a process that ignores SIGTERM goes on so."""
+        if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
+            return
+        previous = signal.getsignal(signal.SIGTERM)
+        if previous is None or previous == signal.SIG_IGN:
+            return
+        self._previous = previous
+        self._active = True
+        signal.signal(signal.SIGTERM, self)
+
+    def remove(self) -> None:
+        """Puts back what was there. Where somebody else has come since, this stays, and passes on."""
+        if not self._active:
+            return
+        self._active = False
+        installed: object = signal.getsignal(signal.SIGTERM)
+        if threading.current_thread() is threading.main_thread() and installed is self:
+            signal.signal(signal.SIGTERM, self._previous)
+        if self._asked:
+            # It came too late for the pusher to answer it.
+            self._asked = False
+            _raise_again()
+
+    def forget(self) -> None:
+        """As `remove`, in a child: a signal that the parent is about to act on was not meant for it."""
+        self._asked = False
+        self.remove()
+
+    def ends_process(self) -> bool:
+        """Whether nobody but the system acts on the signal after us."""
+        if isinstance(self._previous, SigtermHandler):
+            return self._previous.ends_process()
+        return self._previous == signal.SIG_DFL
+
+    def __call__(self, signum: int, frame: FrameType | None) -> None:
+        if self._active and not self._asked:
+            self._asked = True
+            if self._last_push(self.ends_process(), _raise_again):
+                return
+        self._pass_on(signum, frame)
+
+    def _pass_on(self, signum: int, frame: FrameType | None) -> None:
+        self._asked = False
+        if callable(self._previous):
+            self._previous(signum, frame)
+        elif self._previous == signal.SIG_DFL:
+            signal.signal(signum, signal.SIG_DFL)
+            os.kill(os.getpid(), signum)
+
+
+def _raise_again() -> None:
+    if sys.platform != "win32":
+        main = threading.main_thread().ident
+        if main is not None:
+            # To the main thread, which may sit in a system call that only a signal of its own ends.
+            signal.pthread_kill(main, signal.SIGTERM)

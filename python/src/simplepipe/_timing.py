@@ -1,0 +1,82 @@
+"""How long functions and blocks take."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+
+if TYPE_CHECKING:
+    from simplepipe._run import Run
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class _Began(threading.local):
+    """When the blocks began that this thread is in, the innermost last."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+
+class Timer:
+    """Decorator and context manager; may be entered again and by several threads."""
+
+    def __init__(
+        self,
+        find_run: Callable[[], Run | None],
+        name: str,
+        buckets: Sequence[float] | None,
+        labels: Mapping[str, object] | None,
+    ) -> None:
+        self._find_run = find_run
+        self._name = name
+        self._buckets = buckets
+        self._labels = labels
+        self._began = _Began()
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def timed_coroutine(*args: Any, **kwargs: Any) -> Any:
+                began = time.perf_counter()
+                try:
+                    return await function(*args, **kwargs)
+                finally:
+                    self._observe(began)
+
+            return cast("Callable[P, R]", timed_coroutine)
+
+        @functools.wraps(function)
+        def timed_function(*args: P.args, **kwargs: P.kwargs) -> R:
+            began = time.perf_counter()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self._observe(began)
+
+        return timed_function
+
+    def __enter__(self) -> None:
+        self._began.times.append(time.perf_counter())
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._observe(self._began.times.pop())
+
+    def _observe(self, began: float) -> None:
+        run = self._find_run()
+        if run is None:
+            return
+        seconds = time.perf_counter() - began
+        if self._buckets is None:
+            run.summary(self._name, seconds, labels=self._labels, unit="seconds")
+        else:
+            run.histogram(self._name, seconds, buckets=self._buckets, labels=self._labels, unit="seconds")

@@ -1,0 +1,40 @@
+"""Python programs of a test's own, for what ends a process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+
+def start(folder: Path, code: str, gateway: str, **environment: str) -> subprocess.Popen[str]:
+    """Starts it, with the gateway in its environment; what it prints is read line by line."""
+    file = folder / "script.py"
+    file.write_text(dedent(code))
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-W", "ignore:This process:DeprecationWarning", str(file)],
+        env={**os.environ, "PUSHGATEWAY_URL": f"http://{gateway}", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def run(folder: Path, code: str, gateway: str, **environment: str) -> tuple[int, str]:
+    """Its exit code (negative: the signal that ended it), and all that it printed."""
+    process = start(folder, code, gateway, **environment)
+    output, _ = process.communicate(timeout=120)
+    return process.returncode, output
+
+
+def wait_for_line(process: subprocess.Popen[str], line: str) -> None:
+    """Until it prints that."""
+    assert process.stdout is not None
+    seen = []
+    for each in process.stdout:
+        seen.append(each)
+        if each.strip() == line:
+            return
+    raise AssertionError(f"{line} never came: {seen}")

@@ -1,0 +1,140 @@
+"""A gateway that is away, slow or wrong costs the training nothing."""
+
+from __future__ import annotations
+
+import logging
+import resource
+import socket
+import time
+from threading import Timer
+
+import pytest
+from support.faulty import FaultyServer
+from support.gateway import Pushgateway
+from support.waiting import wait_for
+
+import simplepipe
+from simplepipe._store import MAX_SERIES
+
+
+def test_a_gateway_that_is_killed_and_comes_back_has_the_last_values(
+    gateway: Pushgateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "simplepipe")
+    with simplepipe.run("train", interval=0.05) as run:
+        run.gauge("accuracy", 0.1)
+        gateway.wait_for_value("accuracy", 0.1)
+        gateway.kill()
+        wait_for(lambda: "can't be reached" in caplog.text, lambda: caplog.text)
+        run.gauge("accuracy", 0.2)
+        run.gauge("accuracy", 0.3)
+        gateway.start()
+        gateway.wait_for_value("accuracy", 0.3)
+    assert gateway.value("run_succeeded") == 1
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        (
+            "WARNING",
+            f"not pushed: http://{gateway.address} can't be reached: Connection refused; the run goes on, "
+            "and so do the tries",
+        ),
+        ("INFO", f"http://{gateway.address} takes pushes again"),
+    ]
+
+
+def test_a_gateway_that_comes_back_during_the_last_push_has_the_last_values(gateway: Pushgateway) -> None:
+    gateway.kill()
+    run = simplepipe.run("train", patience=60).start()
+    run.gauge("accuracy", 0.9)
+    Timer(0.3, gateway.start).start()
+    run.finish()
+    assert gateway.value("accuracy") == 0.9
+    assert gateway.value("run_succeeded") == 1
+
+
+def test_a_gateway_that_never_was_there_is_given_up_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+    began = time.monotonic()
+    with simplepipe.run("train", gateway=address, patience=0.5) as run:
+        run.gauge("accuracy", 0.9)
+    assert time.monotonic() - began < 10
+    assert [record.getMessage() for record in caplog.records] == [
+        f"not pushed: http://{address} can't be reached: Connection refused; the run goes on, and so do the tries",
+        "run train: the last values were not pushed: can't be reached: Connection refused",
+    ]
+
+
+def test_a_gateway_that_hangs_costs_neither_time_nor_memory(
+    hanging: FaultyServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    began = time.monotonic()
+    with simplepipe.run("train", gateway=hanging.address, interval=0.01, patience=1) as run:
+        wait_for(lambda: hanging.requests, lambda: "the first push hangs")
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        for step in range(200_000):
+            run.gauge("accuracy", 0.5, step=step)
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        recorded = time.monotonic()
+    ended = time.monotonic()
+    assert grown < 8 * 1024, f"{grown} KiB for 200,000 values of one series"
+    assert recorded - began < 60
+    assert ended - recorded < 10, "the last push has one second"
+    assert "the last values were not pushed: did not answer in time" in caplog.text
+
+
+def test_a_try_that_hangs_does_not_use_up_the_time_of_the_last_push(caplog: pytest.LogCaptureFixture) -> None:
+    server = FaultyServer(None, b"HTTP/1.1 200 OK\r\n\r\n")
+    with simplepipe.run("train", gateway=server.address, patience=2) as run:
+        wait_for(lambda: server.requests, lambda: "the first push hangs")
+        run.gauge("accuracy", 0.9)
+    server.close()
+    assert b"\naccuracy 0.9\n" in server.requests[1]
+    assert "the last values were not pushed" not in caplog.text
+
+
+def test_labels_without_bound_are_cut_off(gateway: Pushgateway, caplog: pytest.LogCaptureFixture) -> None:
+    with simplepipe.run("train") as run:
+        for step in range(MAX_SERIES + 1000):
+            run.gauge("accuracy", 0.5, labels={"step": step})
+        run.gauge("accuracy", 0.6, labels={"step": 0})
+    assert gateway.value("accuracy", step="0") == 0.6
+    assert gateway.value("run_succeeded") == 1
+    assert sum(name.startswith("accuracy") for name in gateway.series()) == MAX_SERIES
+    assert [record.getMessage() for record in caplog.records] == [
+        'run train: left out: "accuracy" is left out: the run has 10000 series already; use labels with few values'
+    ]
+
+
+def test_a_push_that_is_refused_is_told_once_with_the_gateways_reason(
+    gateway: Pushgateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    with simplepipe.run("other") as run:
+        run.summary("accuracy", 0.9)
+    with simplepipe.run("train", interval=0.02) as run:
+        run.gauge("accuracy", 0.9)
+        wait_for(lambda: "refused the push" in caplog.text, lambda: caplog.text)
+    assert caplog.text.count("the run goes on") == 1
+    assert "it answered 400 Bad Request: pushed metrics are invalid or inconsistent" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (
+            b"HTTP/1.1 503 Gone home\r\n\r\nback\nat \x1b[2J nine",
+            "can't take the push now: it answered 503 Gone home: back at [2J nine",
+        ),
+        (
+            b"HTTP/1.1 302 Found\r\nLocation: http://elsewhere/\r\n\r\n",
+            "is not the gateway: it answered 302 Found: see http://elsewhere/; name the gateway's own address",
+        ),
+        (b"no HTTP\r\n\r\n", "gave no proper answer: no HTTP"),
+        (b"", "gave no proper answer: Remote end closed connection without response"),
+    ],
+)
+def test_wrong_answers_are_told_in_words(answer: bytes, message: str, caplog: pytest.LogCaptureFixture) -> None:
+    server = FaultyServer(answer)
+    with simplepipe.run("train", gateway=server.address, patience=1):
+        pass
+    server.close()
+    assert f"the last values were not pushed: {message}" in caplog.text

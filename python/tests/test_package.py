@@ -1,0 +1,41 @@
+"""What python/test has built and installed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import simplepipe
+
+
+def built(ending: str) -> Path:
+    (file,) = Path(os.environ["SIMPLEPIPE_DIST"]).glob(f"*{ending}")
+    return file
+
+
+def test_what_is_tested_is_the_installed_wheel() -> None:
+    assert Path(simplepipe.__file__).is_relative_to(sys.prefix)
+
+
+def test_the_wheel_is_typed_and_has_nothing_but_the_package() -> None:
+    names = zipfile.ZipFile(built(".whl")).namelist()
+    assert "simplepipe/py.typed" in names
+    assert all(name.startswith(("simplepipe/", f"simplepipe-{simplepipe.__version__}.dist-info/")) for name in names)
+
+
+def test_the_sdist_has_all_that_a_wheel_is_built_from() -> None:
+    with tarfile.open(built(".tar.gz")) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    wheel = {name for name in zipfile.ZipFile(built(".whl")).namelist() if name.startswith("simplepipe/")}
+    assert {f"src/{name}" for name in wheel} | {"pyproject.toml", "README.md"} <= names
+    assert not any("test" in name for name in names)
+
+
+def test_importing_it_is_quick_and_needs_no_training_library() -> None:
+    code = "import sys, simplepipe; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"keras", "torch", "numpy", "transformers", "prometheus_client"} & set(modules)

@@ -1,0 +1,273 @@
+"""Signals, children and ends of processes, each in a process of its own."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from support import script
+from support.faulty import FaultyServer
+from support.gateway import Pushgateway
+from support.waiting import wait_for
+
+TRAINING = """
+    import signal, sys, threading, os
+    import simplepipe
+    {before}
+    with simplepipe.run("train", patience={patience}) as run:
+        run.gauge("accuracy", 0.1)
+        run.gauge("accuracy", 0.9)
+        print("training", flush=True)
+        {training}
+    print("after", flush=True)
+"""
+FOREVER = "threading.Event().wait()"
+
+
+def training(before: str = "", training: str = FOREVER, patience: float = 10) -> str:
+    return TRAINING.format(before=before, training=training, patience=patience)
+
+
+def sigterm(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Sends it once the training trains; the exit code (negative: the signal that ended it), and the rest."""
+    script.wait_for_line(process, "training")
+    process.send_signal(signal.SIGTERM)
+    rest, _ = process.communicate(timeout=60)
+    return process.returncode, rest
+
+
+@pytest.mark.parametrize(
+    "busy",
+    [
+        FOREVER,
+        "import time; time.sleep(600)",
+        "while True: run.counter('steps')",
+        "while True: run.gauge('g', 1); run.histogram('h', 1, labels={'a': 'b'})",
+    ],
+)
+def test_sigterm_brings_the_last_values_and_ends_the_process(tmp_path: Path, gateway: Pushgateway, busy: str) -> None:
+    code, rest = sigterm(script.start(tmp_path, training(training=busy), gateway.address))
+    assert (code, rest) == (-signal.SIGTERM, "")
+    assert gateway.value("accuracy") == 0.9
+    assert gateway.value("run_exit_code") == 143
+    assert gateway.value("run_succeeded") == 0
+    assert gateway.value("run_last_success_timestamp_seconds") is None
+
+
+def test_a_handler_that_was_there_before_is_called_when_the_values_are_there(
+    tmp_path: Path, gateway: Pushgateway
+) -> None:
+    before = "signal.signal(signal.SIGTERM, lambda *_: os._exit(7))"
+    code, _ = sigterm(script.start(tmp_path, training(before), gateway.address))
+    assert code == 7
+    assert gateway.value("accuracy") == 0.9
+    assert gateway.value("run_exit_code") is None
+
+
+def test_a_handler_that_ends_the_training_in_its_own_way_says_how_it_ended(
+    tmp_path: Path, gateway: Pushgateway
+) -> None:
+    before = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))"
+    code, _ = sigterm(script.start(tmp_path, training(before), gateway.address))
+    assert code == 0
+    assert gateway.value("run_exit_code") == 0
+
+
+def test_a_handler_that_comes_later_may_call_ours(tmp_path: Path, gateway: Pushgateway) -> None:
+    later = """
+        ours = signal.getsignal(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, lambda *args: (print("saved", flush=True), ours(*args)))
+        threading.Event().wait()"""
+    code, rest = sigterm(script.start(tmp_path, training(training=later.strip()), gateway.address))
+    assert code == -signal.SIGTERM
+    assert rest.startswith("saved")
+    assert gateway.value("run_exit_code") == 143
+
+
+def test_runs_within_runs_all_push_on_sigterm(tmp_path: Path, gateway: Pushgateway) -> None:
+    inner = "inner = simplepipe.run('inner').start(); inner.gauge('loss', 3); threading.Event().wait()"
+    code, _ = sigterm(script.start(tmp_path, training(training=inner), gateway.address))
+    assert code == -signal.SIGTERM
+    assert gateway.value("run_exit_code") == 143
+    assert gateway.value("run_exit_code", job="inner") == 143
+    assert gateway.value("loss", job="inner") == 3
+
+
+def test_a_process_that_ignores_sigterm_goes_on_ignoring_it(tmp_path: Path, gateway: Pushgateway) -> None:
+    before = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+    ignoring = "os.kill(os.getpid(), signal.SIGTERM); assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN"
+    code, output = script.run(tmp_path, training(before, ignoring), gateway.address)
+    assert (code, output) == (0, "training\nafter\n")
+    assert gateway.value("run_succeeded") == 1
+
+
+def test_sigterm_ends_the_process_in_time_though_the_gateway_hangs(tmp_path: Path, hanging: FaultyServer) -> None:
+    process = script.start(tmp_path, training(patience=1), hanging.address)
+    wait_for(lambda: hanging.requests, lambda: "the first push hangs")
+    began = time.monotonic()
+    code, _ = sigterm(process)
+    assert code == -signal.SIGTERM
+    assert time.monotonic() - began < 8, "the last push has a second, and a try by itself would take 10"
+
+
+def test_a_sigterm_during_the_last_push_is_not_lost(tmp_path: Path, hanging: FaultyServer) -> None:
+    process = script.start(tmp_path, training(training="pass", patience=2), hanging.address)
+    script.wait_for_line(process, "training")
+    wait_for(lambda: len(hanging.requests) > 1, lambda: "the last push hangs")
+    process.send_signal(signal.SIGTERM)
+    rest, _ = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGTERM
+    assert "after" not in rest
+
+
+def test_a_second_sigterm_ends_the_process_at_once(tmp_path: Path, hanging: FaultyServer) -> None:
+    process = script.start(tmp_path, training(patience=3000), hanging.address)
+    script.wait_for_line(process, "training")
+    # Until the second one comes to a process that has had the first: signals that wait are one.
+    while process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.05)
+    process.communicate()
+    assert process.returncode == -signal.SIGTERM
+
+
+def test_after_the_run_sigterm_is_the_systems_again(tmp_path: Path, gateway: Pushgateway) -> None:
+    code = """
+        import signal, simplepipe
+        with simplepipe.run("train"):
+            pass
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    """
+    assert script.run(tmp_path, code, gateway.address) == (0, "")
+
+
+def test_a_run_in_another_thread_than_the_main_one_works_without_the_signal(
+    tmp_path: Path, gateway: Pushgateway
+) -> None:
+    code = """
+        import threading, simplepipe
+        def train():
+            with simplepipe.run("train") as run:
+                run.gauge("accuracy", 0.9)
+        thread = threading.Thread(target=train)
+        thread.start()
+        thread.join()
+    """
+    assert script.run(tmp_path, code, gateway.address) == (0, "")
+    assert gateway.value("accuracy") == 0.9
+
+
+def test_a_forked_child_does_not_push_the_parents_run(tmp_path: Path, gateway: Pushgateway) -> None:
+    code = """
+        import os, signal, sys, threading, simplepipe
+        with simplepipe.run("train", interval=0.01) as run:
+            run.gauge("accuracy", 0.9)
+            child = os.fork()
+            if child == 0:
+                run.gauge("accuracy", 0.1)
+                assert threading.active_count() == 1
+                assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+                assert simplepipe.current_run() is None
+                sys.exit(3)  # leaves the with block of the child
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+    """
+    assert script.run(tmp_path, code, gateway.address) == (0, "")
+    assert gateway.value("accuracy") == 0.9
+    assert gateway.value("run_exit_code") == 0
+
+
+def test_forked_children_never_deadlock_however_busy_the_parent_is(tmp_path: Path, gateway: Pushgateway) -> None:
+    code = """
+        import os, threading, simplepipe
+        over = threading.Event()
+        def record(run):
+            while not over.is_set():
+                run.counter("steps")
+                run.summary("loss", 1)
+        with simplepipe.run("train", interval=0.001) as run:
+            threads = [threading.Thread(target=record, args=(run,)) for _ in range(2)]
+            for thread in threads:
+                thread.start()
+            for _ in range(100):
+                child = os.fork()
+                if child == 0:
+                    run.counter("steps")
+                    run.finish()
+                    with simplepipe.run("child", interval=0.001) as own:
+                        own.gauge("accuracy", 1)
+                    os._exit(0)
+                os.waitpid(child, 0)
+            over.set()
+            for thread in threads:
+                thread.join()
+    """
+    assert script.run(tmp_path, code, gateway.address) == (0, "")
+    assert gateway.value("accuracy", job="child") == 1
+    assert gateway.value("run_succeeded") == 1
+
+
+def test_workers_of_multiprocessing_work_beside_a_run(tmp_path: Path, gateway: Pushgateway) -> None:
+    code = """
+        import multiprocessing, simplepipe
+        run = simplepipe.run("train", interval=0.01)
+        def work(number):
+            run.gauge("accuracy", 0.1)
+            return number * 2
+        if __name__ == "__main__":
+            with run:
+                run.gauge("accuracy", 0.9)
+                with multiprocessing.get_context("fork").Pool(4) as pool:
+                    assert pool.map(work, range(100)) == list(range(0, 200, 2))
+    """
+    assert script.run(tmp_path, code, gateway.address) == (0, "")
+    assert gateway.value("accuracy") == 0.9
+
+
+def test_a_child_that_gets_sigterm_ends_and_pushes_nothing(tmp_path: Path, gateway: Pushgateway) -> None:
+    code = """
+        import os, signal, time, simplepipe
+        with simplepipe.run("train") as run:
+            child = os.fork()
+            if child == 0:
+                time.sleep(600)
+            os.kill(child, signal.SIGTERM)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
+    """
+    assert script.run(tmp_path, code, gateway.address) == (0, "")
+    assert gateway.value("run_exit_code") == 0
+
+
+def test_a_run_that_nobody_ends_pushes_its_values_at_exit_without_a_verdict(
+    tmp_path: Path, gateway: Pushgateway
+) -> None:
+    code = """
+        import simplepipe
+        run = simplepipe.run("train").start()
+        run.gauge("accuracy", 0.9)
+    """
+    assert script.run(tmp_path, code, gateway.address) == (0, "")
+    assert gateway.value("accuracy") == 0.9
+    assert gateway.value("run_succeeded") is None
+
+
+def test_eight_processes_at_once_all_arrive(tmp_path: Path, gateway: Pushgateway) -> None:
+    code = """
+        import os, simplepipe
+        rank = os.environ["RANK"]
+        with simplepipe.run("train", grouping_labels={"rank": rank}, interval=0.01) as run:
+            for step in range(2000):
+                run.gauge("loss", step + int(rank), step=step)
+    """
+    processes = []
+    for rank in range(8):
+        folder = tmp_path / str(rank)
+        folder.mkdir()
+        processes.append(script.start(folder, code, gateway.address, RANK=str(rank)))
+    for process in processes:
+        output, _ = process.communicate(timeout=120)
+        assert (process.returncode, output) == (0, "")
+    assert [gateway.value("loss", rank=str(rank)) for rank in range(8)] == [1999 + rank for rank in range(8)]
+    assert [gateway.value("run_succeeded", rank=str(rank)) for rank in range(8)] == [1] * 8

@@ -1,0 +1,251 @@
+"""Where a run pushes to and as whom. No message shows a secret."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.faulty import FaultyServer
+from support.gateway import Pushgateway
+
+import simplepipe
+from simplepipe._gateway import Address, Settings
+
+PASSWORD = "s3cret-pass"
+BCRYPT = "$2b$04$Iwsf.ipg46nWCkttcqHp0.GFHyTZ/U8JibmdI1m/wU3wLM6slu/ae"
+"""Of the password."""
+
+
+def found(gateway: str | None = None, **environment: str) -> str:
+    settings = Settings.find(gateway, environment)
+    return str(settings and settings.address)
+
+
+def credentials(**environment: str) -> tuple[str, str] | None:
+    settings = Settings.find(None, {"PUSHGATEWAY_URL": "http://host:1", **environment})
+    assert settings is not None
+    found = settings.credentials
+    return None if found is None else (found.username, found.read_password())
+
+
+def test_the_argument_comes_before_the_url_before_the_host_name() -> None:
+    both = {"PUSHGATEWAY_URL": "http://second:1", "PUSH_GATEWAY_HOSTNAME": "third:1"}
+    assert found("first:1", **both) == "http://first:1"
+    assert found(**both) == "http://second:1"
+    assert found(PUSHGATEWAY_URL=" ", PUSH_GATEWAY_HOSTNAME="third:1") == "http://third:1"
+    assert found() == "None"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("pushgateway:9091", "http://pushgateway:9091"),
+        ("HTTP://pushgateway", "http://pushgateway"),
+        (" http://pushgateway:9091/\n", "http://pushgateway:9091"),
+        ("https://push.example.com/gateway/", "https://push.example.com/gateway"),
+        ("[::1]:9091", "http://[::1]:9091"),
+        ("127.0.0.1:9091/a b", "http://127.0.0.1:9091/a%20b"),
+        (f"https://user:{PASSWORD}@push.example.com", "https://push.example.com"),
+        (f"user:{PASSWORD}@pushgateway:9091", "http://pushgateway:9091"),
+    ],
+)
+def test_addresses_are_shown_as_typed_without_password(text: str, shown: str) -> None:
+    address = Address.parse(text, "x")
+    assert str(address) == shown
+    assert PASSWORD not in repr(address)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "gateway from argument gateway is empty; write http://HOST:PORT"),
+        (
+            "pushgateway",
+            'gateway from argument gateway "pushgateway" has no port; write HOST:9091, or http://HOST for port 80',
+        ),
+        (
+            f"ftp://user:{PASSWORD}@host",
+            'gateway from argument gateway "ftp://host" is neither http nor https; write http://HOST:PORT',
+        ),
+        (
+            f"http://user:{PASSWORD}@host:x",
+            'gateway from argument gateway "http://host:x" is not an address; write http://HOST:PORT',
+        ),
+        (
+            "http://host:9091?job=a",
+            'gateway from argument gateway "http://host:9091?job=a" has a query; write http://HOST:PORT, with a path '
+            "where the gateway has a prefix",
+        ),
+        (
+            f"http://user:1/{PASSWORD}@host:9091",
+            'gateway from argument gateway "http://host:9091" has an @ in its path (a / in a password is written %2F); '
+            "write http://HOST:PORT, with a path where the gateway has a prefix",
+        ),
+    ],
+)
+def test_other_addresses_are_refused_before_the_run_begins(text: str, message: str) -> None:
+    with pytest.raises(simplepipe.SettingsError) as refusal:
+        simplepipe.run("train", gateway=text)
+    assert str(refusal.value) == message
+    assert PASSWORD not in repr(refusal.value)
+
+
+def test_credentials_are_found(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("in file\n")
+    of_url = {"PUSHGATEWAY_URL": "http://url:in%2Furl@host:1"}
+    assert credentials() is None
+    assert credentials(**of_url) == ("url", "in/url")
+    assert credentials(PUSHGATEWAY_USERNAME="env", PUSHGATEWAY_PASSWORD="p", **of_url) == ("env", "p")
+    assert credentials(PUSHGATEWAY_PASSWORD="p", **of_url) == ("url", "p")
+    assert credentials(PUSHGATEWAY_USERNAME="env", PUSHGATEWAY_PASSWORD="p", PUSHGATEWAY_PASSWORD_FILE=str(file)) == (
+        "env",
+        "in file",
+    )
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        (
+            {"PUSHGATEWAY_USERNAME": "alice"},
+            'user "alice" has no password; set PUSHGATEWAY_PASSWORD_FILE or PUSHGATEWAY_PASSWORD',
+        ),
+        ({"PUSHGATEWAY_PASSWORD": PASSWORD}, "a password is set and no user; set PUSHGATEWAY_USERNAME"),
+        (
+            {"PUSHGATEWAY_USERNAME": "a:b", "PUSHGATEWAY_PASSWORD": PASSWORD},
+            "PUSHGATEWAY_USERNAME has a colon, which basic authentication can't carry",
+        ),
+        (
+            {"PUSHGATEWAY_USERNAME": "alice", "PUSHGATEWAY_PASSWORD_FILE": "/missing"},
+            'the file "/missing" from PUSHGATEWAY_PASSWORD_FILE can\'t be read: No such file or directory',
+        ),
+        (
+            {"PUSHGATEWAY_CA_FILE": "/ca"},
+            "PUSHGATEWAY_CA_FILE is given, and http://host:1 is not https; write https:// in the address",
+        ),
+        (
+            {"PUSHGATEWAY_URL": "https://host", "PUSHGATEWAY_CA_FILE": "/missing"},
+            'the file "/missing" from PUSHGATEWAY_CA_FILE can\'t be used: No such file or directory',
+        ),
+        (
+            {"PUSHGATEWAY_URL": "https://host", "PUSHGATEWAY_KEY_FILE": "/key"},
+            "a client certificate wants both PUSHGATEWAY_CERT_FILE and PUSHGATEWAY_KEY_FILE",
+        ),
+    ],
+)
+def test_half_of_settings_is_refused_before_the_run_begins(environment: dict[str, str], message: str) -> None:
+    with pytest.raises(simplepipe.SettingsError) as refusal:
+        credentials(**environment)
+    assert str(refusal.value) == message
+
+
+@pytest.mark.parametrize("content", ["", "\n", f"{PASSWORD}\nmore\n", "x" * 5000, "\udcff"])
+def test_a_password_file_holds_one_line(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "password"
+    file.write_text(content, errors="surrogateescape")
+    with pytest.raises(simplepipe.SettingsError, match="PUSHGATEWAY_PASSWORD_FILE") as refusal:
+        credentials(PUSHGATEWAY_USERNAME="alice", PUSHGATEWAY_PASSWORD_FILE=str(file))
+    assert PASSWORD not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("job", "labels", "message"),
+    [
+        ("", {}, "job is empty"),
+        ("a\nb", {}, "job .* has a control character"),
+        ("train", {"job": "x"}, 'grouping label "job" is the job\'s own'),
+        ("train", {"a-b": "x"}, 'grouping label "a-b" is not a label name'),
+        ("train", {"__a": "x"}, 'grouping label "__a" begins with __'),
+        ("train", {"simplepipe_a": "x"}, "begins as Simplepipe's own labels do"),
+        ("train", {"rank": 0}, 'grouping label "rank" is int, not a string'),
+        ("train", {"rank": ""}, 'grouping label "rank" is empty'),
+    ],
+)
+def test_wrong_groups_are_refused(job: str, labels: dict[str, str], message: str) -> None:
+    with pytest.raises(simplepipe.SettingsError, match=message):
+        simplepipe.run(job, grouping_labels=labels)
+
+
+@pytest.mark.parametrize("name", ["interval", "patience", "ttl"])
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
+def test_times_are_above_zero(name: str, seconds: float) -> None:
+    with pytest.raises(simplepipe.SettingsError, match=f"{name} is .*; write a number of seconds above 0"):
+        simplepipe.run("train", **{name: seconds})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def guarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pushgateway]:
+    """A gateway over TLS that wants a user and a password."""
+    certificate, key, config = (tmp_path / name for name in ("gateway.crt", "gateway.key", "web.yaml"))
+    subprocess.run(
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=gateway "
+        f"-addext subjectAltName=IP:127.0.0.1 -keyout {key} -out {certificate}".split(),
+        check=True,
+        capture_output=True,
+    )
+    config.write_text(
+        f'tls_server_config: {{cert_file: "{certificate}", key_file: "{key}"}}\n'
+        f'basic_auth_users: {{alice: "{BCRYPT}"}}\n'
+    )
+    gateway = Pushgateway([f"--web.config.file={config}"])
+    gateway.open_as("alice", PASSWORD, ssl.create_default_context(cafile=str(certificate)))
+    monkeypatch.setenv("PUSHGATEWAY_URL", f"https://{gateway.address}")
+    monkeypatch.setenv("PUSHGATEWAY_CA_FILE", str(certificate))
+    monkeypatch.setenv("PUSHGATEWAY_USERNAME", "alice")
+    yield gateway
+    gateway.kill()
+
+
+def test_a_gateway_over_tls_that_wants_a_password_gets_it(
+    guarded: Pushgateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PUSHGATEWAY_PASSWORD", PASSWORD)
+    with simplepipe.run("train") as run:
+        run.gauge("accuracy", 0.9)
+    assert guarded.value("accuracy") == 0.9
+
+
+def test_a_password_that_changes_during_the_run_is_read_anew(
+    guarded: Pushgateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "password"
+    file.write_text("an old one")
+    monkeypatch.setenv("PUSHGATEWAY_PASSWORD_FILE", str(file))
+    with simplepipe.run("train", interval=0.05) as run:
+        run.gauge("accuracy", 0.9)
+        file.write_text(PASSWORD + "\n")
+        guarded.wait_for_value("accuracy", 0.9)
+
+
+def test_no_secret_is_logged_at_any_level(
+    guarded: Pushgateway, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("PUSHGATEWAY_PASSWORD", "wr0ng-pass")
+    with simplepipe.run("train", patience=1):
+        pass
+    assert "refused the push: it answered 401 Unauthorized" in caplog.text
+    monkeypatch.delenv("PUSHGATEWAY_CA_FILE")
+    with simplepipe.run("train", gateway=f"https://alice:wr0ng-pass@{guarded.address}", patience=1):
+        pass
+    assert "can't be spoken to over TLS: " in caplog.text
+    assert "wr0ng-pass" not in caplog.text
+    assert "Basic" not in caplog.text
+
+
+def test_a_redirect_is_not_followed_with_the_password(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    elsewhere = FaultyServer(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    server = FaultyServer(f"HTTP/1.1 307 Moved\r\nLocation: http://{elsewhere.address}/\r\n\r\n".encode())
+    with simplepipe.run("train", gateway=f"alice:{PASSWORD}@{server.address}", patience=1):
+        pass
+    server.close()
+    elsewhere.close()
+    assert b"Authorization: Basic YWxpY2U6czNjcmV0LXBhc3M=" in server.requests[0]
+    assert elsewhere.requests == []

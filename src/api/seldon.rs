@@ -1,0 +1,85 @@
+//! The part of a `MetricsNamespace` that is about model servers.
+
+use std::collections::BTreeMap;
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::metrics_namespace::{DURATION_PATTERN, INTERVAL_RULE, LABEL_NAME_RULE, label_value};
+
+/// The model servers of this namespace, which Prometheus scrapes at their pods, under this namespace's name and with
+/// the labels and limits of `spec.scrape`.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(cel)]
+pub struct SeldonSpec {
+    /// Whether they are scraped.
+    #[serde(default)]
+    pub enabled: bool,
+    /// What serves the models, and so which pods are scraped, and where.
+    /// `CoreV1`: Seldon Core 1, pods labelled `app.kubernetes.io/managed-by: seldon-core`, ports `metrics`, path
+    /// `/prometheus`.
+    /// `CoreV2`: Seldon Core 2, pods labelled `app: seldon-server`, ports `metrics` and `server-metrics`, path `/metrics`.
+    /// `KServe`: KServe on Knative, pods with a label `serving.kserve.io/inferenceservice`, port `http-usermetric`, path
+    /// `/metrics`.
+    #[serde(default)]
+    pub kind: ModelServer,
+    /// Labels of the pods that are scraped. Default: those that the kind puts on its pods.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 16, "additionalProperties" = label_value()))]
+    #[x_kube(validation = Rule::new(LABEL_NAME_RULE).message("label names must be like `release` or `example.com/team`"))]
+    pub selector: BTreeMap<String, String>,
+    /// Name of the containers' port that has the metrics. Default: the kind's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 15),
+        regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
+    )]
+    pub port: Option<String>,
+    /// Path of the metrics. Default: the kind's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256), regex(pattern = r"^/[A-Za-z0-9/._~-]*$"))]
+    pub path: Option<String>,
+    /// Time between two scrapes, from `5s` to `1h`. Default: that of `spec.scrape`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 16), regex(pattern = DURATION_PATTERN))]
+    #[x_kube(validation = Rule::new(INTERVAL_RULE).message("interval must be from 5s to 1h, like 30s"))]
+    pub interval: Option<String>,
+    /// How much the model servers may bring at most. The other limits are those of `spec.scrape`.
+    #[serde(default)]
+    pub limits: ServingLimits,
+}
+
+/// What serves the models.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ModelServer {
+    /// Seldon Core 1.
+    #[default]
+    CoreV1,
+    /// Seldon Core 2.
+    CoreV2,
+    /// KServe on Knative.
+    KServe,
+}
+
+/// How much the model servers may bring at most.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ServingLimits {
+    /// Ports that are scraped: one or two a pod. Where there are more, none is scraped.
+    #[schemars(range(min = 1, max = 200))]
+    pub targets: i64,
+    /// Samples of one scrape, after relabelling. A scrape that is over the limit fails whole.
+    #[schemars(range(min = 100, max = 20_000))]
+    pub samples: i64,
+}
+
+impl Default for ServingLimits {
+    fn default() -> Self {
+        Self {
+            targets: 50,
+            samples: 5000,
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What the monitors have in common: what could pass for another tenant's or for Prometheus' own is taken away, and the
+//! namespace is written last.
+
+use std::collections::BTreeMap;
+
+use crate::api::prometheus_operator::{Limits, NamespaceSelector, RelabelConfig};
+use crate::operator::plan::Plan;
+
+use super::common_labels;
+
+/// Names that Prometheus writes itself, those of recording rules among them (`level:metric:operation`): a tenant's own
+/// would look like Prometheus' word.
+const PROMETHEUS_NAMES: [&str; 5] = ["up", "ALERTS", "ALERTS_FOR_STATE", "scrape_.*", ".*:.*"];
+/// Labels that say which Prometheus has scraped. They win over what a Prometheus adds for those that it sends to, and so
+/// could pass for another cluster.
+pub const PROMETHEUS_LABELS: &str =
+    "prometheus|prometheus_replica|cluster|__replica__|__tenant_id__";
+
+/// Labels of a monitor, those that a Prometheus selects by among them.
+pub fn labels(plan: &Plan) -> BTreeMap<String, String> {
+    // The operator's own labels win.
+    let mut labels = plan.scrape.labels.clone();
+    labels.extend(common_labels());
+    labels
+}
+
+/// The tenant's namespace alone. Written out although it is the default: a field that is not ours could be set by
+/// another.
+pub fn own_namespace(plan: &Plan) -> NamespaceSelector {
+    NamespaceSelector {
+        any: false,
+        match_names: vec![plan.namespace.clone()],
+    }
+}
+
+/// What the scrapes may bring.
+pub fn limits(plan: &Plan, targets: i64, samples: i64) -> Limits {
+    let limits = &plan.scrape.limits;
+    Limits {
+        target_limit: targets,
+        sample_limit: samples,
+        label_limit: limits.labels,
+        label_name_length_limit: limits.label_name_length,
+        label_value_length_limit: limits.label_value_length,
+        // Prometheus writes sizes with a B.
+        body_size_limit: format!("{}B", limits.body_size),
+    }
+}
+
+/// Prometheus writes `up` of a target under the job's name, by default that of what it was found by: what a tenant has
+/// labelled as a target must not make it `up{job="kube-scheduler"}`.
+pub fn job(name: &str) -> RelabelConfig {
+    RelabelConfig {
+        target_label: Some("job".into()),
+        replacement: Some(name.into()),
+        action: "replace".into(),
+        ..RelabelConfig::default()
+    }
+}
+
+/// What is done to samples: reserved names are dropped, and labels of these names, and the namespace is written.
+pub fn pin(plan: &Plan, dropped_labels: &str) -> Vec<RelabelConfig> {
+    let reserved: Vec<&str> = PROMETHEUS_NAMES
+        .into_iter()
+        .chain(plan.scrape.reserved_metrics.iter().map(String::as_str))
+        .collect();
+    vec![
+        RelabelConfig {
+            source_labels: vec!["__name__".into()],
+            regex: Some(reserved.join("|")),
+            action: "drop".into(),
+            ..RelabelConfig::default()
+        },
+        RelabelConfig {
+            regex: Some(dropped_labels.into()),
+            action: "labeldrop".into(),
+            ..RelabelConfig::default()
+        },
+        RelabelConfig {
+            target_label: Some("namespace".into()),
+            replacement: Some(plan.namespace.clone()),
+            action: "replace".into(),
+            ..RelabelConfig::default()
+        },
+    ]
+}

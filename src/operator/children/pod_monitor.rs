@@ -1,0 +1,104 @@
+//! How Prometheus scrapes the namespace's model servers: at their pods, by the ports that they have for it.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Serialize;
+
+use crate::api::names;
+use crate::api::prometheus_operator::{Endpoint, PodMonitorSpec};
+use crate::operator::plan::Plan;
+use crate::operator::serving::Serving;
+
+use super::{metadata, monitor};
+
+/// What a model server says of its own origin. The labels `pod`, `container` and `endpoint` are Prometheus' own and true,
+/// and Seldon's executor tells predictions from feedback by a label `service`.
+const ORIGIN_LABELS: &str = "exported_.*";
+
+#[derive(Serialize)]
+pub struct PodMonitor {
+    metadata: ObjectMeta,
+    spec: PodMonitorSpec,
+}
+
+pub fn build(plan: &Plan, serving: &Serving) -> PodMonitor {
+    let mut labels = monitor::labels(plan);
+    labels.insert("app.kubernetes.io/component".into(), "serving".into());
+    PodMonitor {
+        metadata: metadata(plan, names::MODEL_SERVERS, labels),
+        spec: PodMonitorSpec {
+            selector: serving.selector.clone(),
+            namespace_selector: monitor::own_namespace(plan),
+            pod_metrics_endpoints: serving
+                .endpoints
+                .iter()
+                .map(|endpoint| Endpoint {
+                    port: endpoint.port.clone(),
+                    path: endpoint.path.clone(),
+                    scheme: "http".into(),
+                    interval: serving.interval.clone(),
+                    scrape_timeout: serving.timeout.clone(),
+                    // Here Prometheus knows better where a sample is from. Two pods that say the same of themselves
+                    // would write one series otherwise.
+                    honor_labels: false,
+                    honor_timestamps: false,
+                    follow_redirects: false,
+                    relabelings: vec![monitor::job(names::MODEL_SERVERS)],
+                    metric_relabelings: monitor::pin(
+                        plan,
+                        &format!("{ORIGIN_LABELS}|{}", monitor::PROMETHEUS_LABELS),
+                    ),
+                })
+                .collect(),
+            limits: monitor::limits(plan, serving.limits.targets, serving.limits.samples),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operator::plan::fixtures;
+
+    fn spec() -> PodMonitorSpec {
+        let plan = fixtures::carol();
+        build(&plan, plan.serving.as_ref().unwrap()).spec
+    }
+
+    #[test]
+    fn the_namespace_is_written_last_and_no_server_says_where_it_was_scraped() {
+        for endpoint in spec().pod_metrics_endpoints {
+            assert!(!endpoint.honor_labels);
+            let last = endpoint.metric_relabelings.last().unwrap();
+            assert_eq!(last.target_label.as_deref(), Some("namespace"));
+            assert_eq!(last.replacement.as_deref(), Some("carol"));
+        }
+    }
+
+    #[test]
+    fn prometheus_goes_nowhere_else_and_writes_up_under_a_name_of_its_own() {
+        for endpoint in spec().pod_metrics_endpoints {
+            assert!(!endpoint.follow_redirects);
+            let [job] = &endpoint.relabelings[..] else {
+                panic!("{:?}", endpoint.relabelings);
+            };
+            assert_eq!(job.target_label.as_deref(), Some("job"));
+            assert_eq!(job.replacement.as_deref(), Some("seldon"));
+        }
+    }
+
+    #[test]
+    fn the_labels_by_which_seldon_tells_its_series_apart_are_kept() {
+        let spec = spec();
+        let dropped = spec.pod_metrics_endpoints[0].metric_relabelings[1]
+            .regex
+            .as_deref()
+            .unwrap();
+        let dropped = regex_lite::Regex::new(&format!("^(?:{dropped})$")).unwrap();
+        for kept in ["service", "deployment_name", "method", "code", "pod"] {
+            assert!(!dropped.is_match(kept), "{kept}");
+        }
+        for forged in ["exported_pod", "cluster", "prometheus"] {
+            assert!(dropped.is_match(forged), "{forged}");
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! While the command runs: says again and again that it still does.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender, TryRecvError};
+use std::thread;
+use std::time::Duration;
+
+use super::say;
+use crate::gateway::{Client, Group};
+
+/// Beats until it is dropped. A request that is under way then is not waited for.
+#[derive(Debug)]
+pub struct Heartbeat {
+    _stop: Sender<()>,
+}
+
+impl Heartbeat {
+    /// From now on, each time with the exposition of that time.
+    ///
+    /// # Errors
+    /// When the system has no thread left.
+    pub fn start(
+        client: Arc<Client>,
+        group: Group,
+        interval: Duration,
+        exposition: impl Fn() -> String + Send + 'static,
+    ) -> io::Result<Self> {
+        let (stop, stopped) = mpsc::channel::<()>();
+        let beat = move || {
+            let mut arrives = true;
+            loop {
+                let result = client.merge(&group, &exposition());
+                // Whatever became of the last one: the run is over, and tells more by itself.
+                if stopped.try_recv() == Err(TryRecvError::Disconnected) {
+                    break;
+                }
+                match &result {
+                    Err(cause) if arrives => {
+                        say(&format!("no heartbeat: {} {cause}", client.address()));
+                    }
+                    Ok(()) if !arrives => {
+                        say(&format!("heartbeat again at {}", client.address()));
+                    }
+                    _ => {}
+                }
+                arrives = result.is_ok();
+                if stopped.recv_timeout(interval) == Err(RecvTimeoutError::Disconnected) {
+                    break;
+                }
+            }
+        };
+        thread::Builder::new()
+            .name("heartbeat".to_owned())
+            .spawn(beat)?;
+        Ok(Self { _stop: stop })
+    }
+}

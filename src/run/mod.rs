@@ -1,0 +1,243 @@
+//! `simplepipe run -- COMMAND`: runs a command as if nobody stood between, and pushes how the run was.
+
+mod command;
+mod delivery;
+mod ending;
+mod heartbeat;
+mod memory_kills;
+mod options;
+mod place;
+mod report;
+mod signals;
+mod standard;
+mod target;
+mod usage;
+mod watch;
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use rustix::process::Signal;
+
+pub use ending::Ending;
+pub use options::Arguments;
+
+use crate::exit_code::ExitCode;
+use crate::gateway::{Client, OptionsError};
+use crate::metrics_file::{Family, exposition};
+use crate::parcel;
+use heartbeat::Heartbeat;
+use memory_kills::MemoryKills;
+use place::Place;
+use report::Report;
+use standard::{Measured, Start};
+use target::{Target, TargetError};
+use usage::Usage;
+use watch::Watch;
+
+/// Why the command was not even tried.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No push group of that name.
+    #[error("the command was not started: {0}")]
+    Target(#[from] TargetError),
+    /// Nowhere to push to, where `--strict` wants it.
+    #[error("the command was not started: {0}")]
+    Gateway(#[from] OptionsError),
+    /// Nobody could look after it.
+    #[error("the command was not started: signals can't be caught: {0}")]
+    Signals(io::Error),
+}
+
+impl Error {
+    /// The program's exit code after this error.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Target(_) | Self::Gateway(_) => ExitCode::BadInput,
+            Self::Signals(_) => ExitCode::Failure,
+        }
+    }
+}
+
+/// Runs the subcommand; says what it has to say on standard error. How to end.
+///
+/// # Errors
+/// When the command was not even tried.
+pub fn run(arguments: &Arguments) -> Result<Ending, Error> {
+    let target = arguments.target()?;
+    let client = client(arguments)?.map(Arc::new);
+    let place = place(arguments);
+
+    let run = Run {
+        arguments,
+        target,
+        client,
+    };
+    let (measured, mut watch) = run.measure(place.as_ref())?;
+    let pushed = run.push(&measured, place, &mut watch);
+
+    let ending = measured.ending;
+    if arguments.is_strict() && ending.succeeded() && !pushed {
+        return Ok(Ending::Exited(1));
+    }
+    Ok(ending)
+}
+
+/// None where nothing can be pushed, which is said.
+fn client(arguments: &Arguments) -> Result<Option<Client>, Error> {
+    match arguments.client() {
+        Ok(client) => Ok(Some(client)),
+        Err(error) if arguments.is_strict() => Err(error.into()),
+        Err(error) => {
+            say(&format!("nothing will be pushed: {error}"));
+            Ok(None)
+        }
+    }
+}
+
+/// None where the system has no room for it, which is said.
+fn place(arguments: &Arguments) -> Option<Place> {
+    if let Some(path) = arguments.metrics() {
+        return Some(Place::named(path));
+    }
+    Place::temporary()
+        .inspect_err(|error| {
+            say(&format!(
+                "the command has no {}: no temporary folder can be made: {error}",
+                place::VARIABLE
+            ));
+        })
+        .ok()
+}
+
+struct Run<'a> {
+    arguments: &'a Arguments,
+    target: Target,
+    client: Option<Arc<Client>>,
+}
+
+impl Run<'_> {
+    /// Runs the command.
+    fn measure(&self, place: Option<&Place>) -> Result<(Measured, Watch<Pushed>), Error> {
+        let (program, arguments) = self.arguments.command();
+        let variable = place.map(|place| (place::VARIABLE, place.path()));
+        let kills = MemoryKills::from_now();
+        let used_before = Usage::of_children();
+
+        let mut watch = Watch::begin().map_err(Error::Signals)?;
+        let start = Start::now();
+        let ending = match command::start(program, arguments, variable) {
+            Ok(command) => {
+                let _heartbeat = self.heartbeat(start);
+                watch.command(command)
+            }
+            Err(error) => {
+                say(&error.to_string());
+                Ending::Exited(error.exit_code())
+            }
+        };
+        let measured = Measured {
+            start,
+            time: start.elapsed(),
+            usage: Usage::of_children().since(used_before),
+            ending,
+        };
+        explain(ending, kills.map_or(0, |kills| kills.so_far()));
+        Ok((measured, watch))
+    }
+
+    fn heartbeat(&self, start: Start) -> Option<Heartbeat> {
+        let interval = self.arguments.heartbeat()?;
+        let client = self.client.clone()?;
+        let ttl = self.ttl();
+        let exposition = move || {
+            let families: Vec<Family> = start.heartbeat().into_iter().chain(ttl.clone()).collect();
+            exposition(&families)
+        };
+        Heartbeat::start(client, self.target.group.clone(), interval, exposition)
+            .inspect_err(|error| say(&format!("no heartbeat: {error}")))
+            .ok()
+    }
+
+    /// Pushes what there is to push, and tidies up. Whether all of it arrived.
+    fn push(&self, measured: &Measured, place: Option<Place>, watch: &mut Watch<Pushed>) -> bool {
+        let Some(client) = self.client.clone() else {
+            place.iter().for_each(Place::clear);
+            return false;
+        };
+        let address = client.address().to_string();
+        let (families, ttl) = (measured.families(), self.ttl());
+        let target = self.target.clone();
+        let retry_for = self.arguments.retry_for();
+        // Reading is done there too: a file may be on a disk that hangs.
+        let pushed = watch.work(move || {
+            let report = Report::gather(&target, families, ttl.as_ref(), place.as_ref());
+            place.iter().for_each(Place::clear);
+            Pushed {
+                lost: delivery::push(&client, &report, retry_for),
+                problems: report.problems,
+                notes: report.notes,
+            }
+        });
+        let group = &self.target.group;
+        let lost = |cause: String| {
+            Pushed::lost(format!("the metrics of {group} were not pushed: {cause}"))
+        };
+        let pushed = match pushed {
+            Ok(Some(pushed)) => pushed,
+            Ok(None) => lost(format!("told to end before {address} had them")),
+            Err(error) => lost(error.to_string()),
+        };
+        pushed.tell();
+        pushed.is_whole()
+    }
+
+    fn ttl(&self) -> Option<Family> {
+        self.arguments.ttl().and_then(parcel::ttl)
+    }
+}
+
+/// What came of a push.
+struct Pushed {
+    lost: Vec<String>,
+    problems: Vec<String>,
+    notes: Vec<String>,
+}
+
+impl Pushed {
+    fn lost(line: String) -> Self {
+        Self {
+            lost: vec![line],
+            problems: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    fn tell(&self) {
+        for line in self.notes.iter().chain(&self.problems).chain(&self.lost) {
+            say(line);
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.lost.is_empty() && self.problems.is_empty()
+    }
+}
+
+/// Says what an exit code alone doesn't: that the kernel killed for lack of memory.
+fn explain(ending: Ending, kills: u64) {
+    if ending.succeeded() || kills == 0 {
+        return;
+    }
+    let what = if ending == Ending::Killed(Signal::KILL.as_raw()) {
+        "the command was killed for lack of memory"
+    } else {
+        "processes of the command were killed for lack of memory"
+    };
+    say(&format!("{what}; give it a higher memory limit"));
+}
+
+fn say(line: &str) {
+    // Nothing depends on it that someone reads.
+    let _ = writeln!(io::stderr(), "simplepipe: {line}");
+}

@@ -1,0 +1,102 @@
+//! The arguments of `simplepipe run`, and the environment's word on them.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::target::{self, Target, TargetError};
+use crate::duration::duration;
+use crate::gateway::{Client, GroupingLabelError, Options, OptionsError, grouping_label};
+
+/// Where the job is looked for after `--job`.
+const JOB: &str = "SIMPLEPIPE_JOB";
+/// For how long a gateway that can't be reached is tried again, where nobody says otherwise. Whoever waits for the
+/// command waits for this too.
+const RETRY_FOR: Duration = Duration::from_secs(10);
+
+/// Run a command, and push how its run was.
+///
+/// Signals, standard streams and the exit code pass through unchanged. At the end these metrics are added to the push
+/// group: run_time_seconds, run_cpu_seconds, run_peak_memory_bytes, run_exit_code, run_succeeded,
+/// run_start_timestamp_seconds and, where it ended well, run_last_success_timestamp_seconds; and those that the command
+/// wrote to the file or folder that SIMPLEPIPE_METRICS names, in any format that simplepipe push takes.
+///
+/// Exits as the command does: with its exit code, by the signal that killed it, with 127 where it was not found and 126
+/// where it can't be run. A gateway that is down changes nothing of that, unless --strict. Exits with 2 before it starts
+/// the command where the arguments are wrong.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Arguments {
+    /// The job that the run belongs to: its `job` label in Prometheus [default: $SIMPLEPIPE_JOB, then COMMAND's name]
+    #[arg(long, value_name = "JOB")]
+    job: Option<String>,
+    /// A further label of the push group; as often as needed.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = grouping_label)]
+    grouping_label: Vec<(String, String)>,
+    /// Where the command writes metrics: a file, or a folder of files [default: a file in a temporary folder]
+    #[arg(long, value_name = "PATH")]
+    metrics: Option<PathBuf>,
+    /// Say so again and again while the command runs (run_heartbeat_timestamp_seconds), so often; such as 30s or 5m.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    heartbeat: Option<Duration>,
+    /// For how long after its push the group is worth keeping (push_ttl_seconds); such as 36h or 7d.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    ttl: Option<Duration>,
+    /// Exit with 1 where the command succeeded and not all metrics were pushed, and with 2 where no gateway is named.
+    #[arg(long)]
+    strict: bool,
+    #[command(flatten)]
+    gateway: Options,
+    /// The command and its arguments.
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+impl Arguments {
+    pub(super) fn target(&self) -> Result<Target, TargetError> {
+        // An empty variable is as good as none, as everywhere in a shell.
+        let variable = || env::var(JOB).ok().filter(|job| !job.trim().is_empty());
+        let given = self.job.clone().or_else(variable);
+        let (program, _) = self.command();
+        let mut labels = BTreeMap::new();
+        for (name, value) in self.grouping_label.iter().cloned() {
+            if labels.insert(name.clone(), value).is_some() {
+                return Err(GroupingLabelError::Twice(name).into());
+            }
+        }
+        Target::new(given, target::name_of(program), labels)
+    }
+
+    pub(super) fn client(&self) -> Result<Client, OptionsError> {
+        self.gateway.client()
+    }
+
+    pub(super) fn retry_for(&self) -> Duration {
+        self.gateway.retry_for_or(RETRY_FOR)
+    }
+
+    /// The program and its arguments; clap wants at least one word.
+    pub(super) fn command(&self) -> (&OsStr, &[OsString]) {
+        match self.command.split_first() {
+            Some((program, arguments)) => (program, arguments),
+            None => (OsStr::new(""), &[]),
+        }
+    }
+
+    pub(super) fn metrics(&self) -> Option<&Path> {
+        self.metrics.as_deref()
+    }
+
+    pub(super) fn heartbeat(&self) -> Option<Duration> {
+        self.heartbeat
+    }
+
+    pub(super) fn ttl(&self) -> Option<Duration> {
+        self.ttl
+    }
+
+    pub(super) fn is_strict(&self) -> bool {
+        self.strict
+    }
+}

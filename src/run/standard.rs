@@ -1,0 +1,202 @@
+//! The standard metrics of a run (`docs/metrics.md`), as families of their own.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::ending::Ending;
+use super::usage::Usage;
+use crate::metrics_file::{Family, LabelName, Labels, MetricName, MetricType, Series, Value};
+
+/// When a run began, by both clocks: one that others know, and one that nobody sets.
+#[derive(Clone, Copy, Debug)]
+pub struct Start {
+    time: SystemTime,
+    clock: Instant,
+}
+
+/// How a run was.
+#[derive(Clone, Copy, Debug)]
+pub struct Measured {
+    /// When it began.
+    pub start: Start,
+    /// How long it took.
+    pub time: Duration,
+    /// What its processes used.
+    pub usage: Usage,
+    /// How it ended.
+    pub ending: Ending,
+}
+
+impl Start {
+    /// Now.
+    pub fn now() -> Self {
+        Self {
+            time: SystemTime::now(),
+            clock: Instant::now(),
+        }
+    }
+
+    /// How long ago that was.
+    pub fn elapsed(self) -> Duration {
+        self.clock.elapsed()
+    }
+}
+
+impl Measured {
+    /// All that a run says of itself at its end.
+    pub fn families(&self) -> Vec<Family> {
+        let Self {
+            start,
+            time,
+            usage,
+            ending,
+        } = *self;
+        let succeeded = f64::from(u8::from(ending.succeeded()));
+        let last_success = ending.succeeded().then(|| start.time + time);
+        let families = [
+            gauge(
+                "run_time_seconds",
+                "How long the run took, by the wall clock",
+                time.as_secs_f64(),
+            ),
+            cpu(usage),
+            gauge(
+                "run_peak_memory_bytes",
+                "Most resident memory of any one of the run's processes",
+                usage.peak_memory as f64,
+            ),
+            gauge(
+                "run_exit_code",
+                "Exit code of the run; 128 plus the signal where a signal ended it",
+                f64::from(ending.exit_code()),
+            ),
+            gauge("run_succeeded", "Whether the run ended well", succeeded),
+            start.family(),
+            last_success.and_then(|time| {
+                gauge(
+                    "run_last_success_timestamp_seconds",
+                    "When a run last ended well",
+                    unix_time(time),
+                )
+            }),
+        ];
+        families.into_iter().flatten().collect()
+    }
+}
+
+impl Start {
+    fn family(self) -> Option<Family> {
+        gauge(
+            "run_start_timestamp_seconds",
+            "When the run began",
+            unix_time(self.time),
+        )
+    }
+
+    /// What a run says of itself while it is not over.
+    pub fn heartbeat(self) -> Vec<Family> {
+        let heartbeat = gauge(
+            "run_heartbeat_timestamp_seconds",
+            "When a run that is not over yet last said so",
+            unix_time(SystemTime::now()),
+        );
+        [self.family(), heartbeat].into_iter().flatten().collect()
+    }
+}
+
+fn cpu(usage: Usage) -> Option<Family> {
+    let series = |mode: &str, time: Duration| {
+        let labels = vec![(LabelName::new("mode").ok()?, mode.to_owned())];
+        Some(one(labels, time.as_secs_f64()))
+    };
+    let series = [series("user", usage.user), series("system", usage.system)];
+    family(
+        "run_cpu_seconds",
+        "CPU time of the run's processes",
+        series.into_iter().flatten().collect(),
+    )
+}
+
+fn gauge(name: &str, help: &str, value: f64) -> Option<Family> {
+    family(name, help, vec![one(Labels::new(), value)])
+}
+
+fn one(labels: Labels, value: f64) -> Series {
+    let value = Value::Number(value);
+    Series { labels, value }
+}
+
+/// None where the name is no name, which the names here are.
+fn family(name: &str, help: &str, series: Vec<Series>) -> Option<Family> {
+    Some(Family {
+        name: MetricName::new(name).ok()?,
+        metric_type: MetricType::Gauge,
+        help: help.to_owned(),
+        series,
+    })
+}
+
+fn unix_time(time: SystemTime) -> f64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    // To the millisecond, as Prometheus' own times.
+    since.as_millis() as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics_file::exposition;
+
+    fn measured(ending: Ending) -> Measured {
+        let start = Start {
+            time: UNIX_EPOCH + Duration::from_millis(1_700_000_000_250),
+            clock: Instant::now(),
+        };
+        let usage = Usage {
+            user: Duration::from_millis(1500),
+            system: Duration::from_millis(250),
+            peak_memory: 4096,
+        };
+        Measured {
+            start,
+            time: Duration::from_millis(2500),
+            usage,
+            ending,
+        }
+    }
+
+    #[test]
+    fn a_run_that_ended_well_says_all_of_it() {
+        insta::assert_snapshot!(exposition(&measured(Ending::Exited(0)).families()), @r#"
+        # HELP run_time_seconds How long the run took, by the wall clock
+        # TYPE run_time_seconds gauge
+        run_time_seconds 2.5
+        # HELP run_cpu_seconds CPU time of the run's processes
+        # TYPE run_cpu_seconds gauge
+        run_cpu_seconds{mode="user"} 1.5
+        run_cpu_seconds{mode="system"} 0.25
+        # HELP run_peak_memory_bytes Most resident memory of any one of the run's processes
+        # TYPE run_peak_memory_bytes gauge
+        run_peak_memory_bytes 4096
+        # HELP run_exit_code Exit code of the run; 128 plus the signal where a signal ended it
+        # TYPE run_exit_code gauge
+        run_exit_code 0
+        # HELP run_succeeded Whether the run ended well
+        # TYPE run_succeeded gauge
+        run_succeeded 1
+        # HELP run_start_timestamp_seconds When the run began
+        # TYPE run_start_timestamp_seconds gauge
+        run_start_timestamp_seconds 1700000000.25
+        # HELP run_last_success_timestamp_seconds When a run last ended well
+        # TYPE run_last_success_timestamp_seconds gauge
+        run_last_success_timestamp_seconds 1700000002.75
+        "#);
+    }
+
+    #[test]
+    fn a_run_that_failed_leaves_the_last_success_out() {
+        let text = exposition(&measured(Ending::Killed(9)).families());
+        assert!(text.contains("\nrun_exit_code 137\n"), "{text}");
+        assert!(text.contains("\nrun_succeeded 0\n"), "{text}");
+        assert!(!text.contains("last_success"), "{text}");
+    }
+}

@@ -1,0 +1,145 @@
+//! Waits for the command, and for what is pushed after it, with an ear for signals all the while.
+
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, WaitStatus, kill_process, wait, waitid,
+};
+use signal_hook::low_level;
+
+use super::ending::Ending;
+use super::signals::{self, Received};
+
+/// How long a push may take once somebody has asked for an end. Kubernetes kills 30 seconds after it asked, and the
+/// command has had its share of these.
+pub const LAST_WAIT: Duration = Duration::from_secs(5);
+
+/// The one who waits. `T` is what work on another thread comes to.
+pub struct Watch<T> {
+    events: Receiver<Event<T>>,
+    sender: Sender<Event<T>>,
+    asked_to_end: bool,
+}
+
+enum Event<T> {
+    Signal(Received),
+    Done(T),
+}
+
+impl<T: Send + 'static> Watch<T> {
+    /// Catches signals from now on.
+    ///
+    /// # Errors
+    /// When the system has no thread or descriptor left.
+    pub fn begin() -> io::Result<Self> {
+        let (sender, events) = mpsc::channel();
+        let signals = sender.clone();
+        signals::listen(move |received| signals.send(Event::Signal(received)).is_ok())?;
+        Ok(Self {
+            events,
+            sender,
+            asked_to_end: false,
+        })
+    }
+
+    /// Waits for the command's end, and passes signals on to it until then.
+    pub fn command(&mut self, command: Pid) -> Ending {
+        // Set from when the terminal, or somebody, wants a stop until the command has stopped or is told to go on.
+        let mut stop_wanted = false;
+        loop {
+            // Asked of the kernel each time: several changes may have come as one signal.
+            if let Some(ending) = reap(Some(command)) {
+                return ending;
+            }
+            // Not before the command: it may have to put the terminal in order first, or want no stop at all.
+            if stop_wanted && has_stopped(command) {
+                stop_wanted = false;
+                let _ = low_level::raise(Signal::STOP.as_raw());
+            }
+            let Ok(Event::Signal(received)) = self.events.recv() else {
+                continue;
+            };
+            match received.signal {
+                Signal::CHILD => continue,
+                Signal::TSTP => stop_wanted = true,
+                Signal::CONT => stop_wanted = false,
+                _ => self.asked_to_end |= received.asks_to_end(),
+            }
+            if received.is_for_the_command() {
+                // It may be ending by itself just now.
+                let _ = kill_process(command, received.signal);
+            }
+        }
+    }
+
+    /// Does the work on another thread and waits for what comes of it; none when signals, before or meanwhile, made the
+    /// wait too long.
+    ///
+    /// # Errors
+    /// When the system has no thread left.
+    pub fn work(&mut self, work: impl FnOnce() -> T + Send + 'static) -> io::Result<Option<T>> {
+        let done = self.sender.clone();
+        thread::Builder::new()
+            .name("push".to_owned())
+            .spawn(move || {
+                // It fails where nobody waits any more.
+                let _ = done.send(Event::Done(work()));
+            })?;
+        let mut deadline = self.asked_to_end.then(|| Instant::now() + LAST_WAIT);
+        loop {
+            match self.next(deadline) {
+                Ok(Event::Done(outcome)) => return Ok(Some(outcome)),
+                Ok(Event::Signal(received)) if received.signal == Signal::CHILD => {
+                    reap(None);
+                }
+                Ok(Event::Signal(received)) if received.signal == Signal::TSTP => {
+                    let _ = low_level::raise(Signal::STOP.as_raw());
+                }
+                Ok(Event::Signal(received)) if received.asks_to_end() => {
+                    if self.asked_to_end {
+                        return Ok(None);
+                    }
+                    self.asked_to_end = true;
+                    deadline = Some(Instant::now() + LAST_WAIT);
+                }
+                Ok(Event::Signal(_)) => {}
+                Err(_) => return Ok(None),
+            }
+        }
+    }
+
+    fn next(&self, deadline: Option<Instant>) -> Result<Event<T>, RecvTimeoutError> {
+        match deadline {
+            Some(deadline) => self
+                .events
+                .recv_timeout(deadline.saturating_duration_since(Instant::now())),
+            None => self.events.recv().map_err(Into::into),
+        }
+    }
+}
+
+/// Takes all children that are over off the kernel's table: the command, and, where this is a container's first process,
+/// the orphans that it leaves. How the command ended, if it did.
+fn reap(command: Option<Pid>) -> Option<Ending> {
+    let mut ending = None;
+    while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+        if Some(pid) == command {
+            ending = Some(of_wait_status(status));
+        }
+    }
+    ending
+}
+
+fn of_wait_status(status: WaitStatus) -> Ending {
+    Ending::of(ExitStatus::from_raw(status.as_raw()))
+}
+
+fn has_stopped(command: Pid) -> bool {
+    let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    matches!(waitid(WaitId::Pid(command), options), Ok(Some(_)))
+}

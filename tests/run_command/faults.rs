@@ -1,0 +1,154 @@
+//! A gateway that is away never changes how the command ends, unless somebody wants it.
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::signals::waiting;
+use crate::simplepipe::Run;
+
+/// Nothing listens there.
+const DOWN: &str = "127.0.0.1:1";
+/// How long a push may take once somebody asked for an end: as in src/run/watch.rs.
+const LAST_WAIT: Duration = Duration::from_secs(5);
+
+/// Takes connections, and never answers.
+struct Hanging(TcpListener);
+
+impl Hanging {
+    fn start() -> Self {
+        Self(TcpListener::bind("127.0.0.1:0").unwrap())
+    }
+
+    fn address(&self) -> String {
+        self.0.local_addr().unwrap().to_string()
+    }
+
+    /// Waits until somebody comes.
+    fn accept(&self) -> std::net::TcpStream {
+        self.0.accept().unwrap().0
+    }
+}
+
+#[test]
+fn a_gateway_that_is_down_is_told_and_changes_nothing() {
+    for code in [0, 3] {
+        let ended = Run::script(&format!("echo out; exit {code}"))
+            .gateway(DOWN)
+            .option("--retry-for", "0")
+            .end();
+        ended
+            .assert_code(code)
+            .assert_output("out\n")
+            .assert_says(
+                "the metrics of job \"sh\" were not pushed: http://127.0.0.1:1 can't be reached: Connection refused \
+                 (os error 111)",
+            );
+    }
+}
+
+#[test]
+fn strict_makes_a_success_without_a_push_a_failure_and_no_other() {
+    let run = |code: i32| {
+        Run::script(&format!("exit {code}"))
+            .gateway(DOWN)
+            .option("--retry-for", "0")
+            .flag("--strict")
+            .end()
+    };
+    run(0).assert_code(1);
+    run(3).assert_code(3);
+}
+
+#[test]
+fn without_a_gateway_the_command_runs_and_one_line_says_so() {
+    let advice = "no gateway to push to; give --gateway HOST:PORT, or set PUSHGATEWAY_URL or PUSH_GATEWAY_HOSTNAME (in \
+                  an enrolled namespace, ConfigMap \"simplepipe\" has both)";
+    Run::script("echo ran; exit 3")
+        .end()
+        .assert_code(3)
+        .assert_output("ran\n")
+        .assert_says(&format!("nothing will be pushed: {advice}"));
+    Run::script("echo ran; exit 3")
+        .flag("--strict")
+        .end()
+        .assert_code(2)
+        .assert_output("")
+        .assert_says(&format!("the command was not started: {advice}"));
+}
+
+#[test]
+fn a_gateway_that_is_set_wrong_is_as_good_as_none() {
+    Run::script("exit 3")
+        .variable("PUSHGATEWAY_URL", "ftp://user:secret@host")
+        .end()
+        .assert_code(3)
+        .assert_says(
+            "nothing will be pushed: gateway from PUSHGATEWAY_URL \"ftp://host\" is neither http nor https; write \
+             http://HOST:PORT",
+        );
+}
+
+#[test]
+fn a_gateway_that_hangs_is_waited_for_as_long_as_said() {
+    let gateway = Hanging::start();
+    let ended = Run::script("exit 3")
+        .gateway(&gateway.address())
+        .option("--timeout", "1")
+        .option("--retry-for", "0")
+        .end();
+    ended.assert_code(3).assert_says(&format!(
+        "the metrics of job \"sh\" were not pushed: http://{} did not answer in time",
+        gateway.address()
+    ));
+}
+
+#[test]
+fn after_a_signal_a_gateway_that_hangs_is_waited_for_a_few_seconds_only() {
+    let gateway = Hanging::start();
+    let running = Run::script(&waiting("trap 'exit 7' TERM"))
+        .gateway(&gateway.address())
+        .option("--timeout", "600")
+        .start();
+    running.says("ready");
+    let began = Instant::now();
+    running.signal(Signal::TERM);
+    let ended = running.end().assert_code(7);
+    assert!(began.elapsed() >= LAST_WAIT);
+    let message = format!(
+        "simplepipe: the metrics of job \"sh\" were not pushed: told to end before http://{} had them",
+        gateway.address()
+    );
+    assert_eq!(ended.errors.lines().last(), Some(message.as_str()));
+}
+
+#[test]
+fn a_second_signal_ends_the_wait() {
+    let gateway = Hanging::start();
+    let running = Run::script(&waiting("trap 'exit 7' TERM"))
+        .gateway(&gateway.address())
+        .option("--timeout", "600")
+        .start();
+    running.says("ready");
+    running.signal(Signal::TERM);
+    let _connection = gateway.accept();
+    let began = Instant::now();
+    running.signal(Signal::TERM);
+    running.end().assert_code(7);
+    assert!(began.elapsed() < LAST_WAIT, "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_command_that_ended_by_itself_keeps_its_code_when_the_push_is_told_to_end() {
+    let gateway = Hanging::start();
+    let running = Run::script("exit 3")
+        .gateway(&gateway.address())
+        .option("--timeout", "600")
+        .start();
+    let _connection = gateway.accept();
+    let began = Instant::now();
+    running.signal(Signal::TERM);
+    running.end().assert_code(3);
+    assert!(began.elapsed() >= LAST_WAIT);
+}

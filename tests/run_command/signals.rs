@@ -1,0 +1,136 @@
+//! Signals that reach the program reach the command.
+
+use rstest::rstest;
+use rustix::process::Signal;
+
+use crate::pushgateway::Pushgateway;
+use crate::simplepipe::{PROGRAM, Run, Running, eventually};
+
+/// A script that waits for signals, and does this on each of them.
+pub fn waiting(traps: &str) -> String {
+    format!(
+        "sleep 1000 & trap 'kill $!' EXIT; {traps}; echo ready; while kill -0 $!; do wait $!; done"
+    )
+}
+
+fn start(script: &str, gateway: &Pushgateway) -> Running {
+    let running = Run::script(script).gateway(gateway.address()).start();
+    running.says("ready");
+    running
+}
+
+#[rstest]
+#[case("TERM", Signal::TERM)]
+#[case("INT", Signal::INT)]
+#[case("HUP", Signal::HUP)]
+#[case("QUIT", Signal::QUIT)]
+#[case("USR1", Signal::USR1)]
+#[case("USR2", Signal::USR2)]
+#[case("ALRM", Signal::ALARM)]
+#[case("WINCH", Signal::WINCH)]
+#[case("ABRT", Signal::ABORT)]
+#[case("CONT", Signal::CONT)]
+#[case("URG", Signal::URG)]
+fn a_signal_reaches_the_command_which_decides(#[case] name: &str, #[case] signal: Signal) {
+    let gateway = Pushgateway::start();
+    let running = start(
+        &waiting(&format!("trap 'echo got; exit 7' {name}")),
+        &gateway,
+    );
+    running.signal(signal);
+    running.says("got");
+    running.end().assert_code(7);
+    assert_eq!(
+        gateway
+            .value(r#"run_exit_code{instance="",job="sh"}"#)
+            .as_deref(),
+        Some("7")
+    );
+}
+
+#[test]
+fn a_command_that_does_not_catch_a_signal_ends_by_it_and_the_run_is_pushed() {
+    let gateway = Pushgateway::start();
+    let running = start("echo ready; exec sleep 1000", &gateway);
+    running.signal(Signal::TERM);
+    running.end().assert_signal(Signal::TERM);
+    let value = |name| gateway.value(&format!(r#"{name}{{instance="",job="sh"}}"#));
+    assert_eq!(value("run_exit_code").as_deref(), Some("143"));
+    assert_eq!(value("run_succeeded").as_deref(), Some("0"));
+}
+
+#[test]
+fn a_command_may_live_on_after_signals() {
+    let gateway = Pushgateway::start();
+    let running = start(
+        &waiting("trap 'echo term' TERM; trap 'exit 0' USR1"),
+        &gateway,
+    );
+    for _ in 0..3 {
+        running.signal(Signal::TERM);
+        running.says("term");
+    }
+    running.signal(Signal::USR1);
+    running.end().assert_code(0);
+}
+
+#[test]
+fn a_signal_that_was_ignored_stays_ignored() {
+    let gateway = Pushgateway::start();
+    let running = Run::under(
+        ["sh", "-c", r#"trap '' HUP; exec "$0" "$@""#, PROGRAM],
+        ["sh", "-c", "grep SigIgn /proc/self/status; exec sleep 1000"],
+    )
+    .gateway(gateway.address())
+    .start();
+    assert_eq!(
+        signals(&running.next_line()),
+        1 << (Signal::HUP.as_raw() - 1)
+    );
+    running.signal(Signal::HUP);
+    running.signal(Signal::TERM);
+    running.end().assert_signal(Signal::TERM);
+}
+
+#[test]
+fn the_command_begins_with_nothing_caught_blocked_or_ignored() {
+    let gateway = Pushgateway::start();
+    let ended = Run::of(["cat", "/proc/self/status"])
+        .gateway(gateway.address())
+        .end();
+    let status = String::from_utf8(ended.output).unwrap();
+    let masks = ["SigBlk", "SigIgn", "SigCgt"]
+        .map(|name| signals(status.lines().find(|line| line.starts_with(name)).unwrap()));
+    assert_eq!(masks, [0, 0, 0]);
+}
+
+/// The mask of a line in /proc/PID/status; the standard signals, for the C library has two more of its own.
+fn signals(line: &str) -> u64 {
+    let (_, mask) = line.split_once(":\t").unwrap();
+    u64::from_str_radix(mask, 16).unwrap() & ((1 << 31) - 1)
+}
+
+#[test]
+fn a_command_that_stops_and_goes_on_is_waited_for() {
+    let gateway = Pushgateway::start();
+    let mut running = start("echo ready; read line; exit 4", &gateway);
+    let mut stdin = running.stdin();
+    running.signal(Signal::TSTP);
+    // The program stops once the command has.
+    eventually("the program stops", || state_is(&running, 'T'));
+    running.signal(Signal::CONT);
+    eventually("the program goes on", || state_is(&running, 'S'));
+    std::io::Write::write_all(&mut stdin, b"line\n").unwrap();
+    running.end().assert_code(4);
+}
+
+fn state_is(running: &Running, wanted: char) -> Result<(), String> {
+    let pid = running.pid().as_raw_nonzero();
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let state = stat.rsplit_once(") ").unwrap().1;
+    if state.starts_with(wanted) {
+        Ok(())
+    } else {
+        Err(state.to_owned())
+    }
+}
