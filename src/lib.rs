@@ -5,6 +5,7 @@
 //! - [`operator`]: watches `MetricsNamespace` objects and makes their children so. Uses `api`.
 //! - [`push`]: the `push` subcommand. Uses `accumulate`, `parcel`, `duration` and `exit_code`, and what these use.
 //! - [`run`]: the `run` subcommand. Uses `parcel`, `duration` and `exit_code`, and what these use.
+//! - [`install`]: the `install` subcommand. Uses `terminal`.
 //! - [`parcel`]: the metrics of several files, checked together. Uses `metrics_file` and `gateway`.
 //! - [`accumulate`]: adding metrics to those that a gateway holds. Uses `metrics_file` and `gateway`.
 //! - [`gateway`]: a Pushgateway over HTTP. Uses `terminal`.
@@ -20,6 +21,7 @@ pub mod api;
 pub mod duration;
 pub mod exit_code;
 pub mod gateway;
+pub mod install;
 pub mod metrics_file;
 pub mod old_arguments;
 pub mod operator;

@@ -9,7 +9,7 @@ use std::process;
 use clap::{Parser, Subcommand};
 use simplepipe::exit_code::ExitCode;
 use simplepipe::operator::{self, settings};
-use simplepipe::{old_arguments, push, run};
+use simplepipe::{install, old_arguments, push, run};
 
 /// Push metrics for every Kubernetes namespace.
 #[derive(Parser)]
@@ -27,6 +27,7 @@ enum Command {
     Crd,
     Push(Box<push::Arguments>),
     Run(Box<run::Arguments>),
+    Install(install::Arguments),
     /// Print the JSON Schema of metrics files.
     Schema,
 }
@@ -40,6 +41,7 @@ fn main() -> process::ExitCode {
             Ok(ending) => return ending.imitate(),
             Err(failure) => Err(failure),
         },
+        Command::Install(arguments) => install(&arguments),
         Command::Schema => schema(),
     };
     let Err(failure) = outcome else {
@@ -108,4 +110,8 @@ fn run(arguments: &run::Arguments) -> Result<run::Ending, Failure> {
 
 fn push(arguments: &push::Arguments) -> Result<(), Failure> {
     push::run(arguments).map_err(|e| Failure::new(&e, e.exit_code()))
+}
+
+fn install(arguments: &install::Arguments) -> Result<(), Failure> {
+    install::run(arguments).map_err(|e| Failure::new(&e, ExitCode::Failure))
 }

@@ -1,4 +1,4 @@
-"""Every example of the README, from its own text."""
+"""Every example of the README, from its own text; those in Python of the project's README too."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from support import script
 from support.gateway import Pushgateway
 
 README = Path(__file__).parents[1] / "README.md"
-EXAMPLES = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+PROJECT = README.parents[1] / "README.md"
+EXAMPLES = [
+    example
+    for readme in (README, PROJECT)
+    for example in re.findall(r"```python\n(.*?)```", readme.read_text(), re.DOTALL)
+]
 IMPORT = "import simplepipe\n"
 ARRIVED = (
     ('accuracy{instance="",job="train"}', "0.99"),
@@ -21,6 +26,7 @@ ARRIVED = (
     ('requests_total{instance="",job="serve"}', "1"),
     None,
     ('run_time{instance="",job="simple"}', "6"),
+    ('model_accuracy{instance="",job="train"}', "0.93"),
 )
 """A series that each brings, in their order; None for the one that prints."""
 

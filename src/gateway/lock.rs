@@ -134,7 +134,7 @@ impl<'a> Lock<'a> {
     /// Sees to it that the write never happens unless it has. Afterwards the lock can be released.
     pub(super) fn ban(&self) -> Result<Write, PushError> {
         let text = format!("# TYPE {SEAL} gauge\n{SEAL} 1\n");
-        match { let _ = text; Ok::<(), PushError>(()) } {
+        match self.client.merge(&self.ban_group(), &text) {
             Err(error) if self.is_banned(&error) => Ok(Write::Happened),
             Err(error) => Err(error),
             // Also where the write was there, and another one has replaced its seal since.

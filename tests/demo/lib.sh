@@ -11,6 +11,7 @@ namespace=simplepipe-system
 # On the namespaces that the demo makes, so that it takes no other away.
 demo_label=app.kubernetes.io/part-of=simplepipe-demo
 tenants=(alice bob)
+jobs=(train evaluate)
 
 use_cluster() {
   KUBECONFIG=$("$cluster/cluster" kubeconfig)

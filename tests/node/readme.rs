@@ -15,7 +15,7 @@ const NAMESPACE: &str = "e2e-readme";
 fn block(heading: &str, language: &str) -> String {
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
     let (_, section) = readme.split_once(&format!("\n## {heading}\n")).unwrap();
-    let (_, rest) = section.split_once(&format!("```{language}\n")).unwrap();
+    let (_, rest) = section.split_once(&format!("```{language}")).unwrap();
     rest.split_once("```")
         .unwrap()
         .0
@@ -43,6 +43,12 @@ async fn the_first_object_and_the_first_push_work_as_written() {
     };
     tenant.gone().await;
     bash(&block("The first object", "sh"));
+
+    let seldon = block("Every way to push", "sh\nkubectl");
+    bash(&format!("kubectl{seldon}"));
+    bash(&format!(
+        "for _ in $(seq 60); do kubectl -n {NAMESPACE} get podmonitor seldon && exit; sleep 0.5; done; exit 1"
+    ));
 
     let pods: Api<Pod> = Api::namespaced(client.clone(), NAMESPACE);
     let files: Api<ConfigMap> = Api::namespaced(client.clone(), NAMESPACE);

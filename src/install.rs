@@ -1,0 +1,84 @@
+//! `simplepipe install FOLDER`: brings this program to where another container finds it. Our image has no `cp`.
+
+use std::env;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use crate::terminal::quoted;
+
+/// The program's name in the folder.
+const NAME: &str = "simplepipe";
+
+/// Copy this program into a folder, for containers of other images.
+///
+/// An init container of this image copies it to a volume, and `FOLDER/simplepipe run -- COMMAND` then measures the
+/// command of a container that knows nothing of it.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Arguments {
+    /// A folder that is there.
+    folder: PathBuf,
+}
+
+/// Why it is not there.
+#[derive(Debug, thiserror::Error)]
+#[error("not installed: {} can't be written: {cause}", quoted(&.path.to_string_lossy()))]
+pub struct Error {
+    path: PathBuf,
+    cause: io::Error,
+}
+
+/// Runs the subcommand.
+///
+/// # Errors
+/// When the folder is not there, or can't be written.
+pub fn run(arguments: &Arguments) -> Result<(), Error> {
+    let path = arguments.folder.join(NAME);
+    // A copy that breaks off must not look like the program, and one that runs already can't be written.
+    let part = arguments
+        .folder
+        .join(format!(".{NAME}.{}", std::process::id()));
+    let copied = env::current_exe()
+        .and_then(|program| fs::copy(program, &part))
+        .and_then(|_| fs::rename(&part, &path));
+    copied.map_err(|cause| {
+        let _ = fs::remove_file(&part);
+        Error { path, cause }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn the_program_is_there_whole_and_can_be_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let arguments = Arguments {
+            folder: folder.path().to_owned(),
+        };
+        // Twice, as in a volume that was kept.
+        run(&arguments).unwrap();
+        run(&arguments).unwrap();
+        let installed = folder.path().join("simplepipe");
+        assert_eq!(
+            fs::read(&installed).unwrap(),
+            fs::read(env::current_exe().unwrap()).unwrap()
+        );
+        let mode = fs::metadata(installed).unwrap().permissions().mode();
+        assert_eq!(mode & 0o111, 0o111, "{mode:o}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_missing_folder_is_named() {
+        let folder = PathBuf::from("/missing/tools");
+        let error = run(&Arguments { folder }).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "not installed: \"/missing/tools/simplepipe\" can't be written: No such file or directory (os error 2)"
+        );
+    }
+}
