@@ -159,10 +159,9 @@ impl Run<'_> {
             .ok()
     }
 
-    /// Pushes what there is to push, and tidies up. Whether all of it arrived.
+    /// Pushes what there is to push. Whether all of it arrived.
     fn push(&self, measured: &Measured, place: Option<Place>, watch: &mut Watch<Pushed>) -> bool {
         let Some(client) = self.client.clone() else {
-            place.iter().for_each(Place::clear);
             return false;
         };
         let address = client.address().to_string();
@@ -172,7 +171,7 @@ impl Run<'_> {
         // Reading is done there too: a file may be on a disk that hangs.
         let pushed = watch.work(move || {
             let report = Report::gather(&target, families, ttl.as_ref(), place.as_ref());
-            place.iter().for_each(Place::clear);
+            drop(place);
             Pushed {
                 lost: delivery::push(&client, &report, retry_for),
                 problems: report.problems,

@@ -121,9 +121,11 @@ impl Place {
         }
         Ok(written)
     }
+}
 
-    /// Takes a place of our own away, with what is in it.
-    pub fn clear(&self) {
+/// A place of our own goes away with what is in it.
+impl Drop for Place {
+    fn drop(&mut self) {
         if let Some(folder) = &self.temporary {
             // What the command put there may not want to go; that is no reason to complain about the run.
             let _ = fs::remove_dir_all(folder);
@@ -227,12 +229,12 @@ mod tests {
     fn a_place_of_our_own_may_stay_empty_and_goes_away() {
         let place = Place::temporary().unwrap();
         assert_eq!(names(&place), Ok(Vec::new()));
-        let folder = place.path().parent().unwrap();
+        let folder = place.path().parent().unwrap().to_owned();
         assert_eq!(folder.metadata().unwrap().mode() & 0o777, 0o700);
         fs::create_dir(place.path()).unwrap();
         fs::write(place.path().join("a"), "1").unwrap();
         assert_eq!(names(&place).unwrap(), ["a"]);
-        place.clear();
+        drop(place);
         assert!(!folder.exists());
     }
 

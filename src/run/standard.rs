@@ -1,4 +1,5 @@
-//! The standard metrics of a run (`docs/metrics.md`), as families of their own.
+//! The standard metrics of a run (`docs/metrics.md`), as families of their own. The help texts are those of the Python
+//! package: a gateway has one for each name.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -55,7 +56,7 @@ impl Measured {
         let families = [
             gauge(
                 "run_time_seconds",
-                "How long the run took, by the wall clock",
+                "How long the run took",
                 time.as_secs_f64(),
             ),
             cpu(usage),
@@ -66,7 +67,7 @@ impl Measured {
             ),
             gauge(
                 "run_exit_code",
-                "Exit code of the run; 128 plus the signal where a signal ended it",
+                "Exit code; 128 plus the signal where a signal ended the run",
                 f64::from(ending.exit_code()),
             ),
             gauge("run_succeeded", "Whether the run ended well", succeeded),
@@ -96,7 +97,7 @@ impl Start {
     pub fn heartbeat(self) -> Vec<Family> {
         let heartbeat = gauge(
             "run_heartbeat_timestamp_seconds",
-            "When a run that is not over yet last said so",
+            "When the run last said that it goes on",
             unix_time(SystemTime::now()),
         );
         [self.family(), heartbeat].into_iter().flatten().collect()
@@ -167,7 +168,7 @@ mod tests {
     #[test]
     fn a_run_that_ended_well_says_all_of_it() {
         insta::assert_snapshot!(exposition(&measured(Ending::Exited(0)).families()), @r#"
-        # HELP run_time_seconds How long the run took, by the wall clock
+        # HELP run_time_seconds How long the run took
         # TYPE run_time_seconds gauge
         run_time_seconds 2.5
         # HELP run_cpu_seconds CPU time of the run's processes
@@ -177,7 +178,7 @@ mod tests {
         # HELP run_peak_memory_bytes Most resident memory of any one of the run's processes
         # TYPE run_peak_memory_bytes gauge
         run_peak_memory_bytes 4096
-        # HELP run_exit_code Exit code of the run; 128 plus the signal where a signal ended it
+        # HELP run_exit_code Exit code; 128 plus the signal where a signal ended the run
         # TYPE run_exit_code gauge
         run_exit_code 0
         # HELP run_succeeded Whether the run ended well
