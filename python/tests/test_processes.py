@@ -9,11 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from simplepipe._sigterm import SigtermHandler
 from support import script
 from support.faulty import FaultyServer
 from support.gateway import Pushgateway
 from support.waiting import wait_for
+
+from simplepipe._sigterm import SigtermHandler
 
 TRAINING = """
     import signal, sys, threading, os
