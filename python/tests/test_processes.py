@@ -115,7 +115,7 @@ def test_each_run_pushes_once_on_sigterm() -> None:
         for name in ("first", "second", "third"):
             SigtermHandler(last_push(name)).install()
         signal.raise_signal(signal.SIGTERM)
-        wait_for(lambda: "the program's own" in pushed, lambda: pushed)
+        wait_for(lambda: "the program's own" in pushed, lambda: str(pushed))
     finally:
         signal.signal(signal.SIGTERM, before)
     assert pushed == ["third", "second", "first", "the program's own"]
