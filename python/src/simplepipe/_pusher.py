@@ -101,7 +101,7 @@ class Pusher:
         return self._last_error
 
     def _break_off(self) -> None:
-        """Ends a try that is going on. May be called from a signal handler."""
+        """Ends a try that is going on, which is then not told as the gateway's fault."""
         self._broken_off = True
         self._client.abort()
 
