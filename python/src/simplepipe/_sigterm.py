@@ -84,11 +84,11 @@ class SigtermHandler:
         _raise_again()
 
     def _pass_on(self, signum: int, frame: FrameType | None) -> None:
-        self._asked = self._answered = False
+        # The answer of a run below comes through here too, and is no new signal.
+        self._asked = self._answered = isinstance(self._previous, SigtermHandler)
         if callable(self._previous):
             self._previous(signum, frame)
             if isinstance(self._previous, SigtermHandler):
-                # Its answer comes through here too, and is no new signal.
                 self._asked = self._answered = self._previous._asked
         elif self._previous == signal.SIG_DFL:
             signal.signal(signum, signal.SIG_DFL)
