@@ -8,8 +8,10 @@ use crate::gateway::{Group, HeldFamily, HeldGroup, HeldMetric};
 use crate::metrics_file::{
     Family, Histogram, LabelName, Labels, MetricType, Series, Summary, Value,
 };
-use crate::terminal::quoted;
+use crate::terminal::{one_line, quoted};
 
+/// How much of a type is shown, in characters: it is the gateway's word.
+const SHOWN_TYPE: usize = 20;
 /// Largest count that a number here holds exactly.
 const MAX_COUNT: f64 = 9_007_199_254_740_992.0;
 
@@ -17,7 +19,7 @@ const MAX_COUNT: f64 = 9_007_199_254_740_992.0;
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum Unfit {
     /// The group has it as something else.
-    #[error("holds {} in this group as a {held}, not as a {pushed}; give one another name", quoted(.metric))]
+    #[error("holds {} in this group as a {}, not as a {pushed}; give one another name", quoted(.metric), one_line(.held, SHOWN_TYPE))]
     Type {
         /// Its name.
         metric: String,

@@ -1,14 +1,18 @@
 //! `simplepipe install FOLDER`: brings this program to where another container finds it. Our image has no `cp`.
 
 use std::env;
-use std::fs;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 
 use crate::terminal::quoted;
 
 /// The program's name in the folder.
 const NAME: &str = "simplepipe";
+/// Everybody may run it.
+const MODE: u32 = 0o755;
 
 /// Copy this program into a folder, for containers of other images.
 ///
@@ -49,8 +53,6 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]

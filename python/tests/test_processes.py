@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from support import script
 from support.faulty import FaultyServer
 from support.gateway import Pushgateway
 from support.waiting import wait_for
+
+from simplepipe._sigterm import SigtermHandler
 
 TRAINING = """
     import signal, sys, threading, os
@@ -94,6 +97,35 @@ def test_runs_within_runs_all_push_on_sigterm(tmp_path: Path, gateway: Pushgatew
     assert gateway.value("run_exit_code") == 143
     assert gateway.value("run_exit_code", job="inner") == 143
     assert gateway.value("loss", job="inner") == 3
+
+
+def test_each_run_pushes_once_on_sigterm() -> None:
+    pushed: list[str] = []
+
+    def last_push(name: str) -> Callable[[bool, Callable[[], None]], bool]:
+        def push(_: bool, done: Callable[[], None]) -> bool:
+            pushed.append(name)
+            done()
+            return True
+
+        return push
+
+    before = signal.signal(signal.SIGTERM, lambda *_: pushed.append("the program's own"))
+    try:
+        for name in ("first", "second", "third"):
+            SigtermHandler(last_push(name)).install()
+        signal.raise_signal(signal.SIGTERM)
+        wait_for(lambda: "the program's own" in pushed, lambda: str(pushed))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert pushed == ["third", "second", "first", "the program's own"]
+
+
+def test_a_sigterm_that_comes_by_two_ways_does_not_cut_off_the_last_push(tmp_path: Path, gateway: Pushgateway) -> None:
+    twice = "os.kill(os.getpid(), signal.SIGTERM); os.kill(os.getpid(), signal.SIGTERM); threading.Event().wait()"
+    code, _ = script.run(tmp_path, training(training=twice), gateway.address)
+    assert code == -signal.SIGTERM
+    assert gateway.value("run_exit_code") == 143
 
 
 def test_a_process_that_ignores_sigterm_goes_on_ignoring_it(tmp_path: Path, gateway: Pushgateway) -> None:

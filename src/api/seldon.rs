@@ -46,7 +46,8 @@ pub struct SeldonSpec {
     #[schemars(length(min = 2, max = 16), regex(pattern = DURATION_PATTERN))]
     #[x_kube(validation = Rule::new(INTERVAL_RULE).message("interval must be from 5s to 1h, like 30s"))]
     pub interval: Option<String>,
-    /// How much the model servers may bring at most. The other limits are those of `spec.scrape`.
+    /// How much the model servers may bring at most. One scrape brings 4 MiB at most; the other limits are those of
+    /// `spec.scrape`.
     #[serde(default)]
     pub limits: ServingLimits,
 }
@@ -67,7 +68,7 @@ pub enum ModelServer {
 #[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ServingLimits {
-    /// Ports that are scraped: one or two a pod. Where there are more, none is scraped.
+    /// Ports that are scraped, shared evenly where the kind has two for each pod. Where there are more, none is scraped.
     #[schemars(range(min = 1, max = 200))]
     pub targets: i64,
     /// Samples of one scrape, after relabelling. A scrape that is over the limit fails whole.

@@ -14,12 +14,16 @@ use ureq::http::header::DATE;
 use ureq::{Body, http};
 
 use super::{Client, Group, PushError};
+use crate::terminal::one_line;
 
 /// Most of an answer that is read, in bytes; a gateway has rarely more than a few megabytes.
 const MAX_BYTES: u64 = 256 * 1024 * 1024;
 
 /// Of it, read at a time.
 const BUFFER: usize = 16 * 1024;
+
+/// How much of an error in it is shown, in characters: it may quote the gateway.
+const ERROR_SHOWN: usize = 400;
 
 /// Labels by their names.
 pub type Labels = BTreeMap<String, String>;
@@ -115,9 +119,12 @@ fn date(response: &http::Response<Body>) -> Option<Timestamp> {
 
 fn unreadable(error: serde_json::Error) -> PushError {
     if error.is_io() {
-        PushError::NoAnswer(format!("its metrics broke off: {error}"))
+        PushError::NoAnswer(one_line(
+            &format!("its metrics broke off: {error}"),
+            ERROR_SHOWN,
+        ))
     } else {
-        PushError::NoMetrics(error.to_string())
+        PushError::NoMetrics(one_line(&error.to_string(), ERROR_SHOWN))
     }
 }
 

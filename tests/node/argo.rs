@@ -154,6 +154,23 @@ async fn a_failed_run_is_reported_and_the_last_success_stays() {
 }
 
 #[tokio::test]
+async fn a_parameter_that_looks_like_a_template_stays_what_it_is() {
+    let tenant = tenant_with_gateway("e2e-argo-values").await;
+    let file = r#"[{"name": "rows", "value": 6, "metric_type": "gauge"}]"#;
+    let mut workflow = train_and_push("train-", &format!("echo '{file}' > /tmp/metrics.json"));
+    // Argo makes {{=1+1}} of it, which the template must not let be calculated.
+    let parameters = json!([
+        {"name": "job", "value": "{{='{' + '{=1+1}' + '}'}}"},
+        {"name": "grouping-labels", "value": "{\"shard\": 3}"},
+    ]);
+    workflow["spec"]["templates"][0]["steps"][1][0]["arguments"]["parameters"] = parameters;
+    tenant.run(workflow).await.ends("Succeeded").await;
+    let rows = "rows{namespace=\"e2e-argo-values\",job=\"{{=1+1}}\",shard=\"3\"}";
+    assert_eq!(scraped(&tenant.client, rows).await[0].1, 6.0);
+    tenant.gone().await;
+}
+
+#[tokio::test]
 async fn what_is_wrong_with_an_artifact_stands_in_the_steps_message() {
     let tenant = tenant_with_gateway("e2e-argo-artifacts").await;
     let mut not_in_s3 = train_and_push("not-in-s3-", "echo '[]' > /tmp/metrics.json");

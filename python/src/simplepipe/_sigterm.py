@@ -2,7 +2,8 @@
 
 The handler does next to nothing, since the code that it interrupts may hold any lock: it orders the push and returns.
 When that is done, or has failed for good, the pusher's thread raises the signal again, and the handler passes it on to
-what was installed before. A second SIGTERM from outside is passed on at once.
+what was installed before. A second SIGTERM from outside is passed on at once, but for one that comes right after the
+first: who signals a whole process group reaches us twice where our parent passes signals on, as `simplepipe run` does.
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 
 Done = Callable[[], None]
+
+ECHO = 1.0
+"""For how many seconds after a SIGTERM another one counts as the same."""
 
 
 class SigtermHandler:
@@ -27,6 +32,8 @@ class SigtermHandler:
         self._previous: Callable[[int, FrameType | None], object] | int = signal.SIG_DFL
         self._active = False
         self._asked = False
+        self._asked_at = 0.0
+        self._answered = False
 
     def install(self) -> None:
         """Where Python allows it (the main thread) and somebody listens: a process that ignores SIGTERM goes on so."""
@@ -65,15 +72,24 @@ class SigtermHandler:
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
         if self._active and not self._asked:
-            self._asked = True
-            if self._last_push(self.ends_process(), _raise_again):
+            self._asked, self._asked_at = True, time.monotonic()
+            if self._last_push(self.ends_process(), self._answer):
                 return
+        elif self._asked and not self._answered and time.monotonic() - self._asked_at < ECHO:
+            return
         self._pass_on(signum, frame)
 
+    def _answer(self) -> None:
+        self._answered = True
+        _raise_again()
+
     def _pass_on(self, signum: int, frame: FrameType | None) -> None:
-        self._asked = False
+        self._asked = self._answered = False
         if callable(self._previous):
             self._previous(signum, frame)
+            if isinstance(self._previous, SigtermHandler):
+                # Its answer comes through here too, and is no new signal.
+                self._asked = self._answered = self._previous._asked
         elif self._previous == signal.SIG_DFL:
             signal.signal(signum, signal.SIG_DFL)
             os.kill(os.getpid(), signum)

@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
 
 use crate::api::names;
-use crate::api::prometheus_operator::{Endpoint, PodMonitorSpec};
+use crate::api::prometheus_operator::{Endpoint, Limits, PodMonitorSpec};
 use crate::operator::plan::Plan;
 use crate::operator::serving::Serving;
 
@@ -13,6 +13,8 @@ use super::{metadata, monitor};
 /// What a model server says of its own origin. The labels `pod`, `container` and `endpoint` are Prometheus' own and true,
 /// and Seldon's executor tells predictions from feedback by a label `service`.
 const ORIGIN_LABELS: &str = "exported_.*";
+/// Most of what one scrape may bring. Prometheus holds it whole before it counts samples, and there are many targets.
+const BODY_SIZE: &str = "4MiB";
 
 #[derive(Serialize)]
 pub struct PodMonitor {
@@ -23,6 +25,9 @@ pub struct PodMonitor {
 pub fn build(plan: &Plan, serving: &Serving) -> PodMonitor {
     let mut labels = monitor::labels(plan);
     labels.insert("app.kubernetes.io/component".into(), "serving".into());
+    // Prometheus counts the targets of each endpoint by themselves.
+    let endpoints = i64::try_from(serving.endpoints.len()).unwrap_or(i64::MAX);
+    let targets = (serving.limits.targets / endpoints.max(1)).max(1);
     PodMonitor {
         metadata: metadata(plan, names::MODEL_SERVERS, labels),
         spec: PodMonitorSpec {
@@ -49,7 +54,10 @@ pub fn build(plan: &Plan, serving: &Serving) -> PodMonitor {
                     ),
                 })
                 .collect(),
-            limits: monitor::limits(plan, serving.limits.targets, serving.limits.samples),
+            limits: Limits {
+                body_size_limit: BODY_SIZE.into(),
+                ..monitor::limits(plan, targets, serving.limits.samples)
+            },
         },
     }
 }
@@ -84,6 +92,13 @@ mod tests {
             assert_eq!(job.target_label.as_deref(), Some("job"));
             assert_eq!(job.replacement.as_deref(), Some("seldon"));
         }
+    }
+
+    #[test]
+    fn a_kind_with_two_ports_has_no_more_targets_than_one_with_one() {
+        let spec = spec();
+        assert_eq!(spec.pod_metrics_endpoints.len(), 2);
+        assert_eq!(spec.limits.target_limit, 25, "half of the fifty");
     }
 
     #[test]

@@ -12,6 +12,8 @@ use super::{gateway_selector, metadata, monitor};
 /// Labels that say where a sample was scraped. A pushed sample's origin is not the gateway's pod, and a pushed
 /// label of such a name could pass for somebody else's pod.
 const ORIGIN_LABELS: &str = "exported_.*|pod|service|container|endpoint";
+/// On what `simplepipe push --accumulate` leaves in a gateway for its own use, with another value at each push.
+const ACCUMULATE_LABEL: &str = "simplepipe_accumulate_id";
 /// The gateway, and room for the pods of a rollout. Limits count per target, so without this a namespace could
 /// multiply them by labelling further pods as gateways.
 const TARGETS: i64 = 4;
@@ -43,14 +45,26 @@ pub fn build(plan: &Plan) -> ServiceMonitor {
                 // A tenant may choose the gateway's image, and Prometheus reaches more than the tenant does.
                 follow_redirects: false,
                 relabelings: vec![gateway_only(), monitor::job(names::GATEWAY)],
-                metric_relabelings: monitor::pin(
-                    plan,
-                    &format!("{ORIGIN_LABELS}|{}", monitor::PROMETHEUS_LABELS),
-                ),
+                metric_relabelings: metric_relabelings(plan),
             }],
             limits: monitor::limits(plan, TARGETS, scrape.limits.samples),
         },
     }
+}
+
+fn metric_relabelings(plan: &Plan) -> Vec<RelabelConfig> {
+    let dropped_labels = format!("{ORIGIN_LABELS}|{}", monitor::PROMETHEUS_LABELS);
+    let mut relabelings = monitor::pin(plan, &dropped_labels);
+    relabelings.insert(
+        1,
+        RelabelConfig {
+            source_labels: vec![ACCUMULATE_LABEL.into()],
+            regex: Some(".+".into()),
+            action: "drop".into(),
+            ..RelabelConfig::default()
+        },
+    );
+    relabelings
 }
 
 /// Not another Service of the tenant's that is labelled as the gateway's.
