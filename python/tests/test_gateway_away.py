@@ -60,8 +60,18 @@ def test_a_gateway_that_never_was_there_is_given_up_at_the_end(caplog: pytest.Lo
     assert time.monotonic() - began < 10
     assert [record.getMessage() for record in caplog.records] == [
         f"not pushed: http://{address} can't be reached: Connection refused; the run goes on, and so do the tries",
-        "run train: the last values were not pushed: can't be reached: Connection refused",
+        f"run train: the last values were not pushed: http://{address} can't be reached: Connection refused",
     ]
+
+
+def test_the_last_push_is_tried_for_all_the_time_that_it_has(caplog: pytest.LogCaptureFixture) -> None:
+    server = FaultyServer(b"HTTP/1.1 503 Not yet\r\n\r\n")
+    began = time.monotonic()
+    with simplepipe.run("train", gateway=server.address, patience=5):
+        pass
+    server.close()
+    assert time.monotonic() - began > 4.9
+    assert caplog.messages[-1].endswith("can't take the push now: it answered 503 Not yet")
 
 
 def test_a_gateway_that_hangs_costs_neither_time_nor_memory(
@@ -79,7 +89,9 @@ def test_a_gateway_that_hangs_costs_neither_time_nor_memory(
     assert grown < 8 * 1024, f"{grown} KiB for 200,000 values of one series"
     assert recorded - began < 60
     assert ended - recorded < 10, "the last push has one second"
-    assert "the last values were not pushed: did not answer in time" in caplog.text
+    assert "gave no proper answer" not in caplog.text, "a try that is broken off is not told as the gateway's fault"
+    message = f"run train: the last values were not pushed: http://{hanging.address} did not answer in time"
+    assert caplog.messages[-1] == message
 
 
 def test_a_try_that_hangs_does_not_use_up_the_time_of_the_last_push(caplog: pytest.LogCaptureFixture) -> None:
@@ -117,6 +129,15 @@ def test_a_push_that_is_refused_is_told_once_with_the_gateways_reason(
     assert "it answered 400 Bad Request: pushed metrics are invalid or inconsistent" in caplog.text
 
 
+def test_a_metric_that_is_refused_does_not_hide_how_the_run_went(gateway: Pushgateway) -> None:
+    with simplepipe.run("other") as run:
+        run.summary("accuracy", 0.9)
+    with simplepipe.run("train") as run:
+        run.gauge("accuracy", 0.9)
+    assert gateway.value("run_exit_code", job="train") == 0
+    assert gateway.value("run_succeeded", job="train") == 1
+
+
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
@@ -137,4 +158,4 @@ def test_wrong_answers_are_told_in_words(answer: bytes, message: str, caplog: py
     with simplepipe.run("train", gateway=server.address, patience=1):
         pass
     server.close()
-    assert f"the last values were not pushed: {message}" in caplog.text
+    assert f"the last values were not pushed: http://{server.address} {message}" in caplog.text

@@ -340,6 +340,14 @@ def test_a_run_can_be_begun_and_ended_by_hand(gateway: Pushgateway) -> None:
         run.start()
 
 
+def test_a_run_that_was_never_begun_says_so_once(gateway: Pushgateway, caplog: pytest.LogCaptureFixture) -> None:
+    run = simplepipe.run("train")
+    run.accuracy(0.9)
+    run.loss(0.1)
+    message = "run train: has not begun, so nothing is pushed yet; begin it by with, or start()"
+    assert caplog.messages == [message]
+
+
 def test_recording_is_quick(gateway: Pushgateway) -> None:
     with simplepipe.run("train", interval=0.01) as run:
         began = time.process_time()

@@ -37,7 +37,8 @@ class LastPush:
 
 
 class Pusher:
-    """Pushes what `bodies` gives each `interval` seconds, a request for each, and once more at the end."""
+    """Pushes what `bodies` gives each `interval` seconds, a request for each, and once more at the end. Where one is
+    refused, `core` goes by itself: a metric whose type clashes with another job's must not hide how the run went."""
 
     def __init__(
         self,
@@ -45,12 +46,14 @@ class Pusher:
         group: Group,
         interval: float,
         bodies: Callable[[], Iterable[bytes]],
+        core: Callable[[], bytes],
         replace: bool,
     ) -> None:
         self._client = client
         self._group = group
         self._interval = interval
         self._bodies = bodies
+        self._core = core
         self._replace = replace
         self._orders: queue.SimpleQueue[LastPush] = queue.SimpleQueue()
         self._taken_up = threading.Event()
@@ -76,19 +79,31 @@ class Pusher:
         self._client.abort()
 
     def finish(self, patience: float) -> PushError | None:
-        """The last push. Returns after `patience` seconds at about the latest, with the thread gone."""
-        self.order(LastPush(time.monotonic() + patience, end=True))
+        """The last push. Returns after `patience` seconds at about the latest, with the thread gone. An error names the
+        gateway."""
+        error = self._end(patience)
+        return error and PushError(f"{self._client.gateway} {error}", transient=error.transient)
+
+    def _end(self, patience: float) -> PushError | None:
+        deadline = time.monotonic() + patience
+        self.order(LastPush(deadline, end=True))
         # A try that hangs since before must not use up the time of the last push.
         if not self._taken_up.wait(patience / 2):
-            self._client.abort()
-        self._thread.join(patience / 2 + GRACE)
+            self._break_off()
+        self._thread.join(max(deadline - time.monotonic(), 0.0) + GRACE)
         if self._thread.is_alive():
-            self._client.abort()
+            # What it would say of a try that we broke off is not why.
+            self._break_off()
             self._thread.join(GRACE)
-        if self._thread.is_alive():
-            # The system looks for the gateway's host and can't be asked to stop.
-            return PushError("did not answer in time", transient=True)
+            # Where it is alive still, the system looks for the gateway's host and can't be asked to stop.
+            if self._thread.is_alive() or self._last_error is not None:
+                return PushError("did not answer in time", transient=True)
         return self._last_error
+
+    def _break_off(self) -> None:
+        """Ends a try that is going on, which is then not told as the gateway's fault."""
+        self._broken_off = True
+        self._client.abort()
 
     def _run(self) -> None:
         wait = 0.0
@@ -138,18 +153,25 @@ class Pusher:
         """A body that is refused does not keep the others back."""
         first_error = None
         for exposition in self._bodies():
-            # Once what an earlier run left is gone, pushes add.
-            method = "PUT" if self._replace else "POST"
-            # Also the last moment is worth a try: 0 would be no timeout but an error.
-            timeout = min(TIMEOUT, max(deadline - time.monotonic(), 0.1))
-            try:
-                self._client.push(method, self._group, exposition, timeout)
-                self._replace = False
-            except PushError as error:
-                first_error = first_error or error
-                if error.transient:
-                    break
+            error = self._push(exposition, deadline)
+            first_error = first_error or error
+            if error is not None and error.transient:
+                return first_error
+        if first_error is not None:
+            self._push(self._core(), deadline)
         return first_error
+
+    def _push(self, exposition: bytes, deadline: float) -> PushError | None:
+        # Once what an earlier run left is gone, pushes add.
+        method = "PUT" if self._replace else "POST"
+        # Also the last moment is worth a try: 0 would be no timeout but an error.
+        timeout = min(TIMEOUT, max(deadline - time.monotonic(), 0.1))
+        try:
+            self._client.push(method, self._group, exposition, timeout)
+        except PushError as error:
+            return error
+        self._replace = False
+        return None
 
     def _tell(self) -> None:
         """Once when pushes begin to fail, and once when they arrive again: a log of days is not for each try."""

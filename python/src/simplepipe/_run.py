@@ -92,6 +92,7 @@ class Run:
         self._pusher: Pusher | None = None
         self._sigterm = SigtermHandler(self._last_push_on_sigterm)
         self._started = False
+        self._told_to_begin = False
         self._finished = False
         # Also the pusher ends the run, after a SIGTERM. One lock that a signal handler of the training may take again.
         self._verdict = threading.RLock()
@@ -130,7 +131,7 @@ class Run:
                 self.job,
             )
             return self
-        pusher = Pusher(client, self._group, self._interval, self._bodies, self._replace)
+        pusher = Pusher(client, self._group, self._interval, self._bodies, self._core, self._replace)
         try:
             pusher.start()
         except RuntimeError as error:  # The system gives no thread: the training may do with those that it has.
@@ -159,7 +160,8 @@ class Run:
             _runs.remove(self)
         if failed is not None:
             logger.warning("run %s: the last values were not pushed: %s", self.job, failed)
-        return failed
+            return PushError(f"run {self.job}: the last values were not pushed: {failed}", transient=failed.transient)
+        return None
 
     def _conclude(self, exit_code: int | None) -> None:
         """The verdict; none for a run that nobody ended."""
@@ -298,6 +300,9 @@ class Run:
 
     def _silent(self) -> bool:
         """Whether there is nothing to record: after the end, and in a child that was forked."""
+        if not self._started and not self._told_to_begin:
+            self._told_to_begin = True
+            logger.warning("run %s: has not begun, so nothing is pushed yet; begin it by with, or start()", self.job)
         return self._orphaned or self._over
 
     def _wrong(self, error: MetricError) -> None:
@@ -323,6 +328,9 @@ class Run:
             body = self._registry_body(registry)
             if body:
                 yield body
+
+    def _core(self) -> bytes:
+        return exposition(self._store.standard_snapshot()).encode()
 
     def _registry_body(self, registry: CollectorRegistry) -> bytes:
         from prometheus_client import generate_latest

@@ -53,6 +53,7 @@ class Store:
         self._families: dict[str, _Series] = {}
         self._by_request: dict[tuple[str, str, str], _Series] = {}
         self._taken: dict[str, _Series] = {}
+        self._standard = frozenset(standard)
         for name, help in standard.items():
             self._series("gauge", name, help, "")
 
@@ -124,6 +125,10 @@ class Store:
         """Everything as it is now."""
         with self._lock:
             return [_family(series) for series in self._families.values() if series.values or series.observations]
+
+    def standard_snapshot(self) -> list[Family]:
+        """The run's own as they are now."""
+        return [family for family in self.snapshot() if family.name in self._standard]
 
     def _series(self, metric_type: str, name: str, help: str, unit: str) -> _Series:
         request = (metric_type, name, unit)
