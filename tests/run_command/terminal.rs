@@ -8,6 +8,7 @@ use std::sync::mpsc::Receiver;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
 use crate::pushgateway::Pushgateway;
 use crate::signals::waiting;
@@ -25,6 +26,10 @@ fn open_terminal(leader: Run) -> (File, Child) {
     let name = ptsname(&outside, Vec::new()).unwrap();
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
     let inside = open(name, flags, Mode::empty()).unwrap();
+    // The echo of a key could come in the midst of what the program writes.
+    let mut settings = tcgetattr(&inside).unwrap();
+    settings.local_modes -= LocalModes::ECHO;
+    tcsetattr(&inside, OptionalActions::Now, &settings).unwrap();
     let stream = || Stdio::from(inside.try_clone().unwrap());
     let program = leader
         .into_command()
@@ -63,11 +68,12 @@ impl Terminal {
         self.keyboard.write_all(key).unwrap();
     }
 
-    /// Waits for a line that ends so: the echo of a key may stand before it.
+    /// Waits for a line; a shell may say more before it.
     #[track_caller]
-    fn shows(&self, end: &str) {
-        let line = || self.screen.recv_timeout(PATIENCE).unwrap();
-        while !line().trim_end().ends_with(end) {}
+    fn shows(&self, line: &str) {
+        let next = || self.screen.recv_timeout(PATIENCE).unwrap();
+        // The terminal ends a line by a carriage return too.
+        while next().trim_end() != line {}
     }
 
     fn signal(&self, signal: Signal) {
