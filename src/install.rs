@@ -38,17 +38,30 @@ pub struct Error {
 /// When the folder is not there, or can't be written.
 pub fn run(arguments: &Arguments) -> Result<(), Error> {
     let path = arguments.folder.join(NAME);
-    // A copy that breaks off must not look like the program, and one that runs already can't be written.
-    let part = arguments
-        .folder
-        .join(format!(".{NAME}.{}", std::process::id()));
-    let copied = env::current_exe()
-        .and_then(|program| fs::copy(program, &part))
-        .and_then(|_| fs::rename(&part, &path));
-    copied.map_err(|cause| {
+    copy(&path).map_err(|cause| Error { path, cause })
+}
+
+/// A copy that breaks off must not look like the program, and one that runs already can't be written.
+fn copy(path: &Path) -> io::Result<()> {
+    let mut program = File::open(env::current_exe()?)?;
+    // Several pods may share the volume, each with a process of the same number.
+    let part = path.with_file_name(format!(
+        ".{NAME}.{:016x}",
+        RandomState::new().hash_one(path)
+    ));
+    let mut new = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(MODE)
+        .open(&part)?;
+    let written = io::copy(&mut program, &mut new)
+        // What the process may not give away when it makes a file.
+        .and_then(|_| new.set_permissions(Permissions::from_mode(MODE)))
+        .and_then(|()| fs::rename(&part, path));
+    if written.is_err() {
         let _ = fs::remove_file(&part);
-        Error { path, cause }
-    })
+    }
+    written
 }
 
 #[cfg(test)]

@@ -67,6 +67,10 @@ impl Resolver for Lookup {
     }
 }
 
+/// What may be behind it is a gateway that restarted, and then another try helps, or a proxy that does so each time.
+const CLOSED: &str = "the connection was closed between two requests that need the same one; a proxy before the gateway \
+                      must keep connections open";
+
 #[derive(Debug)]
 struct Tcp {
     inner: TcpConnector,
@@ -82,7 +86,7 @@ impl<In: Transport> Connector<In> for Tcp {
         chained: Option<In>,
     ) -> Result<Option<Self::Out>, Error> {
         if self.pin.0.load(Ordering::Relaxed) {
-            let lost = io::Error::new(io::ErrorKind::ConnectionAborted, "the connection was lost");
+            let lost = io::Error::new(io::ErrorKind::ConnectionAborted, CLOSED);
             return Err(NotConnected::mark(Error::Io(lost)));
         }
         self.inner

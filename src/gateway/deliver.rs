@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::{Client, PushError, Retry};
 
 /// How long a try may take before a line says that it is waited for.
-const SILENCE: Duration = Duration::from_secs(2);
+pub(super) const SILENCE: Duration = Duration::from_secs(2);
 
 /// How long to try, and whom to tell about it meanwhile.
 #[derive(Clone, Copy)]

@@ -30,13 +30,13 @@ pub enum PushError {
     #[error("gave no proper answer: {0}")]
     NoAnswer(String),
     /// TLS failed on either side, as with a certificate that is not trusted.
-    #[error("can't be spoken to over TLS: {0}")]
+    #[error("can't be spoken to over TLS: {cause}{advice}", cause = .0, advice = tls_advice(.0))]
     Tls(String),
     /// The gateway is there, and can't do it at the moment.
     #[error("can't take {0} now: it answered {1}")]
     Unavailable(Request, Answer),
     /// The gateway does not want to.
-    #[error("refused {0}: it answered {1}")]
+    #[error("refused {request}: it answered {answer}{advice}", request = .0, answer = .1, advice = refusal_advice(.1))]
     Refused(Request, Answer),
     /// It answers, but not with its metrics.
     #[error("does not tell its metrics as a Pushgateway does: {0}")]
@@ -94,6 +94,29 @@ impl Answer {
     /// Whether it is about this metric.
     pub(super) fn mentions(&self, metric: &str) -> bool {
         self.body.contains(metric)
+    }
+}
+
+/// What the TLS library's words come from, where that is known.
+fn tls_advice(cause: &str) -> &'static str {
+    if cause.contains("InvalidContentType") {
+        "; it may speak plain http"
+    } else if cause.contains("UnknownIssuer") {
+        "; name the certificate of who signed its own by --ca-file"
+    } else if cause.contains("CaUsedAsEndEntity") {
+        "; its certificate is an authority's own, so give it one that an authority signed"
+    } else {
+        ""
+    }
+}
+
+fn refusal_advice(answer: &Answer) -> &'static str {
+    if answer.status == StatusCode::UNAUTHORIZED {
+        "; give --username and --password-file"
+    } else if answer.body.contains("is not a ") {
+        "; it holds a metric of this name with another type, so give it that type or another name"
+    } else {
+        ""
     }
 }
 

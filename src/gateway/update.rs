@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::deliver::announced;
+use super::deliver::{SILENCE, announced};
 use super::lock::{self, LITTER, Lock, STALE, Taken, Write};
 use super::retry::spread;
 use super::{Client, Group, HeldGroup, Patience, PushError, Retry};
@@ -171,10 +171,19 @@ fn wait_for_lock<E>(
 ) -> Result<(), UpdateError<E>> {
     let longest = patience.retry_for.max(MIN_PATIENCE);
     let mut pause = FIRST_LOOK;
+    let mut told = start.elapsed() >= SILENCE;
     loop {
         let waited = start.elapsed();
         if waited >= longest {
             return Err(UpdateError::Busy(waited));
+        }
+        if waited >= SILENCE && !told {
+            told = true;
+            (patience.progress)(&format!(
+                "waiting for others who push to {group} of {}; a lock that a killed one left is broken after {:.0} s",
+                client.address(),
+                STALE.as_secs_f64()
+            ));
         }
         std::thread::sleep(spread(pause));
         pause = (pause * 2).min(LAST_LOOK);

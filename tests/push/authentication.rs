@@ -126,7 +126,8 @@ fn without_the_right_password_nothing_is_pushed(#[case] scheme: &str) {
         Ended::badly(
             1,
             &format!(
-                "not pushed: http://{} refused the push: it answered 401 Unauthorized: Unauthorized",
+                "not pushed: http://{} refused the push: it answered 401 Unauthorized: Unauthorized; \
+                 give --username and --password-file",
                 setting.address()
             )
         )
@@ -176,7 +177,8 @@ fn a_gateway_that_nobody_vouches_for_gets_nothing() {
         Ended::badly(
             1,
             &format!(
-                "not pushed: https://{} can't be spoken to over TLS: invalid peer certificate: UnknownIssuer",
+                "not pushed: https://{} can't be spoken to over TLS: invalid peer certificate: UnknownIssuer; \
+                 name the certificate of who signed its own by --ca-file",
                 setting.address()
             )
         )

@@ -529,7 +529,7 @@ fn a_gateway_that_hangs_is_announced_and_given_up() {
 )]
 #[case::credentials(
     "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n",
-    "refused the push: it answered 401 Unauthorized"
+    "refused the push: it answered 401 Unauthorized; give --username and --password-file"
 )]
 fn a_refusal_is_shown_and_not_retried(#[case] response: &str, #[case] message: &str) {
     let server = FaultyServer::start([answer(response)]);
