@@ -6,14 +6,12 @@ use std::str::FromStr;
 
 use crate::gateway::{Group, HeldFamily, HeldGroup, HeldMetric};
 use crate::metrics_file::{
-    Family, Histogram, LabelName, Labels, MetricType, Series, Summary, Value,
+    COUNT_LIMIT, Family, Histogram, LabelName, Labels, MetricType, Series, Summary, Value,
 };
 use crate::terminal::{one_line, quoted};
 
 /// How much of a type is shown, in characters: it is the gateway's word.
 const SHOWN_TYPE: usize = 20;
-/// Largest count that a number here holds exactly.
-const MAX_COUNT: f64 = 9_007_199_254_740_992.0;
 
 /// Why something can't be added. Each message names the metric.
 #[derive(Debug, PartialEq, thiserror::Error)]
@@ -71,9 +69,14 @@ pub fn sum(
 ) -> Result<Vec<Family>, Unfit> {
     let sum = |family: &Family| {
         let held = held.and_then(|held| held.families.get(family.name.as_str()));
-        match held {
-            Some(held) if adds_up(family) => add(family, held, group),
-            _ => Ok(family.clone()),
+        let Some(held) = held else {
+            return Ok(family.clone());
+        };
+        check_type(family, held)?;
+        if adds_up(family) {
+            add(family, held, group)
+        } else {
+            Ok(family.clone())
         }
     };
     families.iter().map(sum).collect()
@@ -91,17 +94,22 @@ fn has_quantiles(series: &Series) -> bool {
     matches!(&series.value, Value::Summary(summary) if !summary.quantiles.is_empty())
 }
 
+/// A gauge in place of a counter would lose its sum.
+fn check_type(family: &Family, held: &HeldFamily) -> Result<(), Unfit> {
+    let pushed = family.metric_type.word();
+    if held.metric_type.eq_ignore_ascii_case(pushed) {
+        return Ok(());
+    }
+    Err(Unfit::Type {
+        metric: family.name.as_str().to_owned(),
+        held: held.metric_type.to_lowercase(),
+        pushed,
+    })
+}
+
 /// A push replaces a family whole, so the series that only the gateway has are among the result.
 fn add(family: &Family, held: &HeldFamily, group: &Group) -> Result<Family, Unfit> {
     let metric = family.name.as_str();
-    let pushed = family.metric_type.word();
-    if !held.metric_type.eq_ignore_ascii_case(pushed) {
-        return Err(Unfit::Type {
-            metric: metric.to_owned(),
-            held: held.metric_type.to_lowercase(),
-            pushed,
-        });
-    }
     let mut sum = family.clone();
     if sum.help.is_empty() {
         sum.help.clone_from(&held.help);
@@ -168,7 +176,7 @@ fn held_value(metric: &str, metric_type: MetricType, held: &HeldMetric) -> Resul
     })
 }
 
-/// The finite ones: that of all observations is the count.
+/// Those below that of all observations, which is the count.
 fn buckets(metric: &str, held: &HeldMetric) -> Result<Vec<(f64, f64)>, Unfit> {
     let Some(serde_json::Value::Object(held)) = &held.buckets else {
         return Err(Unfit::Native(metric.to_owned()));
@@ -177,7 +185,7 @@ fn buckets(metric: &str, held: &HeldMetric) -> Result<Vec<(f64, f64)>, Unfit> {
     for (bound, count) in held {
         let bound = number(metric, Some(bound))?;
         let count = number(metric, count.as_str())?;
-        if bound.is_finite() {
+        if bound < f64::INFINITY {
             buckets.push((bound, count));
         }
     }
@@ -232,7 +240,7 @@ fn listed(bounds: &[f64]) -> String {
 
 /// No bucket has more than the count.
 fn count(metric: &str, count: f64) -> Result<f64, Unfit> {
-    if count > MAX_COUNT {
+    if count >= COUNT_LIMIT {
         Err(Unfit::TooMany(metric.to_owned()))
     } else {
         Ok(count)

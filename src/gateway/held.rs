@@ -215,7 +215,10 @@ fn group<E: de::Error>(
     }
     let families = fields
         .into_iter()
-        .filter(|(name, _)| !["labels", "last_push_successful"].contains(&name.as_str()))
+        .filter(|(name, value)| {
+            let says_whether = name == "last_push_successful" && !value.get().starts_with('{');
+            name != "labels" && !says_whether
+        })
         .map(|(name, family)| Ok((name, serde_json::from_str(family.get())?)))
         .collect::<Result<_, serde_json::Error>>()
         .map_err(E::custom)?;

@@ -42,6 +42,9 @@ pub struct Series {
 /// Labels in the order in which they were written, each name once, no value empty.
 pub type Labels = Vec<(LabelName, String)>;
 
+/// Numbers of observations are below this: from here on a float skips some, so that one more may be none.
+pub const COUNT_LIMIT: f64 = 9_007_199_254_740_992.0;
+
 /// What a series holds.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {

@@ -1,8 +1,10 @@
 //! One metric of a JSON file: its fields, each checked on its own, then together.
 
-use super::family::{Histogram, Labels, MetricType, Summary, Value};
+use std::collections::HashSet;
+
+use super::family::{COUNT_LIMIT, Histogram, Labels, MetricType, Summary, Value};
 use super::json::Json;
-use super::number::numeric;
+use super::number::{number, numeric};
 use super::{LabelName, MetricName};
 use crate::terminal::quoted;
 
@@ -437,12 +439,13 @@ fn amount(json: Json) -> Result<Amount, String> {
 }
 
 /// A number of observations.
-pub(super) fn whole(number: f64) -> Result<f64, String> {
-    if number >= 0.0 && number.fract() == 0.0 {
-        Ok(number)
+pub(super) fn whole(count: f64) -> Result<f64, String> {
+    if (0.0..COUNT_LIMIT).contains(&count) && count.fract() == 0.0 {
+        Ok(count)
     } else {
         Err(format!(
-            "is {number}, not a number of observations; write a whole number from 0"
+            "is {}, not a number of observations; write a whole number from 0 and below {COUNT_LIMIT}",
+            number(count)
         ))
     }
 }
@@ -468,20 +471,17 @@ fn labels(json: Json, note: Note) -> Result<Labels, String> {
         ));
     };
     let mut labels = Labels::new();
-    let mut seen: Vec<String> = Vec::new();
+    let mut seen = HashSet::new();
     for (name, value) in given {
-        let label = if seen.contains(&name) {
-            Err("is there twice; write it once".to_owned())
-        } else {
+        let label = if seen.insert(name.clone()) {
             label(&name, value)
+        } else {
+            Err("is there twice; write it once".to_owned())
         };
         match label {
             Err(problem) => note(&format!("labels.{name}"), problem),
             Ok((_, value)) if value.is_empty() => {}
             Ok(label) => labels.push(label),
-        }
-        if seen.len() < 64 {
-            seen.push(name);
         }
     }
     Ok(labels)

@@ -19,7 +19,7 @@ mod source;
 mod text;
 
 pub use exposition::exposition;
-pub use family::{Family, Histogram, Labels, MetricType, Series, Summary, Value};
+pub use family::{COUNT_LIMIT, Family, Histogram, Labels, MetricType, Series, Summary, Value};
 pub use name::{LabelName, LabelNameError, MetricName, NameError};
 pub use parse::{MetricsFile, Rejection};
 pub use problem::{LISTED, Place, Problem, Problems};

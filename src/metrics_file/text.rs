@@ -464,6 +464,8 @@ fn unescaped_help(text: &str) -> String {
             '\\' => match characters.next() {
                 Some('n') => help.push('\n'),
                 Some('\\') | None => help.push('\\'),
+                // OpenMetrics writes a quote so, and a Pushgateway reads it so.
+                Some('"') => help.push('"'),
                 // Prometheus leaves what it doesn't know as it is.
                 Some(other) => help.extend(['\\', other]),
             },

@@ -88,6 +88,24 @@ fn what_counts_up_is_added_and_the_rest_replaced() {
     assert_eq!(gateway.groups(), ["job=train"]);
 }
 
+/// Under the one, the gateway's API tells something else; the other is no finite number.
+#[rstest]
+#[case::metric_with_a_name_of_the_api(
+    "# TYPE last_push_successful counter\nlast_push_successful 2\n",
+    r#"last_push_successful{instance="",job="train"}"#
+)]
+#[case::bucket_of_minus_infinity(
+    "# TYPE h histogram\nh_bucket{le=\"-Inf\"} 2\nh_bucket{le=\"+Inf\"} 3\nh_sum 1\nh_count 3\n",
+    r#"h_bucket{instance="",job="train",le="-Inf"}"#
+)]
+fn unusual_metrics_add_up_too(#[case] file: &str, #[case] series: &str) {
+    let gateway = Pushgateway::start();
+    for sum in ["2", "4"] {
+        accumulate(file, gateway.address()).run().assert_code(0);
+        assert_eq!(gateway.value(series).as_deref(), Some(sum));
+    }
+}
+
 #[test]
 fn fifty_at_once_add_up_exactly() {
     let gateway = Pushgateway::start();
@@ -352,9 +370,14 @@ fn a_gateway_that_checks_nothing_is_refused() {
     "# TYPE a summary\na_sum 1\na_count 1\n",
     "holds summary \"a\" in this group with quantiles, which can't be added up; give it another name"
 )]
+#[case::type_is_not_even_one_that_adds_up(
+    "# TYPE rows_total counter\nrows_total 1\n",
+    "# TYPE rows_total gauge\nrows_total 1\n",
+    "holds \"rows_total\" in this group as a counter, not as a gauge; give one another name"
+)]
 #[case::too_many(
-    "# TYPE a summary\na_sum 1\na_count 9007199254740992\n",
-    "# TYPE a summary\na_sum 1\na_count 2\n",
+    "# TYPE a summary\na_sum 1\na_count 9007199254740991\n",
+    "# TYPE a summary\na_sum 1\na_count 1\n",
     "holds \"a\" in this group with more observations than can be counted exactly"
 )]
 fn what_can_not_be_added_is_refused_and_stays(

@@ -10,6 +10,9 @@ from simplepipe._terminal import quoted
 
 _NUMBER = re.compile(r"[+-]?(?:inf|infinity|nan|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?)", re.IGNORECASE)
 
+COUNT_LIMIT = 2**53
+"""From here on a float skips whole numbers, so that one more may be none."""
+
 
 def numeric(text: str) -> float:
     """Raises ValueError with what is wrong, and what would be right. Python alone would take `1_000` and blanks."""
@@ -29,6 +32,6 @@ def numeric(text: str) -> float:
 
 def whole(number: float) -> float:
     """A number of observations. Raises ValueError. (Infinity is refused: it is no whole number.)"""
-    if number >= 0 and number.is_integer():
+    if 0 <= number < COUNT_LIMIT and number.is_integer():
         return number
-    raise ValueError(f"is {number}, not a number of observations; write a whole number from 0")
+    raise ValueError(f"is {number}, not a number of observations; write a whole number from 0 and below {COUNT_LIMIT}")

@@ -126,8 +126,8 @@ class _Reader:
         family = self._family(at, name)
         if family.help is not None:
             raise ValueError(f"a second HELP of {quoted(name)}; write one")
-        # Prometheus leaves a backslash that escapes nothing as it is.
-        family.help = re.sub(r"\\([\\n])", lambda found: "\n" if found[1] == "n" else "\\", text)
+        # Prometheus leaves a backslash that escapes nothing as it is. OpenMetrics escapes quotes too.
+        family.help = re.sub(r"\\([\\n\"])", lambda found: "\n" if found[1] == "n" else found[1], text)
 
     def _type(self, at: int, name: str, word: str) -> None:
         if self._openmetrics and word == "gaugehistogram":
