@@ -214,22 +214,31 @@ pub(super) fn break_stale(client: &Client, held: &Held, target: &Group) -> Resul
     Ok(())
 }
 
-/// Removes what pushers that were killed left: bans, and groups that say that a lock was refused.
+/// Removes what pushers that were killed left.
 pub(super) fn tidy(client: &Client, held: &Held, target: &Group) {
-    let litter = |group: &&HeldGroup| {
+    for group in litter(held, target) {
+        let _ = client.delete(&group);
+    }
+}
+
+/// Bans, and groups that say that a lock was refused, which nobody can need any more.
+fn litter(held: &Held, target: &Group) -> Vec<Group> {
+    let of_use_to_nobody = |group: &&HeldGroup| {
         let labels = &group.labels;
         let refused = is_lock_group(labels, target) && !locks(group, target);
         (refused || is_ban(labels, target)) && age(group, held.at) >= LITTER
     };
-    for group in held.groups.iter().filter(litter).take(TIDIED) {
+    let name = |group: &HeldGroup| {
         let base = if is_ban(&group.labels, target) {
             target.clone()
         } else {
             lock_group(target)
         };
         let id = group.labels.get(ID).map(String::as_str);
-        let _ = client.delete(&base.with_own(ID, id.unwrap_or_default()));
-    }
+        base.with_own(ID, id.unwrap_or_default())
+    };
+    let litter = held.groups.iter().filter(of_use_to_nobody);
+    litter.take(TIDIED).map(name).collect()
 }
 
 fn is_target(labels: &Labels, target: &Group) -> bool {
@@ -364,5 +373,96 @@ mod tests {
         assert_eq!(digest(&one), digest(&other));
         // A value that looks like a label is none.
         assert_ne!(digest(&group("eu\",model=\"a")), digest(&one));
+    }
+
+    /// Groups by their labels, a metric of each, and when that was pushed, at noon.
+    fn at_noon(groups: &[(&Group, &str, &str)]) -> Held {
+        let held = |&(group, metric, time): &(&Group, &str, &str)| {
+            let family = serde_json::json!({
+                "time_stamp": format!("2026-11-25T{time}Z"), "type": "GAUGE", "metrics": []
+            });
+            HeldGroup {
+                labels: group.labels().iter().cloned().collect(),
+                families: [(metric.to_owned(), serde_json::from_value(family).unwrap())].into(),
+            }
+        };
+        Held {
+            groups: groups.iter().map(held).collect(),
+            at: Some("2026-11-25T12:00:00Z".parse().unwrap()),
+        }
+    }
+
+    #[test]
+    fn litter_is_what_nobody_can_need_any_more() {
+        let eu = group("eu");
+        let ban = |id| eu.clone().with_own(ID, id);
+        let lock = |id| lock_group(&eu).with_own(ID, id);
+        let others_ban = group("us").with_own(ID, "1");
+        let others_lock = lock_group(&group("us")).with_own(ID, "1");
+        let another = eu.clone().with("model", "a").unwrap();
+        let anothers_ban = another.clone().with_own(ID, "1");
+        let held = at_noon(&[
+            (&ban("old"), SEAL, "11:00:00"),
+            (&ban("young"), SEAL, "11:00:01"),
+            (&lock("refused"), "push_failure_time_seconds", "11:00:00"),
+            (
+                &lock("refused now"),
+                "push_failure_time_seconds",
+                "11:00:01",
+            ),
+            (&lock("held"), "simplepipe_accumulate_lock_a_0", "11:00:00"),
+            (&eu, "rows_total", "11:00:00"),
+            (&another, "rows_total", "11:00:00"),
+            (&anothers_ban, SEAL, "11:00:00"),
+            (&others_ban, SEAL, "11:00:00"),
+            (&others_lock, "push_failure_time_seconds", "11:00:00"),
+        ]);
+        assert_eq!(litter(&held, &eu), [ban("old"), lock("refused")]);
+    }
+
+    #[test]
+    fn one_pusher_tidies_up_no_more_than_some() {
+        let bans: Vec<Group> = (0..12)
+            .map(|id| group("eu").with_own(ID, &id.to_string()))
+            .collect();
+        let bans: Vec<_> = bans.iter().map(|ban| (ban, SEAL, "10:00:00")).collect();
+        assert_eq!(litter(&at_noon(&bans), &group("eu")).len(), TIDIED);
+    }
+
+    #[test]
+    fn the_oldest_lock_tells_for_how_long_a_group_is_locked() {
+        let eu = group("eu");
+        let [one, other, refused] = ["1", "2", "3"].map(|id| lock_group(&eu).with_own(ID, id));
+        let others = lock_group(&group("us")).with_own(ID, "1");
+        let locked_for = |groups: &[_]| locked_for(&at_noon(groups), &eu).map(|age| age.as_secs());
+        let (lock, refusal) = (
+            "simplepipe_accumulate_lock_a_0",
+            "push_failure_time_seconds",
+        );
+        assert_eq!(
+            locked_for(&[(&one, lock, "11:59:57"), (&other, lock, "11:59:48")]),
+            Some(12)
+        );
+        assert_eq!(
+            locked_for(&[(&refused, refusal, "11:59:00"), (&others, lock, "11:59:00")]),
+            None
+        );
+        // The gateway's clock was set back.
+        assert_eq!(locked_for(&[(&one, lock, "12:00:05")]), Some(0));
+    }
+
+    #[test]
+    fn a_group_with_more_labels_is_another_one() {
+        let eu = group("eu");
+        let more = eu.clone().with("model", "a").unwrap();
+        let ban = eu.clone().with_own(ID, "1");
+        let mut held = at_noon(&[
+            (&more, "a", "11:00:00"),
+            (&ban, SEAL, "11:00:00"),
+            (&eu, "b", "11:00:00"),
+        ]);
+        let target = take_target(&mut held, &eu).unwrap();
+        assert!(target.families.contains_key("b"), "{target:?}");
+        assert!(take_target(&mut held, &eu).is_none());
     }
 }

@@ -22,8 +22,6 @@ pub(super) const FIELDS: [&str; 10] = [
     "count",
 ];
 const TYPES: &str = "gauge, counter, summary, histogram or info";
-/// How many unknown fields are remembered, to notice a repetition among them.
-const UNKNOWN: usize = 16;
 
 /// A metric whose name and type are known.
 pub(super) struct Metric {
@@ -51,7 +49,7 @@ pub(super) enum Declared {
 /// The fields that were given, as far as they are right.
 #[derive(Default)]
 struct Fields {
-    given: Vec<String>,
+    given: HashSet<String>,
     name: Option<MetricName>,
     declared: Option<Declared>,
     description: String,
@@ -125,15 +123,13 @@ impl Fields {
             if let Err(problem) = fields.set(&field, json, note) {
                 note(&field, problem);
             }
-            if FIELDS.contains(&field.as_str()) || fields.given.len() < FIELDS.len() + UNKNOWN {
-                fields.given.push(field);
-            }
+            fields.given.insert(field);
         }
         fields
     }
 
     fn has(&self, field: &str) -> bool {
-        self.given.iter().any(|given| given == field)
+        self.given.contains(field)
     }
 
     fn set(&mut self, field: &str, json: Json, note: Note) -> Result<(), String> {

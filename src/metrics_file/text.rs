@@ -24,11 +24,10 @@ pub(super) fn parse(text: &str) -> Result<MetricsFile, Rejection> {
     let mut reader = Reader::new(dialect);
     for (index, line) in text.lines().enumerate() {
         let place = Place::Line(index + 1);
-        if let Err(problem) = reader.line(place, line.trim_end_matches('\r')) {
-            let first = reader.problems.count() == 0 && index == 0;
+        if let Err(problem) = reader.line(place, line) {
             reader.problems.add(place, None, || {
                 let hint = "; a metrics file is JSON, which begins with [ or {, or Prometheus' text format";
-                format!("{problem}{}", if first { hint } else { "" })
+                format!("{problem}{}", if index == 0 { hint } else { "" })
             });
         }
     }
