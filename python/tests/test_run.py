@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import threading
 import time
+from types import SimpleNamespace
 
 import prometheus_client
 import pytest
@@ -245,6 +247,33 @@ def test_functions_and_blocks_are_timed(gateway: Pushgateway) -> None:
     assert (gateway.value("fetch_seconds_sum", **{"from": "store"}) or 0) >= 0.05
     assert gateway.value("epoch_seconds_bucket", le="10") == 1
     assert gateway.value("failing_seconds_count") == 1
+
+
+def test_blocks_of_coroutines_that_take_turns_keep_their_own_times(
+    gateway: Pushgateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = itertools.count()
+    monkeypatch.setattr("simplepipe._timing.time", SimpleNamespace(perf_counter=lambda: next(clock)))
+
+    async def block(timer: simplepipe.Timer, entered: asyncio.Event, leave: asyncio.Event) -> None:
+        with timer:
+            entered.set()
+            await leave.wait()
+
+    async def in_turns(timer: simplepipe.Timer) -> None:
+        first, second, leave = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        # Entered at 0 and 1, left at 2 and 3: each takes 2.
+        one = asyncio.create_task(block(timer, first, second))
+        await first.wait()
+        other = asyncio.create_task(block(timer, second, leave))
+        await one
+        leave.set()
+        await other
+
+    with simplepipe.run("train") as run:
+        asyncio.run(in_turns(run.timed("block", buckets=(1, 2, 3))))
+    assert gateway.value("block_seconds_bucket", le="1") == 0
+    assert gateway.value("block_seconds_bucket", le="2") == 2
 
 
 def test_a_metric_that_is_wrong_is_logged_once_and_left_out(

@@ -67,6 +67,10 @@ class Pusher:
         """The first push follows at once."""
         self._thread.start()
 
+    def is_alive(self) -> bool:
+        """Whether anybody takes orders."""
+        return self._thread.is_alive()
+
     def order(self, last: LastPush) -> None:
         """Does not wait."""
         self._orders.put(last)

@@ -179,7 +179,7 @@ class Run:
 
     def _last_push_on_sigterm(self, ends_process: bool, done: Done) -> bool:
         """In the signal handler: only what needs no lock."""
-        if self._orphaned or self._pusher is None:
+        if self._orphaned or self._pusher is None or not self._pusher.is_alive():
             return False
         before = (lambda: self._conclude(SIGTERM_EXIT_CODE)) if ends_process else None
         self._pusher.order_at_once(LastPush(time.monotonic() + self._patience, before=before, done=done))

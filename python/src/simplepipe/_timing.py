@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
@@ -17,15 +17,12 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class _Began(threading.local):
-    """When the blocks began that this thread is in, the innermost last."""
-
-    def __init__(self) -> None:
-        self.times: list[float] = []
+_began: ContextVar[tuple[float, ...]] = ContextVar("began", default=())
+"""When the blocks began that this thread or coroutine is in, the innermost last."""
 
 
 class Timer:
-    """Decorator and context manager; may be entered again and by several threads."""
+    """Decorator and context manager; may be entered again, and by several threads and coroutines."""
 
     def __init__(
         self,
@@ -38,7 +35,6 @@ class Timer:
         self._name = name
         self._buckets = buckets
         self._labels = labels
-        self._began = _Began()
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         if inspect.iscoroutinefunction(function):
@@ -64,12 +60,14 @@ class Timer:
         return timed_function
 
     def __enter__(self) -> None:
-        self._began.times.append(time.perf_counter())
+        _began.set((*_began.get(), time.perf_counter()))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._observe(self._began.times.pop())
+        *outer, began = _began.get()
+        _began.set(tuple(outer))
+        self._observe(began)
 
     def _observe(self, began: float) -> None:
         run = self._find_run()
