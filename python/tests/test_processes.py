@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,7 @@ from support.faulty import FaultyServer
 from support.gateway import Pushgateway
 from support.waiting import wait_for
 
+from simplepipe import _sigterm
 from simplepipe._sigterm import SigtermHandler
 
 TRAINING = """
@@ -105,20 +108,45 @@ def test_each_run_pushes_once_on_sigterm() -> None:
     def last_push(name: str) -> Callable[[bool, Callable[[], None]], bool]:
         def push(_: bool, done: Callable[[], None]) -> bool:
             pushed.append(name)
-            done()
+            threading.Thread(target=done).start()
             return True
 
         return push
 
     before = signal.signal(signal.SIGTERM, lambda *_: pushed.append("the program's own"))
+    handlers = [SigtermHandler(last_push(name)) for name in ("first", "second", "third")]
     try:
-        for name in ("first", "second", "third"):
-            SigtermHandler(last_push(name)).install()
+        for handler in handlers:
+            handler.install()
         signal.raise_signal(signal.SIGTERM)
         wait_for(lambda: "the program's own" in pushed, lambda: str(pushed))
     finally:
+        for handler in reversed(handlers):
+            handler.remove()
         signal.signal(signal.SIGTERM, before)
     assert pushed == ["third", "second", "first", "the program's own"]
+
+
+def test_an_answer_that_python_does_not_notice_is_given_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered: list[str] = []
+    raised = itertools.count()
+    raise_again = _sigterm._raise_again
+    # The first one is lost.
+    monkeypatch.setattr(_sigterm, "_raise_again", lambda: raise_again() if next(raised) else None)
+
+    def push(_: bool, done: Callable[[], None]) -> bool:
+        threading.Thread(target=done).start()
+        return True
+
+    before = signal.signal(signal.SIGTERM, lambda *_: answered.append("ended"))
+    handler = SigtermHandler(push)
+    try:
+        handler.install()
+        signal.raise_signal(signal.SIGTERM)
+        wait_for(lambda: bool(answered), lambda: "the signal was lost")
+    finally:
+        handler.remove()
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_a_sigterm_that_comes_by_two_ways_does_not_cut_off_the_last_push(tmp_path: Path, gateway: Pushgateway) -> None:

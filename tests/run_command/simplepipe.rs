@@ -48,9 +48,10 @@ impl Run {
 
     /// Of this command, with other words in front: another program that starts ours.
     pub fn under<const M: usize, const N: usize>(start: [&str; M], command: [&str; N]) -> Self {
-        let (program, first) = start.split_first().unwrap();
-        let mut run = Command::new(program);
-        run.args(first)
+        // Who runs the tests may ignore signals, as a shell does for what it runs in the background.
+        let mut run = Command::new("env");
+        run.arg("--default-signal")
+            .args(start)
             .arg("run")
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap());

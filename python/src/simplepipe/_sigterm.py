@@ -21,6 +21,9 @@ Done = Callable[[], None]
 ECHO = 1.0
 """For how many seconds after a SIGTERM another one counts as the same."""
 
+AGAIN = 0.1
+"""Seconds after which an answer that was not noticed is given again."""
+
 
 class SigtermHandler:
     """Stands before the handler that was there. Each run has its own, and they call one another."""
@@ -34,6 +37,7 @@ class SigtermHandler:
         self._asked = False
         self._asked_at = 0.0
         self._answered = False
+        self._passed_on = 0
 
     def install(self) -> None:
         """Where Python allows it (the main thread) and somebody listens: a process that ignores SIGTERM goes on so."""
@@ -80,10 +84,16 @@ class SigtermHandler:
         self._pass_on(signum, frame)
 
     def _answer(self) -> None:
+        """In the pusher's thread. A signal that comes just as Python leaves the handler of the one before it stays
+        unnoticed until the next one, hence once is not enough."""
         self._answered = True
-        _raise_again()
+        before = self._passed_on
+        while self._active and self._passed_on == before:
+            _raise_again()
+            time.sleep(AGAIN)
 
     def _pass_on(self, signum: int, frame: FrameType | None) -> None:
+        self._passed_on += 1
         # The answer of a run below comes through here too, and is no new signal.
         self._asked = self._answered = isinstance(self._previous, SigtermHandler)
         if callable(self._previous):
