@@ -154,19 +154,22 @@ async fn a_failed_run_is_reported_and_the_last_success_stays() {
 }
 
 #[tokio::test]
-async fn a_parameter_that_looks_like_a_template_stays_what_it_is() {
+async fn parameters_reach_the_program_as_they_are() {
     let tenant = tenant_with_gateway("e2e-argo-values").await;
     let file = r#"[{"name": "rows", "value": 6, "metric_type": "gauge"}]"#;
     let mut workflow = train_and_push("train-", &format!("echo '{file}' > /tmp/metrics.json"));
-    // Argo makes {{=1+1}} of it, which the template must not let be calculated.
-    let parameters = json!([
-        {"name": "job", "value": "{{='{' + '{=1+1}' + '}'}}"},
-        {"name": "grouping-labels", "value": "{\"shard\": 3}"},
+    workflow["spec"]["templates"][0]["steps"][1][0]["arguments"]["parameters"] = json!([
+        {"name": "job", "value": r#"say "hi", {now}"#},
+        {"name": "grouping-labels", "value": r#"{"shard": 3, "region": "eu \"1\""}"#},
     ]);
-    workflow["spec"]["templates"][0]["steps"][1][0]["arguments"]["parameters"] = parameters;
     tenant.run(workflow).await.ends("Succeeded").await;
-    let rows = "rows{namespace=\"e2e-argo-values\",job=\"{{=1+1}}\",shard=\"3\"}";
-    assert_eq!(scraped(&tenant.client, rows).await[0].1, 6.0);
+    let series = &scraped(
+        &tenant.client,
+        "rows{namespace=\"e2e-argo-values\",shard=\"3\"}",
+    )
+    .await[0];
+    assert_eq!(series.0["job"], r#"say "hi", {now}"#);
+    assert_eq!(series.0["region"], r#"eu "1""#);
     tenant.gone().await;
 }
 
