@@ -1,10 +1,10 @@
 //! What goes where: the metrics of several files, checked together, made into one parcel for each push group.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::gateway::{Group, LOCK_JOB};
-use crate::metrics_file::{Family, Labels, MetricName, MetricType, Series, Value};
+use crate::metrics_file::{Family, Labels, MetricName, MetricType, Series};
 use crate::terminal::quoted;
 
 /// The gauge that `--ttl` adds.
@@ -55,7 +55,9 @@ impl Packing {
     /// When they can't go to the group, or not together with what is packed already.
     pub fn add(&mut self, file: &str, group: &Group, families: &[Family]) -> Result<(), Unfit> {
         // Without a parcel yet, it is the next one.
-        let parcel = self.find(group).unwrap_or(self.parcels.len());
+        let parcel = (self.parcels.iter())
+            .position(|parcel| parcel.group == *group)
+            .unwrap_or(self.parcels.len());
         let check = |family| {
             check_labels(group, family)?;
             self.check_names(family)?;
@@ -95,13 +97,6 @@ impl Packing {
     /// In the order in which their groups came.
     pub fn into_parcels(self) -> Vec<Parcel> {
         self.parcels
-    }
-
-    /// The parcel for this group, whatever the order of its labels.
-    fn find(&self, group: &Group) -> Option<usize> {
-        let set = |group: &Group| group.labels().iter().cloned().collect::<BTreeSet<_>>();
-        let wanted = set(group);
-        (self.parcels.iter()).position(|parcel| set(&parcel.group) == wanted)
     }
 
     fn check_names(&self, family: &Family) -> Result<(), String> {
@@ -156,15 +151,7 @@ impl Packing {
 
 /// The family that says for how long the group is worth keeping.
 pub fn ttl(ttl: Duration) -> Option<Family> {
-    Some(Family {
-        name: MetricName::new(TTL).ok()?,
-        metric_type: MetricType::Gauge,
-        help: TTL_HELP.to_owned(),
-        series: vec![Series {
-            labels: Vec::new(),
-            value: Value::Number(ttl.as_secs_f64()),
-        }],
-    })
+    Family::gauge(TTL, TTL_HELP, [(Labels::new(), ttl.as_secs_f64())])
 }
 
 /// The gateway would write its own over them, without a word.

@@ -9,13 +9,22 @@ use crate::terminal::quoted;
 
 /// The label that every group has.
 const JOB: &str = "job";
-/// How names begin that are this program's own, in labels and metrics.
-pub const RESERVED_PREFIX: &str = "simplepipe_";
+/// How labels begin that are this program's own.
+const RESERVED_PREFIX: &str = "simplepipe_";
 
-/// A push group: its job, and further labels in the order in which they were given.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A push group: its job, and further labels in the order in which they were given, which makes no difference to the
+/// gateway.
+#[derive(Clone, Debug, Eq)]
 pub struct Group {
     labels: Vec<(String, String)>,
+}
+
+impl PartialEq for Group {
+    fn eq(&self, other: &Self) -> bool {
+        // No name is there twice.
+        self.labels.len() == other.labels.len()
+            && self.labels.iter().all(|label| other.labels.contains(label))
+    }
 }
 
 /// Why a text is no job.
@@ -194,6 +203,20 @@ mod tests {
             group.to_string(),
             r#"job "train", zone "eu/1", instance "", model "churn""#
         );
+    }
+
+    #[test]
+    fn the_order_of_labels_makes_no_other_group() {
+        let group = |labels: [(&str, &str); 2]| {
+            let job = Group::of_job("train").unwrap();
+            let with = |group: Group, (name, value)| group.with(name, value).unwrap();
+            labels.into_iter().fold(job, with)
+        };
+        let one = group([("zone", "eu"), ("model", "a")]);
+        assert_eq!(one, group([("model", "a"), ("zone", "eu")]));
+        assert_ne!(one, group([("model", "eu"), ("zone", "a")]));
+        assert_ne!(one, group([("zone", "eu"), ("shard", "a")]));
+        assert_ne!(one, Group::of_job("train").unwrap());
     }
 
     #[rstest]

@@ -19,7 +19,7 @@ pub use client::{Client, Settings, TIMEOUT};
 pub use credentials::Credentials;
 pub use deliver::{Patience, Undelivered, deliver};
 pub use error::{Answer, PushError, Request};
-pub use group::{Group, GroupingLabelError, JobError, RESERVED_PREFIX};
+pub use group::{Group, GroupingLabelError, JobError};
 pub use held::{Held, HeldFamily, HeldGroup, HeldMetric};
 pub use lock::LOCK_JOB;
 pub use options::{Options, OptionsError, grouping_label};

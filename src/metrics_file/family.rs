@@ -80,6 +80,24 @@ pub struct Histogram {
 }
 
 impl Family {
+    /// A gauge that this program measures itself. None where the name is no name.
+    pub fn gauge(
+        name: &str,
+        help: &str,
+        series: impl IntoIterator<Item = (Labels, f64)>,
+    ) -> Option<Self> {
+        let series = series.into_iter().map(|(labels, number)| Series {
+            labels,
+            value: Value::Number(number),
+        });
+        Some(Self {
+            name: MetricName::new(name).ok()?,
+            metric_type: MetricType::Gauge,
+            help: help.to_owned(),
+            series: series.collect(),
+        })
+    }
+
     /// Every name that the family takes for itself: no other one may take one of them.
     pub fn names(&self) -> Vec<String> {
         names(self.name.as_str(), self.metric_type)

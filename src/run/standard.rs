@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::ending::Ending;
 use super::usage::Usage;
-use crate::metrics_file::{Family, LabelName, Labels, MetricName, MetricType, Series, Value};
+use crate::metrics_file::{Family, LabelName, Labels};
 
 /// When a run began, by both clocks: one that others know, and one that nobody sets.
 #[derive(Clone, Copy, Debug)]
@@ -107,33 +107,18 @@ impl Start {
 fn cpu(usage: Usage) -> Option<Family> {
     let series = |mode: &str, time: Duration| {
         let labels = vec![(LabelName::new("mode").ok()?, mode.to_owned())];
-        Some(one(labels, time.as_secs_f64()))
+        Some((labels, time.as_secs_f64()))
     };
     let series = [series("user", usage.user), series("system", usage.system)];
-    family(
+    Family::gauge(
         "run_cpu_seconds",
         "CPU time of the run's processes",
-        series.into_iter().flatten().collect(),
+        series.into_iter().flatten(),
     )
 }
 
 fn gauge(name: &str, help: &str, value: f64) -> Option<Family> {
-    family(name, help, vec![one(Labels::new(), value)])
-}
-
-fn one(labels: Labels, value: f64) -> Series {
-    let value = Value::Number(value);
-    Series { labels, value }
-}
-
-/// None where the name is no name, which the names here are.
-fn family(name: &str, help: &str, series: Vec<Series>) -> Option<Family> {
-    Some(Family {
-        name: MetricName::new(name).ok()?,
-        metric_type: MetricType::Gauge,
-        help: help.to_owned(),
-        series,
-    })
+    Family::gauge(name, help, [(Labels::new(), value)])
 }
 
 fn unix_time(time: SystemTime) -> f64 {

@@ -62,7 +62,6 @@ impl Target {
     }
 }
 
-/// The labels in one order, so that equal groups are equal.
 fn group(job: &str, labels: &BTreeMap<String, String>) -> Result<Group, TargetError> {
     let mut group = Group::of_job(job)?;
     for (name, value) in labels {
