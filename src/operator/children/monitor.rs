@@ -58,19 +58,20 @@ pub fn job(name: &str) -> RelabelConfig {
     }
 }
 
-/// What is done to samples: reserved names are dropped, and labels of these names, and the namespace is written.
-pub fn pin(plan: &Plan, dropped_labels: &str) -> Vec<RelabelConfig> {
+/// What is done to samples: reserved names are dropped, and what else these rules say, and labels of these names, and the
+/// namespace is written.
+pub fn pin(plan: &Plan, rules: &[RelabelConfig], dropped_labels: &str) -> Vec<RelabelConfig> {
     let reserved: Vec<&str> = PROMETHEUS_NAMES
         .into_iter()
         .chain(plan.scrape.reserved_metrics.iter().map(String::as_str))
         .collect();
-    vec![
-        RelabelConfig {
-            source_labels: vec!["__name__".into()],
-            regex: Some(reserved.join("|")),
-            action: "drop".into(),
-            ..RelabelConfig::default()
-        },
+    let reserved = RelabelConfig {
+        source_labels: vec!["__name__".into()],
+        regex: Some(reserved.join("|")),
+        action: "drop".into(),
+        ..RelabelConfig::default()
+    };
+    let pinned = [
         RelabelConfig {
             regex: Some(dropped_labels.into()),
             action: "labeldrop".into(),
@@ -82,5 +83,9 @@ pub fn pin(plan: &Plan, dropped_labels: &str) -> Vec<RelabelConfig> {
             action: "replace".into(),
             ..RelabelConfig::default()
         },
-    ]
+    ];
+    std::iter::once(reserved)
+        .chain(rules.iter().cloned())
+        .chain(pinned)
+        .collect()
 }

@@ -50,6 +50,7 @@ pub fn build(plan: &Plan, serving: &Serving) -> PodMonitor {
                     relabelings: vec![monitor::job(names::MODEL_SERVERS)],
                     metric_relabelings: monitor::pin(
                         plan,
+                        &[],
                         &format!("{ORIGIN_LABELS}|{}", monitor::PROMETHEUS_LABELS),
                     ),
                 })

@@ -45,26 +45,25 @@ pub fn build(plan: &Plan) -> ServiceMonitor {
                 // A tenant may choose the gateway's image, and Prometheus reaches more than the tenant does.
                 follow_redirects: false,
                 relabelings: vec![gateway_only(), monitor::job(names::GATEWAY)],
-                metric_relabelings: metric_relabelings(plan),
+                metric_relabelings: monitor::pin(
+                    plan,
+                    &[no_traces()],
+                    &format!("{ORIGIN_LABELS}|{}", monitor::PROMETHEUS_LABELS),
+                ),
             }],
             limits: monitor::limits(plan, TARGETS, scrape.limits.samples),
         },
     }
 }
 
-fn metric_relabelings(plan: &Plan) -> Vec<RelabelConfig> {
-    let dropped_labels = format!("{ORIGIN_LABELS}|{}", monitor::PROMETHEUS_LABELS);
-    let mut relabelings = monitor::pin(plan, &dropped_labels);
-    relabelings.insert(
-        1,
-        RelabelConfig {
-            source_labels: vec![ACCUMULATE_LABEL.into()],
-            regex: Some(".+".into()),
-            action: "drop".into(),
-            ..RelabelConfig::default()
-        },
-    );
-    relabelings
+/// Traces of `simplepipe push --accumulate`.
+fn no_traces() -> RelabelConfig {
+    RelabelConfig {
+        source_labels: vec![ACCUMULATE_LABEL.into()],
+        regex: Some(".+".into()),
+        action: "drop".into(),
+        ..RelabelConfig::default()
+    }
 }
 
 /// Not another Service of the tenant's that is labelled as the gateway's.
