@@ -1,12 +1,21 @@
 //! Who scrapes a namespace, by the Prometheus objects of the cluster.
 
+use kube::Client;
 use kube::api::{DeleteParams, Patch};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::child_names::{POD_MONITOR, SERVICE_MONITOR, everything};
 use crate::operator::Operator;
 use crate::stages::{create_prometheus, exclusive, prometheuses};
 use crate::tenant::{Tenant, by};
+
+async fn change_prometheus(client: &Client, spec: Value) {
+    let patch = Patch::Merge(json!({"spec": spec}));
+    prometheuses(client)
+        .patch("k8s", &by("kubectl-edit"), &patch)
+        .await
+        .unwrap();
+}
 
 #[tokio::test]
 async fn who_scrapes_follows_prometheus_objects_labels_and_namespaces() {
@@ -19,13 +28,7 @@ async fn who_scrapes_follows_prometheus_objects_labels_and_namespaces() {
             .until_condition("metrics", "ScrapeConfigured", status, reason)
             .await
     };
-    let change = async |spec| {
-        let patch = Patch::Merge(json!({"spec": spec}));
-        prometheuses(&client)
-            .patch("k8s", &by("kubectl-edit"), &patch)
-            .await
-            .unwrap();
-    };
+    let change = async |spec| change_prometheus(&client, spec).await;
     until("Unknown", "NoPrometheusFound").await;
 
     create_prometheus(&client, "k8s", json!({})).await;
@@ -101,13 +104,7 @@ async fn who_scrapes_the_model_servers_is_a_matter_of_selectors_of_their_own() {
             .until_condition("metrics", "ServingScrapeConfigured", status, reason)
             .await
     };
-    let change = async |spec| {
-        let patch = Patch::Merge(json!({"spec": spec}));
-        prometheuses(&client)
-            .patch("k8s", &by("kubectl-edit"), &patch)
-            .await
-            .unwrap();
-    };
+    let change = async |spec| change_prometheus(&client, spec).await;
     tenant.gateway_comes_up().await;
     until("Unknown", "NoPrometheusFound").await;
     create_prometheus(&client, "k8s", json!({})).await;

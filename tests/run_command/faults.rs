@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::signals::waiting;
-use crate::simplepipe::Run;
+use crate::simplepipe::{Run, Running};
 
 /// Nothing listens there.
 const DOWN: &str = "127.0.0.1:1";
@@ -104,14 +104,20 @@ fn a_gateway_that_hangs_is_waited_for_as_long_as_said() {
     ));
 }
 
-#[test]
-fn after_a_signal_a_gateway_that_hangs_is_waited_for_a_few_seconds_only() {
-    let gateway = Hanging::start();
+/// A command that is running, and whose metrics are going to a gateway that gives no answer.
+fn ends_with_7_when_told(gateway: &Hanging) -> Running {
     let running = Run::script(&waiting("trap 'exit 7' TERM"))
         .gateway(&gateway.address())
         .option("--timeout", "600")
         .start();
     running.says("ready");
+    running
+}
+
+#[test]
+fn after_a_signal_a_gateway_that_hangs_is_waited_for_a_few_seconds_only() {
+    let gateway = Hanging::start();
+    let running = ends_with_7_when_told(&gateway);
     let began = Instant::now();
     running.signal(Signal::TERM);
     let ended = running.end().assert_code(7);
@@ -126,11 +132,7 @@ fn after_a_signal_a_gateway_that_hangs_is_waited_for_a_few_seconds_only() {
 #[test]
 fn a_second_signal_ends_the_wait() {
     let gateway = Hanging::start();
-    let running = Run::script(&waiting("trap 'exit 7' TERM"))
-        .gateway(&gateway.address())
-        .option("--timeout", "600")
-        .start();
-    running.says("ready");
+    let running = ends_with_7_when_told(&gateway);
     running.signal(Signal::TERM);
     let _connection = gateway.accept();
     let began = Instant::now();

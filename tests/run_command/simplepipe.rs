@@ -86,6 +86,17 @@ impl Run {
         self.command
     }
 
+    /// With pipes for all its streams, in a process group of its own.
+    fn spawn(self) -> Child {
+        self.into_command()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap()
+    }
+
     /// To its end, with nothing on standard input.
     pub fn end(self) -> Ended {
         self.end_with(b"")
@@ -93,14 +104,7 @@ impl Run {
 
     /// To its end, with this on standard input.
     pub fn end_with(self, input: &[u8]) -> Ended {
-        let mut command = self.into_command();
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .unwrap();
+        let mut child = self.spawn();
         let mut stdin = child.stdin.take().unwrap();
         let group = Pid::from_child(&child);
         let (ended, end) = mpsc::channel::<()>();
@@ -127,14 +131,7 @@ impl Run {
     }
 
     pub fn start(self) -> Running {
-        let mut command = self.into_command();
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .unwrap();
+        let mut child = self.spawn();
         Running {
             lines: lines(child.stdout.take().unwrap()),
             errors: lines(child.stderr.take().unwrap()),
