@@ -2,7 +2,7 @@
 //!
 //! The modules, and what each may use. Arrows point downwards only; nothing knows `main`.
 //!
-//! - [`operator`]: watches `MetricsNamespace` objects and makes their children so. Uses `api`.
+//! - [`operator`]: watches `MetricsNamespace` objects and makes their children so. Uses `api`, `exit_code` and `terminal`.
 //! - [`push`]: the `push` subcommand. Uses `accumulate`, `parcel`, `duration` and `exit_code`, and what these use.
 //! - [`run`]: the `run` subcommand. Uses `parcel`, `duration` and `exit_code`, and what these use.
 //! - [`install`]: the `install` subcommand. Uses `terminal`.

@@ -11,25 +11,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::quantity::Quantity;
+use super::schema::{DURATION_PATTERN, INTERVAL_RULE, LABEL_NAME_RULE, label_value};
 use super::seldon::SeldonSpec;
 use super::status::MetricsNamespaceStatus;
-
-/// Seconds, minutes and hours, as both Prometheus and CEL's `duration()` read them.
-pub(super) const DURATION_PATTERN: &str = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$";
-/// CEL over the time between two scrapes.
-pub(super) const INTERVAL_RULE: &str =
-    "duration(self) >= duration('5s') && duration(self) <= duration('1h')";
-/// CEL over a map whose keys are names of labels.
-pub(super) const LABEL_NAME_RULE: &str = "self.all(k, k.matches('^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$') && k.size() <= 317)";
-
-/// Schema of a label's value.
-pub(super) fn label_value() -> serde_json::Value {
-    serde_json::json!({
-        "type": "string",
-        "maxLength": 63,
-        "pattern": r"^([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?$",
-    })
-}
 
 /// Asks for a Pushgateway in this namespace which Prometheus scrapes, under this namespace's name.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

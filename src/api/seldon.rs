@@ -6,7 +6,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::metrics_namespace::{DURATION_PATTERN, INTERVAL_RULE, LABEL_NAME_RULE, label_value};
+use super::schema::{DURATION_PATTERN, INTERVAL_RULE, LABEL_NAME_RULE, label_value};
 
 /// The model servers of this namespace, which Prometheus scrapes at their pods, under this namespace's name and with
 /// the labels and limits of `spec.scrape`.

@@ -1,7 +1,7 @@
 //! The operator: watches, and for each object observe, plan, build, apply, status.
 //!
-//! Pure: `plan`, `children`, `kind`, `labels`, `outcome`, `ownership`, `platform`, `selection`, `serving`, and the
-//! computing half of `status`. `budget`, `caches`, `child_cache`, `health`, `objects` and `queue` keep what is known; the
+//! Pure: `plan`, `children`, `kind`, `labels`, `model_servers`, `objection`, `outcome`, `ownership`, `platform`,
+//! `selection`, and the computing half of `status`. `budget`, `caches`, `child_cache`, `health`, `objects` and `queue` keep what is known; the
 //! rest reads and writes.
 
 mod api_error;
@@ -18,6 +18,8 @@ mod kind;
 mod labels;
 mod lease;
 mod locked;
+mod model_servers;
+mod objection;
 mod objects;
 mod observe;
 mod outcome;
@@ -28,7 +30,6 @@ mod queue;
 mod reconcile;
 mod selection;
 mod server;
-mod serving;
 pub mod settings;
 mod status;
 mod telemetry;

@@ -10,8 +10,9 @@ use crate::api::MetricsNamespace;
 use crate::api::metrics_namespace::{DashboardSpec, GatewaySpec, ScrapeLimits, ScrapeSpec};
 use crate::api::seldon::SeldonSpec;
 
+use super::model_servers::{self, ModelServers};
+use super::objection::Objection;
 use super::platform::Platform;
-use super::serving::{self, Serving};
 
 /// Scrape timeout where the object sets none and the interval is not shorter.
 const DEFAULT_TIMEOUT_SECONDS: u64 = 10;
@@ -44,7 +45,7 @@ pub struct Plan {
     /// The ServiceMonitor's settings, and what the PodMonitor has in common with it.
     pub scrape: Scrape,
     /// The PodMonitor's settings, where one is wanted.
-    pub serving: Option<Serving>,
+    pub model_servers: Option<ModelServers>,
     /// The dashboard, where one is wanted.
     pub dashboard: Option<DashboardSpec>,
 }
@@ -71,25 +72,6 @@ pub enum Hold {
     Going,
     /// For a reason that its author can do something about.
     Objection(Objection),
-}
-
-/// What its author can do something about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Objection {
-    /// An older MetricsNamespace, named here, serves the namespace.
-    AlreadyServed {
-        /// Its name.
-        by: String,
-    },
-    /// A field of the spec can't be used.
-    InvalidSpec {
-        /// Path of the field.
-        field: &'static str,
-        /// What it holds.
-        value: String,
-        /// What would be right.
-        expected: &'static str,
-    },
 }
 
 /// What should be there, or why nothing is done.
@@ -137,17 +119,17 @@ pub fn plan(inputs: &Inputs) -> Result<Plan, Hold> {
             limits: spec.scrape.limits.clone(),
             reserved_metrics: platform.reserved_metrics.clone(),
         },
-        serving: spec
+        model_servers: spec
             .seldon
             .enabled
-            .then(|| serving(&spec.seldon, &spec.scrape))
+            .then(|| model_servers(&spec.seldon, &spec.scrape))
             .transpose()
             .map_err(Hold::Objection)?,
         dashboard: spec.dashboard.enabled.then(|| spec.dashboard.clone()),
     })
 }
 
-fn serving(spec: &SeldonSpec, scrape: &ScrapeSpec) -> Result<Serving, Objection> {
+fn model_servers(spec: &SeldonSpec, scrape: &ScrapeSpec) -> Result<ModelServers, Objection> {
     let interval = spec.interval.as_ref().unwrap_or(&scrape.interval);
     let interval_seconds = interval_seconds("spec.seldon.interval", interval)?;
     let timeout_seconds = scrape
@@ -155,9 +137,9 @@ fn serving(spec: &SeldonSpec, scrape: &ScrapeSpec) -> Result<Serving, Objection>
         .as_deref()
         .and_then(seconds)
         .unwrap_or(DEFAULT_TIMEOUT_SECONDS);
-    Ok(Serving {
-        selector: serving::pods(spec)?,
-        endpoints: serving::endpoints(spec)?,
+    Ok(ModelServers {
+        selector: model_servers::pods(spec)?,
+        endpoints: model_servers::endpoints(spec)?,
         interval: interval.clone(),
         timeout: format!("{}s", interval_seconds.min(timeout_seconds)),
         limits: spec.limits.clone(),
@@ -324,9 +306,12 @@ mod tests {
     ) {
         let mut object = (*object(&ALICE.replace("{}", spec))).clone();
         object.spec.seldon.enabled = true;
-        let serving = plan(&inputs(Arc::new(object))).unwrap().serving.unwrap();
+        let servers = plan(&inputs(Arc::new(object)))
+            .unwrap()
+            .model_servers
+            .unwrap();
         assert_eq!(
-            (serving.interval.as_str(), serving.timeout.as_str()),
+            (servers.interval.as_str(), servers.timeout.as_str()),
             (interval, timeout)
         );
     }

@@ -44,7 +44,7 @@ pub fn build(plan: &Plan, dashboard: &DashboardSpec) -> ConfigMap {
 fn template(plan: &Plan) -> Cow<'static, str> {
     static WITH_MODEL_SERVERS: LazyLock<String> =
         LazyLock::new(|| with_panels(TEMPLATE, MODEL_SERVERS));
-    match plan.serving {
+    match plan.model_servers {
         // To the letter, so that nothing is written to a tenant without.
         None => TEMPLATE.into(),
         Some(_) => WITH_MODEL_SERVERS.as_str().into(),

@@ -64,11 +64,11 @@ pub fn build(plan: &Plan) -> Vec<Child> {
             client_settings::build(plan),
         ),
     ];
-    if let Some(serving) = &plan.serving {
+    if let Some(servers) = &plan.model_servers {
         children.push(child(
             Kind::PodMonitor,
             ServingScrapeConfigured,
-            pod_monitor::build(plan, serving),
+            pod_monitor::build(plan, servers),
         ));
     }
     if let Some(dashboard) = &plan.dashboard {

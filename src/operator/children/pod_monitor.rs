@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use crate::api::names;
 use crate::api::prometheus_operator::{Endpoint, Limits, PodMonitorSpec};
+use crate::operator::model_servers::ModelServers;
 use crate::operator::plan::Plan;
-use crate::operator::serving::Serving;
 
 use super::{metadata, monitor};
 
@@ -22,26 +22,32 @@ pub struct PodMonitor {
     spec: PodMonitorSpec,
 }
 
-pub fn build(plan: &Plan, serving: &Serving) -> PodMonitor {
+pub fn build(plan: &Plan, servers: &ModelServers) -> PodMonitor {
     let mut labels = monitor::labels(plan);
-    labels.insert("app.kubernetes.io/component".into(), "serving".into());
+    for (label, value) in [
+        ("app.kubernetes.io/name", names::MODEL_SERVERS),
+        ("app.kubernetes.io/instance", names::MODEL_SERVERS),
+        ("app.kubernetes.io/component", "model-servers"),
+    ] {
+        labels.insert(label.into(), value.into());
+    }
     // Prometheus counts the targets of each endpoint by themselves.
-    let endpoints = i64::try_from(serving.endpoints.len()).unwrap_or(i64::MAX);
-    let targets = (serving.limits.targets / endpoints.max(1)).max(1);
+    let endpoints = i64::try_from(servers.endpoints.len()).unwrap_or(i64::MAX);
+    let targets = (servers.limits.targets / endpoints.max(1)).max(1);
     PodMonitor {
         metadata: metadata(plan, names::MODEL_SERVERS, labels),
         spec: PodMonitorSpec {
-            selector: serving.selector.clone(),
+            selector: servers.selector.clone(),
             namespace_selector: monitor::own_namespace(plan),
-            pod_metrics_endpoints: serving
+            pod_metrics_endpoints: servers
                 .endpoints
                 .iter()
                 .map(|endpoint| Endpoint {
                     port: endpoint.port.clone(),
                     path: endpoint.path.clone(),
                     scheme: "http".into(),
-                    interval: serving.interval.clone(),
-                    scrape_timeout: serving.timeout.clone(),
+                    interval: servers.interval.clone(),
+                    scrape_timeout: servers.timeout.clone(),
                     // Here Prometheus knows better where a sample is from. Two pods that say the same of themselves
                     // would write one series otherwise.
                     honor_labels: false,
@@ -57,7 +63,7 @@ pub fn build(plan: &Plan, serving: &Serving) -> PodMonitor {
                 .collect(),
             limits: Limits {
                 body_size_limit: BODY_SIZE.into(),
-                ..monitor::limits(plan, targets, serving.limits.samples)
+                ..monitor::limits(plan, targets, servers.limits.samples)
             },
         },
     }
@@ -70,7 +76,7 @@ mod tests {
 
     fn spec() -> PodMonitorSpec {
         let plan = fixtures::carol();
-        build(&plan, plan.serving.as_ref().unwrap()).spec
+        build(&plan, plan.model_servers.as_ref().unwrap()).spec
     }
 
     #[test]

@@ -9,10 +9,11 @@ use crate::api::{MetricsNamespace, MetricsNamespaceStatus, names, prometheus_ope
 
 use crate::operator::child_cache::Rollout;
 use crate::operator::kind::Kind;
+use crate::operator::model_servers::ModelServers;
+use crate::operator::objection::Objection;
 use crate::operator::outcome::{Cause, Problem};
-use crate::operator::plan::{Objection, Plan};
+use crate::operator::plan::Plan;
 use crate::operator::selection::{Selection, Selections};
-use crate::operator::serving::Serving;
 
 /// Conditions that must not be false for Ready, in the order in which they are worth mending.
 const SUMMED_UP: [ConditionType; 5] = [
@@ -195,8 +196,8 @@ fn working(plan: &Plan, seen: &Seen) -> Vec<Verdict> {
             ),
         },
     ];
-    if let Some(serving) = &plan.serving {
-        verdicts.push(scrape(&Scraped::model_servers(serving), seen));
+    if let Some(servers) = &plan.model_servers {
+        verdicts.push(scrape(&Scraped::model_servers(servers), seen));
     }
     let ready = summary(&verdicts, seen);
     std::iter::once(ready).chain(verdicts).collect()
@@ -332,12 +333,12 @@ impl<'a> Scraped<'a> {
         }
     }
 
-    fn model_servers(serving: &'a Serving) -> Self {
+    fn model_servers(servers: &'a ModelServers) -> Self {
         Self {
             type_: ConditionType::ServingScrapeConfigured,
             kind: Kind::PodMonitor,
             name: names::MODEL_SERVERS,
-            interval: &serving.interval,
+            interval: &servers.interval,
         }
     }
 }

@@ -7,8 +7,9 @@ use crate::api::conditions::ConditionType;
 use crate::api::{MetricsNamespace, MetricsNamespaceStatus};
 use crate::operator::child_cache::Rollout;
 use crate::operator::kind::Kind;
+use crate::operator::objection::Objection;
 use crate::operator::outcome::{Cause, Problem};
-use crate::operator::plan::{Objection, Plan, fixtures};
+use crate::operator::plan::{Plan, fixtures};
 use crate::operator::selection::{Selection, Selections};
 use rstest::rstest;
 

@@ -5,11 +5,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 use crate::api::seldon::{ModelServer, SeldonSpec, ServingLimits};
 
 use super::labels::{label_name_problem, label_value_problem};
-use super::plan::Objection;
+use super::objection::Objection;
 
 /// Metrics of model servers: which pods have them, and where.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Serving {
+pub struct ModelServers {
     /// The pods.
     pub selector: LabelSelector,
     /// The ports that have metrics. A pod without a port of such a name is left out.
