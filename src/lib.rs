@@ -3,9 +3,11 @@
 //! The modules, and what each may use. Arrows point downwards only; nothing knows `main`.
 //!
 //! - [`operator`]: watches `MetricsNamespace` objects and makes their children so. Uses `api`, `exit_code` and `terminal`.
-//! - [`push`]: the `push` subcommand. Uses `accumulate`, `parcel`, `duration` and `exit_code`, and what these use.
-//! - [`run`]: the `run` subcommand. Uses `parcel`, `duration` and `exit_code`, and what these use.
+//! - [`push`]: the `push` subcommand. Uses `accumulate`, `destination`, `parcel`, `duration` and `exit_code`, and what
+//!   these use.
+//! - [`run`]: the `run` subcommand. Uses `destination`, `parcel`, `duration` and `exit_code`, and what these use.
 //! - [`install`]: the `install` subcommand. Uses `terminal`.
+//! - [`destination`]: which push group a file's metrics go to. Uses `metrics_file` and `gateway`.
 //! - [`parcel`]: the metrics of several files, checked together. Uses `metrics_file` and `gateway`.
 //! - [`accumulate`]: adding metrics to those that a gateway holds. Uses `metrics_file` and `gateway`.
 //! - [`gateway`]: a Pushgateway over HTTP. Uses `terminal`.
@@ -18,6 +20,7 @@
 
 pub mod accumulate;
 pub mod api;
+pub mod destination;
 pub mod duration;
 pub mod exit_code;
 pub mod gateway;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::error::ArgumentsError;
+use crate::destination::{Destination, DestinationError};
 use crate::duration::duration;
 use crate::gateway::{Group, Options, grouping_label};
 use crate::metrics_file::Source;
@@ -77,29 +78,24 @@ pub(super) enum Method {
 }
 
 /// What the arguments ask for.
-pub(super) enum Action<'a> {
-    Push(Method, Files<'a>),
+pub(super) enum Action {
+    Push(Method, Files),
     Delete(Group),
 }
 
 /// Which files, and what is said about all of them.
-pub(super) struct Files<'a> {
+pub(super) struct Files {
     pub(super) sources: Vec<Source>,
-    /// In place of the one that a file names.
-    pub(super) job: Option<String>,
-    pub(super) grouping_labels: &'a [(String, String)],
+    pub(super) destination: Destination,
     pub(super) ttl: Option<Duration>,
 }
 
 impl Arguments {
-    pub(super) fn action(&self) -> Result<Action<'_>, ArgumentsError> {
+    pub(super) fn action(&self) -> Result<Action, ArgumentsError> {
         if self.delete {
-            let job = self.job.as_deref().unwrap_or_default();
-            let mut group = Group::of_job(job).map_err(ArgumentsError::Job)?;
-            for (name, value) in &self.grouping_label {
-                group = group.with(name, value)?;
-            }
-            return Ok(Action::Delete(group));
+            // clap wants a job.
+            let destination = self.destination(self.job.clone())?;
+            return Ok(Action::Delete(destination.group("")?));
         }
         let (files, job) = self.files_and_job()?;
         let sources: Vec<Source> = files
@@ -117,11 +113,14 @@ impl Arguments {
         };
         let files = Files {
             sources,
-            job,
-            grouping_labels: &self.grouping_label,
+            destination: self.destination(job)?,
             ttl: self.ttl,
         };
         Ok(Action::Push(method, files))
+    }
+
+    fn destination(&self, job: Option<String>) -> Result<Destination, DestinationError> {
+        Destination::new(job, self.grouping_label.clone())
     }
 
     fn files_and_job(&self) -> Result<(&[OsString], Option<String>), ArgumentsError> {

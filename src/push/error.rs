@@ -2,11 +2,12 @@
 
 use std::io;
 
-use crate::accumulate::Unfit;
+use crate::accumulate;
+use crate::destination::{DestinationError, FileGroupError};
 use crate::exit_code::ExitCode;
-use crate::gateway::{GroupingLabelError, JobError, OptionsError, Undelivered, UpdateError};
+use crate::gateway::{OptionsError, Undelivered, UpdateError};
 use crate::metrics_file::{ReadError, Rejection};
-use crate::parcel;
+use crate::parcel::Unfit;
 
 /// Why something was not pushed.
 #[derive(Debug, thiserror::Error)]
@@ -17,20 +18,9 @@ pub enum Error {
     /// No gateway, or none that can be spoken to as asked.
     #[error("{}{}", prefix(.0), .0)]
     Options(#[from] OptionsError),
-    /// A file that can't be read.
-    #[error("nothing was pushed: {0}")]
-    Read(#[from] ReadError),
-    /// A file that is not right.
-    #[error("nothing was pushed: {file} {cause}")]
-    File {
-        /// The file's name, ready to print.
-        file: String,
-        /// What is wrong with it.
-        cause: Rejection,
-    },
-    /// A file that is right, but not for this push, or not together with the others.
-    #[error("nothing was pushed: {0}")]
-    Unfit(#[from] parcel::Unfit),
+    /// Files that can't be pushed.
+    #[error("nothing was pushed: {}", listed(.0))]
+    Files(Vec<FileError>),
     /// The gateway does not have everything.
     #[error("not pushed: {gateway} {cause}{}", arrived_note(.arrived, .missing))]
     Push {
@@ -68,21 +58,50 @@ pub enum ArgumentsError {
          names its job itself"
     )]
     ManyFiles,
-    /// Nobody names the job.
-    #[error("{file} names no job; write the job after it, or --job JOB, or \"job\" into the file", file = .0)]
-    NoJob(String),
     /// Standard input can only be read once.
     #[error("standard input (-) is named twice; name it once")]
     InputTwice,
     /// A job that is no text.
     #[error("JOB is not UTF-8 text; write it in UTF-8")]
     JobNotUtf8,
-    /// A job that is none.
-    #[error("JOB {0}")]
-    Job(JobError),
-    /// A label that is none.
-    #[error("--grouping-label {0}")]
-    Label(#[from] GroupingLabelError),
+    /// A job or a label that is none.
+    #[error("{0}")]
+    Destination(#[from] DestinationError),
+}
+
+/// Why a file can't be pushed. Each message names the file.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It can't be read.
+    #[error("{0}")]
+    Read(#[from] ReadError),
+    /// It is not there, but a file of the job's name is.
+    #[error("{file} is not there, and the job {job} is a file; write the file first, then the job")]
+    Swapped {
+        /// What was taken for the file, ready to print.
+        file: String,
+        /// What was taken for the job, ready to print.
+        job: String,
+    },
+    /// It is not right.
+    #[error("{file} {cause}")]
+    Content {
+        /// The file's name, ready to print.
+        file: String,
+        /// What is wrong with it.
+        cause: Rejection,
+    },
+    /// It has no push group.
+    #[error("{file} {cause}")]
+    Group {
+        /// The file's name, ready to print.
+        file: String,
+        /// Why not.
+        cause: FileGroupError,
+    },
+    /// It is right, but not for this push, or not together with the others.
+    #[error("{0}")]
+    Unfit(#[from] Unfit),
 }
 
 /// What went wrong between the gateway and a push.
@@ -93,18 +112,14 @@ pub enum PushFailure {
     Undelivered(#[from] Undelivered),
     /// Of a sum.
     #[error("{0}")]
-    NotAdded(#[from] UpdateError<Unfit>),
+    NotAdded(#[from] UpdateError<accumulate::Unfit>),
 }
 
 impl Error {
     /// The program's exit code after this error.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Arguments(_)
-            | Self::Options(_)
-            | Self::Read(_)
-            | Self::File { .. }
-            | Self::Unfit(_) => ExitCode::BadInput,
+            Self::Arguments(_) | Self::Options(_) | Self::Files(_) => ExitCode::BadInput,
             Self::Push { .. } | Self::Delete { .. } | Self::Output(_) => ExitCode::Failure,
         }
     }
@@ -115,6 +130,14 @@ fn prefix(error: &OptionsError) -> &'static str {
     match error {
         OptionsError::NoGateway => "",
         _ => "nothing was pushed: ",
+    }
+}
+
+fn listed(wrong: &[FileError]) -> String {
+    let lines: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+    match &lines[..] {
+        [line] => line.clone(),
+        lines => format!("{} files are wrong:\n{}", lines.len(), lines.join("\n")),
     }
 }
 

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 pub use arguments::Arguments;
-pub use error::{ArgumentsError, Error, PushFailure};
+pub use error::{ArgumentsError, Error, FileError, PushFailure};
 
 use arguments::{Action, Method};
 use pack::pack;

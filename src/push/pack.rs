@@ -1,57 +1,56 @@
 //! Reads the files of a push, and packs what they hold.
 
+use std::io;
+use std::path::Path;
+
 use super::arguments::Files;
-use super::error::{ArgumentsError, Error};
-use crate::gateway::Group;
-use crate::metrics_file::{MetricsFile, Source};
-use crate::parcel::{Packing, Parcel, Unfit, ttl};
+use super::error::{Error, FileError};
+use crate::metrics_file::{MetricsFile, ReadError, Source};
+use crate::parcel::{Packing, Parcel, ttl};
+use crate::terminal::quoted;
 
 /// All of them, in their order.
+///
+/// # Errors
+/// With what is wrong, of each file that is.
 pub(super) fn pack(files: &Files) -> Result<Vec<Parcel>, Error> {
     let mut packing = Packing::default();
-    for source in &files.sources {
-        let file = source.to_string();
-        let content = read(source)?;
-        let group = group(&file, &content, files)?;
-        packing.add(&file, &group, content.families())?;
+    let add = |source| add(&mut packing, source, files).err();
+    let wrong: Vec<FileError> = files.sources.iter().filter_map(add).collect();
+    if !wrong.is_empty() {
+        return Err(Error::Files(wrong));
     }
     if let Some(family) = files.ttl.and_then(ttl) {
-        packing.add_to_all("--ttl", &family)?;
+        (packing.add_to_all("--ttl", &family)).map_err(|error| Error::Files(vec![error.into()]))?;
     }
     Ok(packing.into_parcels())
 }
 
-fn read(source: &Source) -> Result<MetricsFile, Error> {
-    let content = source.read()?;
-    MetricsFile::parse(&content).map_err(|cause| Error::File {
-        file: source.to_string(),
-        cause,
-    })
+fn add(packing: &mut Packing, source: &Source, files: &Files) -> Result<(), FileError> {
+    let file = source.to_string();
+    let content = source.read().map_err(|error| unreadable(error, files))?;
+    let content = match MetricsFile::parse(&content) {
+        Ok(content) => content,
+        Err(cause) => return Err(FileError::Content { file, cause }),
+    };
+    let group = match files.destination.group_of(&content, None) {
+        Ok(group) => group,
+        Err(cause) => return Err(FileError::Group { file, cause }),
+    };
+    Ok(packing.add(&file, &group, content.families())?)
 }
 
-/// What the arguments say comes before what the file says.
-fn group(file: &str, content: &MetricsFile, files: &Files) -> Result<Group, Error> {
-    let unfit = |problem: String| Unfit {
-        file: file.to_owned(),
-        problem,
-    };
-    let mut group = match (&files.job, content.job()) {
-        (Some(job), _) => Group::of_job(job).map_err(ArgumentsError::Job)?,
-        (None, Some(job)) => {
-            Group::of_job(job).map_err(|error| unfit(format!("names a job that {error}")))?
+/// A file that is not there, where the job is one, has changed places with it.
+fn unreadable(error: ReadError, files: &Files) -> FileError {
+    match (error, files.destination.job()) {
+        (ReadError::Io { source_name, cause }, Some(job))
+            if cause.kind() == io::ErrorKind::NotFound && Path::new(job).is_file() =>
+        {
+            FileError::Swapped {
+                file: source_name,
+                job: quoted(job),
+            }
         }
-        (None, None) => return Err(ArgumentsError::NoJob(file.to_owned()).into()),
-    };
-    for (name, value) in files.grouping_labels {
-        group = group.with(name, value).map_err(ArgumentsError::Label)?;
+        (error, _) => error.into(),
     }
-    for (name, value) in content.grouping_labels() {
-        let name = name.as_str();
-        if files.grouping_labels.iter().all(|(given, _)| given != name) {
-            group = group
-                .with(name, value)
-                .map_err(|error| unfit(format!("has a grouping label that can't be: {error}")))?;
-        }
-    }
-    Ok(group)
 }

@@ -22,6 +22,7 @@ use rustix::process::Signal;
 pub use ending::Ending;
 pub use options::Arguments;
 
+use crate::destination::DestinationError;
 use crate::exit_code::ExitCode;
 use crate::gateway::{Client, OptionsError};
 use crate::metrics_file::{Family, exposition};
@@ -31,7 +32,7 @@ use memory_kills::MemoryKills;
 use place::Place;
 use report::Report;
 use standard::{Measured, Start};
-use target::{Target, TargetError};
+use target::Target;
 use usage::Usage;
 use watch::Watch;
 
@@ -40,7 +41,7 @@ use watch::Watch;
 pub enum Error {
     /// No push group of that name.
     #[error("the command was not started: {0}")]
-    Target(#[from] TargetError),
+    Target(#[from] DestinationError),
     /// Nowhere to push to, where `--strict` wants it.
     #[error("the command was not started: {0}")]
     Gateway(#[from] OptionsError),

@@ -1,14 +1,14 @@
 //! The arguments of `simplepipe run`, and the environment's word on them.
 
-use std::collections::BTreeMap;
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::target::{self, Target, TargetError};
+use super::target::Target;
+use crate::destination::{Destination, DestinationError};
 use crate::duration::duration;
-use crate::gateway::{Client, GroupingLabelError, Options, OptionsError, grouping_label};
+use crate::gateway::{Client, Options, OptionsError, grouping_label};
 
 /// Where the job is looked for after `--job`.
 const JOB: &str = "SIMPLEPIPE_JOB";
@@ -54,18 +54,13 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    pub(super) fn target(&self) -> Result<Target, TargetError> {
+    pub(super) fn target(&self) -> Result<Target, DestinationError> {
         // An empty variable is as good as none, as everywhere in a shell.
         let variable = || env::var(JOB).ok().filter(|job| !job.trim().is_empty());
         let given = self.job.clone().or_else(variable);
+        let destination = Destination::new(given, self.grouping_label.clone())?;
         let (program, _) = self.command();
-        let mut labels = BTreeMap::new();
-        for (name, value) in self.grouping_label.iter().cloned() {
-            if labels.insert(name.clone(), value).is_some() {
-                return Err(GroupingLabelError::Twice(name).into());
-            }
-        }
-        Target::new(given, target::name_of(program), labels)
+        Target::new(destination, program)
     }
 
     pub(super) fn client(&self) -> Result<Client, OptionsError> {

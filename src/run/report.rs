@@ -81,8 +81,7 @@ impl Reading<'_> {
         let source = Source::File(path);
         let content = source.read().map_err(|error| error.to_string())?;
         let file = MetricsFile::parse(&content).map_err(|error| format!("{source} {error}"))?;
-        let group = (self.target.group_of(&file))
-            .map_err(|error| format!("{source} names a push group that can't be: {error}"))?;
+        let group = (self.target.group_of(&file)).map_err(|error| format!("{source} {error}"))?;
         let measured = if group == self.target.group {
             self.measured
         } else {
@@ -110,11 +109,12 @@ impl Reading<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::ffi::OsStr;
     use std::fs;
     use std::path::Path;
 
     use super::*;
+    use crate::destination::Destination;
     use crate::metrics_file::exposition;
 
     /// Of these files, in this order, for job "train" with label team="a", of which only the label was given.
@@ -124,8 +124,7 @@ mod tests {
         for (index, content) in files.iter().enumerate() {
             fs::write(folder.path().join(index.to_string()), content).unwrap();
         }
-        let labels = [("team".to_owned(), "a".to_owned())].into();
-        let target = Target::new(None, "train".to_owned(), labels).unwrap();
+        let target = target(vec![("team".to_owned(), "a".to_owned())]);
         let measured = families("# TYPE run_exit_code gauge\nrun_exit_code 0\n");
         let ttl = families("# TYPE push_ttl_seconds gauge\npush_ttl_seconds 60\n");
         let mut report = Report::gather(&target, measured, ttl.first(), Some(&place));
@@ -135,6 +134,11 @@ mod tests {
             *line = line.replace(&format!("{folder}/"), "");
         }
         report
+    }
+
+    fn target(labels: Vec<(String, String)>) -> Target {
+        let destination = Destination::new(None, labels).unwrap();
+        Target::new(destination, OsStr::new("train")).unwrap()
     }
 
     fn families(text: &str) -> Vec<Family> {
@@ -202,7 +206,7 @@ mod tests {
             groups,
             [
                 r#"job "other", team "a""#,
-                r#"job "train", site "c", team "a""#
+                r#"job "train", team "a", site "c""#
             ]
         );
         for parcel in &report.others {
@@ -234,7 +238,7 @@ mod tests {
         assert!(report.problems[0].starts_with("metrics file \"0\" has 1 problem:\n  line 1"));
         assert_eq!(exposition(&report.written), "# TYPE b untyped\nb 1\n");
 
-        let target = Target::new(None, "train".to_owned(), BTreeMap::new()).unwrap();
+        let target = target(Vec::new());
         let place = Place::named(Path::new("/missing/metrics"));
         assert_eq!(
             Report::gather(&target, Vec::new(), None, Some(&place)).problems,

@@ -183,11 +183,11 @@ fn where_a_later_group_fails_the_message_says_which_arrived() {
 )]
 #[case::grouping_label_twice(
     "--job train --grouping-label a=1 --grouping-label a=2 {}/rows",
-    "--grouping-label \"a\" is there twice; write it once"
+    "grouping label \"a\" is there twice; write it once"
 )]
 #[case::grouping_label_job(
     "--job train --grouping-label job=other {}/rows",
-    "--grouping-label \"job\" is the job's own label; name the job itself"
+    "grouping label \"job\" is the job's own label; name the job itself"
 )]
 #[case::our_own_names(
     "{}/reserved train",
@@ -201,6 +201,16 @@ fn where_a_later_group_fails_the_message_says_which_arrived() {
 #[case::one_wrong_file_of_two(
     "--job train {}/rows {}/missing",
     "\"{}/missing\" can't be read: No such file or directory (os error 2)"
+)]
+#[case::all_that_is_wrong(
+    "--job train {}/missing {}/rows {}/labels {}/rows-again",
+    "3 files are wrong:\n\"{}/missing\" can't be read: No such file or directory (os error 2)\n\"{}/labels\" has 1 \
+     problem:\n  line 2: label kind has no value in quotes; write kind=\"VALUE\"\n\"{}/rows-again\" has metric \"rows\" \
+     with the same labels as \"{}/rows\", for the same group; push it once"
+)]
+#[case::file_and_job_swapped(
+    "train {}/rows",
+    "\"train\" is not there, and the job \"{}/rows\" is a file; write the file first, then the job"
 )]
 fn what_does_not_fit_together_is_refused_before_anything_is_sent(
     #[case] words: &str,
@@ -221,6 +231,7 @@ fn what_does_not_fit_together_is_refused_before_anything_is_sent(
         "of-job-summary",
         r#"{"job": "two", "metrics": [{"name": "rows", "value": 1, "metric_type": "summary"}]}"#,
     );
+    folder.file("labels", "# TYPE rows gauge\nrows{kind=a} 1\n");
     folder.file("labelled", "# TYPE rows gauge\nrows{kind=\"a\"} 1\n");
     folder.file("reserved", &gauge("simplepipe_accumulate_write", 1));
     folder.file("ttl", &gauge("push_ttl_seconds", 1));
