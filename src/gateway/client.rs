@@ -10,7 +10,7 @@ use ureq::http::{Method, Response, StatusCode};
 use ureq::{Agent, AsSendBody, Body};
 
 use super::connect::{self, Pin};
-use super::error::{Answer, Request};
+use super::error::{Answer, Request, Timeouts};
 use super::{Address, Credentials, Group, PushError, TlsError, TlsFiles};
 
 /// For one try, from looking up the host to the end of the answer, where nobody says otherwise.
@@ -43,6 +43,7 @@ pub struct Client {
     pin: Pin,
     address: Address,
     authorization: Option<HeaderValue>,
+    timeouts: Timeouts,
 }
 
 impl Settings {
@@ -70,7 +71,10 @@ impl Client {
             tls,
             timeout,
         } = settings;
-        let connect = Some(CONNECT_TIMEOUT.min(timeout));
+        let timeouts = Timeouts {
+            connect: CONNECT_TIMEOUT.min(timeout),
+            whole: timeout,
+        };
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -80,9 +84,9 @@ impl Client {
             .accept_encoding(AutoHeaderValue::None)
             .input_buffer_size(BUFFER)
             .output_buffer_size(BUFFER)
-            .timeout_global(Some(timeout))
-            .timeout_resolve(connect)
-            .timeout_connect(connect);
+            .timeout_global(Some(timeouts.whole))
+            .timeout_resolve(Some(timeouts.connect))
+            .timeout_connect(Some(timeouts.connect));
         if address.is_https() {
             config = config.tls_config(tls.load()?);
         }
@@ -95,6 +99,7 @@ impl Client {
                 .or(address.credentials())
                 .and_then(authorization),
             address,
+            timeouts,
         })
     }
 
@@ -138,6 +143,7 @@ impl Client {
             pin,
             address: self.address.clone(),
             authorization: self.authorization.clone(),
+            timeouts: self.timeouts,
         }
     }
 
@@ -185,14 +191,30 @@ impl Client {
         what: Request,
         request: ureq::http::Result<ureq::http::Request<B>>,
     ) -> Result<Response<Body>, PushError> {
-        let response = self.agent.run(request.map_err(ureq::Error::Http)?)?;
-        let status = response.status();
-        if status.is_success() {
-            Ok(response)
-        } else {
+        let response = request
+            .map_err(ureq::Error::Http)
+            .and_then(|request| self.agent.run(request))
+            .map_err(|error| PushError::of(error, &self.timeouts))?;
+        if !response.status().is_success() {
             Err(refusal(what, response))
+        } else if is_web_page(&response) {
+            let status = response.status();
+            let body = "a web page".to_owned();
+            Err(PushError::Elsewhere(Answer { status, body }))
+        } else {
+            Ok(response)
         }
     }
+}
+
+/// As of a page to log in at, which says that all is well. A gateway has none for anything that it is asked here.
+fn is_web_page(response: &Response<Body>) -> bool {
+    let kind = response.headers().get(CONTENT_TYPE);
+    kind.is_some_and(|kind| {
+        kind.as_bytes()
+            .to_ascii_lowercase()
+            .starts_with(b"text/html")
+    })
 }
 
 fn refusal(what: Request, response: Response<Body>) -> PushError {

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 use ureq::Timeout;
 use ureq::http::StatusCode;
@@ -16,12 +17,12 @@ const SHOWN: usize = 400;
 /// Why a request did not succeed. Each message goes on after the gateway's address.
 #[derive(Debug, thiserror::Error)]
 pub enum PushError {
+    /// No connection within the time for one.
+    #[error("can't be reached: no connection within {:.0} s", .0.as_secs_f64())]
+    NotConnected(Duration),
     /// No answer within the time for one try.
-    #[error("did not answer in time")]
-    Timeout {
-        /// Whether it was connected by then, so that the request may have arrived.
-        connected: bool,
-    },
+    #[error("did not answer within {:.0} s (--timeout)", .0.as_secs_f64())]
+    Timeout(Duration),
     /// No connection, hence nothing was sent.
     #[error("can't be reached: {0}")]
     Unreachable(String),
@@ -44,6 +45,15 @@ pub enum PushError {
     /// The gateway is elsewhere. Following unasked could bring the metrics, and a password, to someone else.
     #[error("is not the gateway: it answered {0}; name the gateway's own address")]
     Elsewhere(Answer),
+}
+
+/// How long one try may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Timeouts {
+    /// Looking up the host, and connecting.
+    pub(super) connect: Duration,
+    /// From looking up the host to the end of the answer.
+    pub(super) whole: Duration,
 }
 
 /// What it was asked.
@@ -69,7 +79,8 @@ impl PushError {
     /// Whether the same request may succeed a little later.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Timeout { .. }
+            Self::NotConnected(_)
+            | Self::Timeout(_)
             | Self::Unreachable(_)
             | Self::NoAnswer(_)
             | Self::Unavailable(..) => true,
@@ -80,12 +91,13 @@ impl PushError {
     /// Whether the gateway may have done what it was asked, or may still do it.
     pub fn may_have_arrived(&self) -> bool {
         match self {
-            Self::Timeout { connected } => *connected,
             // A proxy that gave up on the gateway answers 502 or 504.
-            Self::NoAnswer(_) | Self::Tls(_) | Self::Unavailable(..) => true,
-            Self::Unreachable(_) | Self::Refused(..) | Self::NoMetrics(_) | Self::Elsewhere(_) => {
-                false
-            }
+            Self::Timeout(_) | Self::NoAnswer(_) | Self::Tls(_) | Self::Unavailable(..) => true,
+            Self::NotConnected(_)
+            | Self::Unreachable(_)
+            | Self::Refused(..)
+            | Self::NoMetrics(_)
+            | Self::Elsewhere(_) => false,
         }
     }
 }
@@ -113,6 +125,8 @@ fn tls_advice(cause: &str) -> &'static str {
 fn refusal_advice(answer: &Answer) -> &'static str {
     if answer.status == StatusCode::UNAUTHORIZED {
         "; give --username and --password-file"
+    } else if answer.status == StatusCode::NOT_FOUND {
+        "; name the gateway's own address, without /metrics"
     } else if answer.body.contains("is not a ") {
         "; it holds a metric of this name with another type, so give it that type or another name"
     } else {
@@ -120,12 +134,14 @@ fn refusal_advice(answer: &Answer) -> &'static str {
     }
 }
 
-impl From<ureq::Error> for PushError {
-    fn from(error: ureq::Error) -> Self {
+impl PushError {
+    /// Of the client's library, where it was to take no longer than this.
+    pub(super) fn of(error: ureq::Error, timeouts: &Timeouts) -> Self {
         match error {
-            ureq::Error::Timeout(stage) => Self::Timeout {
-                connected: !matches!(stage, Timeout::Resolve | Timeout::Connect),
-            },
+            ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => {
+                Self::NotConnected(timeouts.connect)
+            }
+            ureq::Error::Timeout(_) => Self::Timeout(timeouts.whole),
             ureq::Error::Rustls(cause) => Self::Tls(innermost(&cause)),
             ureq::Error::Tls(cause) => Self::Tls(cause.to_owned()),
             ureq::Error::Io(cause) => io_error(&cause),

@@ -100,7 +100,7 @@ impl<'a> Lock<'a> {
             Err(error) => {
                 // A refused push leaves a group that says so, and one without an answer may have arrived. Where it still
                 // does so later, it is stale after a while.
-                let hangs = matches!(error, PushError::Timeout { .. });
+                let hangs = matches!(error, PushError::Timeout(_));
                 let refused = matches!(error, PushError::Refused(..));
                 if refused || (error.may_have_arrived() && !hangs) {
                     self.release();

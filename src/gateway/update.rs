@@ -189,8 +189,9 @@ fn wait_for_lock<E>(
         pause = (pause * 2).min(LAST_LOOK);
         let held = match client.held_where(|labels| lock::concerns(labels, group)) {
             Ok(held) => held,
-            // The next attempt tells what is wrong.
-            Err(_) => return Ok(()),
+            // Another attempt waits for it as for any gateway.
+            Err(error) if error.is_transient() => return Ok(()),
+            Err(error) => return Err(UpdateError::Gateway(error)),
         };
         match lock::locked_for(&held, group) {
             None => return Ok(()),
@@ -200,9 +201,10 @@ fn wait_for_lock<E>(
                     client.address(),
                     age.as_secs_f64()
                 ));
-                // Where it can't be broken, the next attempt tells what is wrong.
-                let _ = lock::break_stale(client, &held, group);
-                return Ok(());
+                match lock::break_stale(client, &held, group) {
+                    Err(error) if !error.is_transient() => return Err(UpdateError::Gateway(error)),
+                    _ => return Ok(()),
+                }
             }
             Some(_) => {}
         }

@@ -311,7 +311,7 @@ fn wrong_arguments_and_settings_exit_with_2() {
         ended,
         Ended::badly(
             2,
-            "nothing was pushed: JOB is empty; write a name such as train"
+            "nothing was pushed: job is empty; write a name such as train"
         )
     );
     let ended = Simplepipe::push(&file, "train").run();
@@ -503,7 +503,8 @@ fn a_gateway_that_hangs_is_announced_and_given_up() {
         Ended::badly(
             1,
             &format!(
-                "waiting for http://{0} to answer\nsimplepipe: not pushed: http://{0} did not answer in time",
+                "waiting for http://{0} to answer\nsimplepipe: not pushed: http://{0} did not answer within 10 s \
+                 (--timeout)",
                 server.address()
             )
         )
@@ -519,9 +520,14 @@ fn a_gateway_that_hangs_is_announced_and_given_up() {
     "HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
     "is not the gateway: it answered 307 Temporary Redirect: see http://127.0.0.1:1/; name the gateway's own address"
 )]
+#[case::page_to_log_in_at(
+    "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: 6\r\n\r\n<html>",
+    "is not the gateway: it answered 200 OK: a web page; name the gateway's own address"
+)]
 #[case::not_found(
     "HTTP/1.1 404 Not Found\r\nContent-Length: 19\r\n\r\n404 page not found\n",
-    "refused the push: it answered 404 Not Found: 404 page not found"
+    "refused the push: it answered 404 Not Found: 404 page not found; name the gateway's own address, without \
+     /metrics"
 )]
 #[case::unsafe_for_terminals(
     "HTTP/1.1 400 Bad Request\r\n\r\n\x1b[2Jbad\r\n\u{202e}push",

@@ -99,7 +99,7 @@ fn a_gateway_that_hangs_is_waited_for_as_long_as_said() {
         .option("--retry-for", "0")
         .end();
     ended.assert_code(3).assert_says(&format!(
-        "the metrics of job \"sh\" were not pushed: http://{} did not answer in time",
+        "the metrics of job \"sh\" were not pushed: http://{} did not answer within 1 s (--timeout)",
         gateway.address()
     ));
 }
