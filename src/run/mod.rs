@@ -29,7 +29,7 @@ use crate::metrics_file::{Family, exposition};
 use crate::parcel;
 use heartbeat::Heartbeat;
 use memory_kills::MemoryKills;
-use place::Place;
+use place::{NoFolder, Place};
 use report::Report;
 use standard::{Measured, Start};
 use target::Target;
@@ -45,6 +45,9 @@ pub enum Error {
     /// Nowhere to push to, where `--strict` wants it.
     #[error("the command was not started: {0}")]
     Gateway(#[from] OptionsError),
+    /// Nowhere to write metrics to, where `--strict` wants all of them.
+    #[error("the command was not started: {0}")]
+    Place(#[from] NoFolder),
     /// Nobody could look after it.
     #[error("the command was not started: signals can't be caught: {0}")]
     Signals(io::Error),
@@ -55,7 +58,7 @@ impl Error {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Target(_) | Self::Gateway(_) => ExitCode::BadInput,
-            Self::Signals(_) => ExitCode::Failure,
+            Self::Place(_) | Self::Signals(_) => ExitCode::Failure,
         }
     }
 }
@@ -67,7 +70,7 @@ impl Error {
 pub fn run(arguments: &Arguments) -> Result<Ending, Error> {
     let target = arguments.target()?;
     let client = client(arguments)?.map(Arc::new);
-    let place = place(arguments);
+    let place = place(arguments)?;
 
     let run = Run {
         arguments,
@@ -97,18 +100,18 @@ fn client(arguments: &Arguments) -> Result<Option<Client>, Error> {
 }
 
 /// None where the system has no room for it, which is said.
-fn place(arguments: &Arguments) -> Option<Place> {
+fn place(arguments: &Arguments) -> Result<Option<Place>, Error> {
     if let Some(path) = arguments.metrics() {
-        return Some(Place::named(path));
+        return Ok(Some(Place::named(path)));
     }
-    Place::temporary()
-        .inspect_err(|error| {
-            say(&format!(
-                "the command has no {}: no temporary folder can be made: {error}",
-                place::VARIABLE
-            ));
-        })
-        .ok()
+    match Place::temporary() {
+        Ok(place) => Ok(Some(place)),
+        Err(error) if arguments.is_strict() => Err(error.into()),
+        Err(error) => {
+            say(&format!("the command has no {}: {error}", place::VARIABLE));
+            Ok(None)
+        }
+    }
 }
 
 struct Run<'a> {

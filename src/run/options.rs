@@ -20,8 +20,9 @@ const RETRY_FOR: Duration = Duration::from_secs(10);
 ///
 /// Signals, standard streams and the exit code pass through unchanged. At the end these metrics are added to the push
 /// group: run_time_seconds, run_cpu_seconds, run_peak_memory_bytes, run_exit_code, run_succeeded,
-/// run_start_timestamp_seconds and, where it ended well, run_last_success_timestamp_seconds; and those that the command
-/// wrote to the file or folder that SIMPLEPIPE_METRICS names, in any format that simplepipe push takes.
+/// run_start_timestamp_seconds, run_end_timestamp_seconds and, where it ended well, run_last_success_timestamp_seconds;
+/// and those that the command wrote to the file or folder that SIMPLEPIPE_METRICS names, in any format that simplepipe
+/// push takes.
 ///
 /// Exits as the command does: with its exit code, by the signal that killed it, with 127 where it was not found and 126
 /// where it can't be run. A gateway that is down changes nothing of that, unless --strict. Exits with 2 before it starts

@@ -61,6 +61,17 @@ pub enum NothingThere {
     },
 }
 
+/// No place of our own could be made.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "no temporary folder can be made in {}: {cause}; set TMPDIR to a folder that can be written, or give --metrics",
+    quoted_path(.within)
+)]
+pub struct NoFolder {
+    within: PathBuf,
+    cause: io::Error,
+}
+
 impl Place {
     /// The place that somebody named.
     pub fn named(path: &Path) -> Self {
@@ -82,11 +93,15 @@ impl Place {
     ///
     /// # Errors
     /// When there is no folder for temporary files, as on a read-only file system.
-    pub fn temporary() -> io::Result<Self> {
+    pub fn temporary() -> Result<Self, NoFolder> {
         let random = RandomState::new().hash_one(());
         let folder = env::temp_dir().join(format!("simplepipe-{}-{random:016x}", process::id()));
         // It fails where there is something of that name already.
-        DirBuilder::new().mode(0o700).create(&folder)?;
+        let made = DirBuilder::new().mode(0o700).create(&folder);
+        made.map_err(|cause| NoFolder {
+            within: env::temp_dir(),
+            cause,
+        })?;
         Ok(Self {
             path: folder.join(FILE),
             temporary: Some(folder),

@@ -72,7 +72,8 @@ fn leads_the_session() -> bool {
 /// When the system has no thread or descriptor left.
 pub fn listen(mut tell: impl FnMut(Received) -> bool + Send + 'static) -> io::Result<()> {
     let ignored = ignored();
-    // What is ignored stays so, here and in the command, as after `nohup`.
+    // What is ignored stays so, here and in the command, as after `nohup`. (Not `PIPE`: the standard library ignores it
+    // before this looks, and gives the command the system's default.)
     let caught = CAUGHT
         .into_iter()
         .filter(|signal| !is_ignored(*signal, ignored))

@@ -52,7 +52,8 @@ impl Measured {
             ending,
         } = *self;
         let succeeded = f64::from(u8::from(ending.succeeded()));
-        let last_success = ending.succeeded().then(|| start.time + time);
+        let end = start.time + time;
+        let last_success = ending.succeeded().then_some(end);
         let families = [
             gauge(
                 "run_time_seconds",
@@ -72,6 +73,11 @@ impl Measured {
             ),
             gauge("run_succeeded", "Whether the run ended well", succeeded),
             start.family(),
+            gauge(
+                "run_end_timestamp_seconds",
+                "When the run ended",
+                unix_time(end),
+            ),
             last_success.and_then(|time| {
                 gauge(
                     "run_last_success_timestamp_seconds",
@@ -172,6 +178,9 @@ mod tests {
         # HELP run_start_timestamp_seconds When the run began
         # TYPE run_start_timestamp_seconds gauge
         run_start_timestamp_seconds 1700000000.25
+        # HELP run_end_timestamp_seconds When the run ended
+        # TYPE run_end_timestamp_seconds gauge
+        run_end_timestamp_seconds 1700000002.75
         # HELP run_last_success_timestamp_seconds When a run last ended well
         # TYPE run_last_success_timestamp_seconds gauge
         run_last_success_timestamp_seconds 1700000002.75

@@ -127,6 +127,7 @@ async fn a_failed_run_is_reported_and_the_last_success_stays() {
     assert!((1.0..120.0).contains(&took), "{took}");
     let first = value("run_start_timestamp_seconds").await;
     let success = value("run_last_success_timestamp_seconds").await;
+    assert_eq!(value("run_end_timestamp_seconds").await, success);
     assert!(
         (success - first - took).abs() < 2.0,
         "{first} + {took} is not {success}"
@@ -144,6 +145,7 @@ async fn a_failed_run_is_reported_and_the_last_success_stays() {
     let failed = "run_succeeded{namespace=\"e2e-argo-runs\",job=\"train\"} == 0";
     scraped(&tenant.client, failed).await;
     assert!(value("run_start_timestamp_seconds").await > first);
+    assert!(value("run_end_timestamp_seconds").await > success);
     assert_eq!(value("run_last_success_timestamp_seconds").await, success);
     assert_eq!(
         value("model_accuracy").await,

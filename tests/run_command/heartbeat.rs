@@ -8,6 +8,7 @@ use crate::simplepipe::{Run, eventually};
 
 const HEARTBEAT: &str = r#"run_heartbeat_timestamp_seconds{instance="",job="train"}"#;
 const START: &str = r#"run_start_timestamp_seconds{instance="",job="train"}"#;
+const END: &str = r#"run_end_timestamp_seconds{instance="",job="train"}"#;
 const SUCCEEDED: &str = r#"run_succeeded{instance="",job="train"}"#;
 
 fn waiting(address: &str) -> Run {
@@ -32,12 +33,15 @@ fn a_heartbeat_is_seen_while_the_command_runs() {
     assert!(number(&second) - number(&first) >= 1.0, "{first}, {second}");
     assert!(number(&gateway.value(START).unwrap()) <= number(&first));
     assert_eq!(gateway.value(SUCCEEDED), None);
+    assert_eq!(gateway.value(END), None);
     let ttl = gateway.value(r#"push_ttl_seconds{instance="",job="train"}"#);
     assert_eq!(ttl.as_deref(), Some("3600"));
 
     running.stdin().write_all(b"end\n").unwrap();
     running.end().assert_code(3).assert_quiet();
     assert_eq!(gateway.value(SUCCEEDED).as_deref(), Some("0"));
+    let end = gateway.value(END).unwrap();
+    assert!(number(&end) >= number(&second), "{second}, {end}");
 }
 
 #[test]

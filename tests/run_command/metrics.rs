@@ -147,10 +147,24 @@ fn without_a_temporary_folder_the_command_runs_all_the_same() {
         .variable("TMPDIR", "/nosuch")
         .end()
         .assert_code(5);
-    let message =
-        "simplepipe: the command has no SIMPLEPIPE_METRICS: no temporary folder can be made: ";
-    assert!(ended.errors.starts_with(message), "{}", ended.errors);
+    let message = "no temporary folder can be made in \"/nosuch\": No such file or directory (os error 2); set TMPDIR to \
+                   a folder that can be written, or give --metrics\n";
+    assert_eq!(
+        ended.errors,
+        format!("simplepipe: the command has no SIMPLEPIPE_METRICS: {message}")
+    );
     assert_eq!(number(&gateway, &of_job("run_exit_code")), 5.0);
+
+    let ended = train(&gateway, "echo started")
+        .variable("TMPDIR", "/nosuch")
+        .flag("--strict")
+        .end()
+        .assert_code(1)
+        .assert_output("");
+    assert_eq!(
+        ended.errors,
+        format!("simplepipe: the command was not started: {message}")
+    );
 }
 
 #[test]
