@@ -55,11 +55,11 @@ fn main() -> process::ExitCode {
 /// What it is asked for, in today's words or in those of 2022.
 fn command() -> Command {
     let given: Vec<OsString> = env::args_os().collect();
-    let arguments = match given.get(1..).and_then(old_arguments::file_and_job) {
-        Some((file, job)) => ["simplepipe", "push", "--"]
+    let arguments = match given.get(1..).and_then(old_arguments::after_program) {
+        Some(file_and_job) => ["simplepipe", "push", "--"]
             .map(OsString::from)
             .into_iter()
-            .chain([file, job])
+            .chain(file_and_job.iter().cloned())
             .collect(),
         None => given,
     };

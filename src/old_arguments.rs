@@ -4,15 +4,15 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-/// The file and the job, where these are arguments of that time: `app.py FILE JOB` or a path to it, with or without
-/// Python before it.
-pub fn file_and_job(arguments: &[OsString]) -> Option<(OsString, OsString)> {
+/// What follows the program, where these are arguments of that time: `app.py` or a path to it, with or without Python
+/// before it. It should be a file and a job.
+pub fn after_program(arguments: &[OsString]) -> Option<&[OsString]> {
     let arguments = match arguments {
         [python, rest @ ..] if is_python(python) => rest,
         arguments => arguments,
     };
     match arguments {
-        [app, file, job] if file_name(app) == Some("app.py") => Some((file.clone(), job.clone())),
+        [app, rest @ ..] if file_name(app) == Some("app.py") => Some(rest),
         _ => None,
     }
 }
@@ -31,9 +31,9 @@ mod tests {
 
     use super::*;
 
-    fn found(arguments: &[&str]) -> Option<(OsString, OsString)> {
+    fn found(arguments: &[&str]) -> Option<Vec<OsString>> {
         let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
-        file_and_job(&arguments)
+        after_program(&arguments).map(<[_]>::to_vec)
     }
 
     #[rstest]
@@ -42,15 +42,13 @@ mod tests {
     #[case(&["python3", "app.py", "/tmp/metric-in.json", "simple"])]
     #[case(&["/usr/bin/python", "/app/app.py", "/tmp/metric-in.json", "simple"])]
     fn steps_of_2022_are_understood(#[case] arguments: &[&str]) {
-        let expected = ("/tmp/metric-in.json".into(), "simple".into());
+        let expected = vec!["/tmp/metric-in.json".into(), "simple".into()];
         assert_eq!(found(arguments), Some(expected));
     }
 
     #[rstest]
     #[case(&[])]
     #[case(&["push", "metric.json", "app.py"])]
-    #[case(&["app.py", "metric.json"])]
-    #[case(&["app.py", "metric.json", "simple", "more"])]
     #[case(&["myapp.py", "metric.json", "simple"])]
     #[case(&["python3", "push", "simple"])]
     fn other_arguments_are_not_theirs(#[case] arguments: &[&str]) {

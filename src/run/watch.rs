@@ -18,12 +18,16 @@ use super::signals::{self, Received};
 /// How long a push may take once somebody has asked for an end. Kubernetes kills 30 seconds after it asked, and the
 /// command has had its share of these.
 pub const LAST_WAIT: Duration = Duration::from_secs(5);
+/// For how long after it was asked an end is waited for. A command that goes on for longer has taken the signal for
+/// something else, as many take HUP, and nobody waits to kill.
+const STILL_ASKED: Duration = Duration::from_secs(300);
 
 /// The one who waits. `T` is what work on another thread comes to.
 pub struct Watch<T> {
     events: Receiver<Event<T>>,
     sender: Sender<Event<T>>,
-    asked_to_end: bool,
+    /// When somebody last asked for an end.
+    asked: Option<Instant>,
 }
 
 enum Event<T> {
@@ -43,7 +47,7 @@ impl<T: Send + 'static> Watch<T> {
         Ok(Self {
             events,
             sender,
-            asked_to_end: false,
+            asked: None,
         })
     }
 
@@ -68,7 +72,8 @@ impl<T: Send + 'static> Watch<T> {
                 Signal::CHILD => continue,
                 Signal::TSTP => stop_wanted = true,
                 Signal::CONT => stop_wanted = false,
-                _ => self.asked_to_end |= received.asks_to_end(),
+                _ if received.asks_to_end() => self.asked = Some(Instant::now()),
+                _ => {}
             }
             if received.is_for_the_command() {
                 // It may be ending by itself just now.
@@ -90,7 +95,9 @@ impl<T: Send + 'static> Watch<T> {
                 // It fails where nobody waits any more.
                 let _ = done.send(Event::Done(work()));
             })?;
-        let mut deadline = self.asked_to_end.then(|| Instant::now() + LAST_WAIT);
+        let mut deadline = (self.asked.map(|asked| asked.elapsed()))
+            .filter(|ago| *ago < STILL_ASKED)
+            .map(|_| Instant::now() + LAST_WAIT);
         loop {
             match self.next(deadline) {
                 Ok(Event::Done(outcome)) => return Ok(Some(outcome)),
@@ -101,10 +108,9 @@ impl<T: Send + 'static> Watch<T> {
                     let _ = low_level::raise(Signal::STOP.as_raw());
                 }
                 Ok(Event::Signal(received)) if received.asks_to_end() => {
-                    if self.asked_to_end {
+                    if deadline.is_some() {
                         return Ok(None);
                     }
-                    self.asked_to_end = true;
                     deadline = Some(Instant::now() + LAST_WAIT);
                 }
                 Ok(Event::Signal(_)) => {}
