@@ -15,7 +15,7 @@ const SHOWN_TYPE: usize = 20;
 
 /// Why something can't be added. Each message names the metric.
 #[derive(Debug, PartialEq, thiserror::Error)]
-pub enum Unfit {
+pub enum CantAdd {
     /// The group has it as something else.
     #[error("holds {} in this group as a {}, not as a {pushed}; give one another name", quoted(.metric), one_line(.held, SHOWN_TYPE))]
     Type {
@@ -66,7 +66,7 @@ pub fn sum(
     families: &[Family],
     held: Option<&HeldGroup>,
     group: &Group,
-) -> Result<Vec<Family>, Unfit> {
+) -> Result<Vec<Family>, CantAdd> {
     let sum = |family: &Family| {
         let held = held.and_then(|held| held.families.get(family.name.as_str()));
         let Some(held) = held else {
@@ -95,12 +95,12 @@ fn has_quantiles(series: &Series) -> bool {
 }
 
 /// A gauge in place of a counter would lose its sum.
-fn check_type(family: &Family, held: &HeldFamily) -> Result<(), Unfit> {
+fn check_type(family: &Family, held: &HeldFamily) -> Result<(), CantAdd> {
     let pushed = family.metric_type.word();
     if held.metric_type.eq_ignore_ascii_case(pushed) {
         return Ok(());
     }
-    Err(Unfit::Type {
+    Err(CantAdd::Type {
         metric: family.name.as_str().to_owned(),
         held: held.metric_type.to_lowercase(),
         pushed,
@@ -108,7 +108,7 @@ fn check_type(family: &Family, held: &HeldFamily) -> Result<(), Unfit> {
 }
 
 /// A push replaces a family whole, so the series that only the gateway has are among the result.
-fn add(family: &Family, held: &HeldFamily, group: &Group) -> Result<Family, Unfit> {
+fn add(family: &Family, held: &HeldFamily, group: &Group) -> Result<Family, CantAdd> {
     let metric = family.name.as_str();
     let mut sum = family.clone();
     if sum.help.is_empty() {
@@ -135,7 +135,7 @@ fn add(family: &Family, held: &HeldFamily, group: &Group) -> Result<Family, Unfi
 }
 
 /// Without those that the gateway adds: the group's, and an empty `instance`.
-fn own_labels(metric: &str, held: &HeldMetric, group: &Group) -> Result<Labels, Unfit> {
+fn own_labels(metric: &str, held: &HeldMetric, group: &Group) -> Result<Labels, CantAdd> {
     let of_group = |name: &str| group.labels().iter().any(|(label, _)| label == name);
     let own = held
         .labels
@@ -153,14 +153,14 @@ fn sorted(mut labels: Labels) -> Labels {
     labels
 }
 
-fn held_value(metric: &str, metric_type: MetricType, held: &HeldMetric) -> Result<Value, Unfit> {
+fn held_value(metric: &str, metric_type: MetricType, held: &HeldMetric) -> Result<Value, CantAdd> {
     Ok(match metric_type {
         MetricType::Gauge | MetricType::Counter | MetricType::Untyped => {
             Value::Number(number(metric, held.value.as_deref())?)
         }
         MetricType::Summary => {
             if held.quantiles.as_ref().is_some_and(|each| !each.is_empty()) {
-                return Err(Unfit::Quantiles(metric.to_owned()));
+                return Err(CantAdd::Quantiles(metric.to_owned()));
             }
             Value::Summary(Summary {
                 quantiles: Vec::new(),
@@ -177,9 +177,9 @@ fn held_value(metric: &str, metric_type: MetricType, held: &HeldMetric) -> Resul
 }
 
 /// Those below that of all observations, which is the count.
-fn buckets(metric: &str, held: &HeldMetric) -> Result<Vec<(f64, f64)>, Unfit> {
+fn buckets(metric: &str, held: &HeldMetric) -> Result<Vec<(f64, f64)>, CantAdd> {
     let Some(serde_json::Value::Object(held)) = &held.buckets else {
-        return Err(Unfit::Native(metric.to_owned()));
+        return Err(CantAdd::Native(metric.to_owned()));
     };
     let mut buckets = Vec::new();
     for (bound, count) in held {
@@ -193,7 +193,7 @@ fn buckets(metric: &str, held: &HeldMetric) -> Result<Vec<(f64, f64)>, Unfit> {
     Ok(buckets)
 }
 
-fn plus(metric: &str, pushed: &Value, held: &Value) -> Result<Value, Unfit> {
+fn plus(metric: &str, pushed: &Value, held: &Value) -> Result<Value, CantAdd> {
     Ok(match (pushed, held) {
         (Value::Number(one), Value::Number(other)) => Value::Number(one + other),
         (Value::Summary(one), Value::Summary(other)) => Value::Summary(Summary {
@@ -208,12 +208,16 @@ fn plus(metric: &str, pushed: &Value, held: &Value) -> Result<Value, Unfit> {
     })
 }
 
-fn plus_histogram(metric: &str, pushed: &Histogram, held: &Histogram) -> Result<Histogram, Unfit> {
+fn plus_histogram(
+    metric: &str,
+    pushed: &Histogram,
+    held: &Histogram,
+) -> Result<Histogram, CantAdd> {
     let bounds = |histogram: &Histogram| -> Vec<f64> {
         histogram.buckets.iter().map(|(bound, _)| *bound).collect()
     };
     if bounds(pushed) != bounds(held) {
-        return Err(Unfit::Buckets {
+        return Err(CantAdd::Buckets {
             metric: metric.to_owned(),
             held: listed(&bounds(held)),
             pushed: listed(&bounds(pushed)),
@@ -239,21 +243,21 @@ fn listed(bounds: &[f64]) -> String {
 }
 
 /// No bucket has more than the count.
-fn count(metric: &str, count: f64) -> Result<f64, Unfit> {
+fn count(metric: &str, count: f64) -> Result<f64, CantAdd> {
     if count >= COUNT_LIMIT {
-        Err(Unfit::TooMany(metric.to_owned()))
+        Err(CantAdd::TooMany(metric.to_owned()))
     } else {
         Ok(count)
     }
 }
 
-fn number(metric: &str, text: Option<&str>) -> Result<f64, Unfit> {
+fn number(metric: &str, text: Option<&str>) -> Result<f64, CantAdd> {
     let text = text.unwrap_or_default();
     f64::from_str(text).map_err(|_| form(metric, format!("{} is no number", quoted(text))))
 }
 
-fn form(metric: &str, problem: String) -> Unfit {
-    Unfit::Form {
+fn form(metric: &str, problem: String) -> CantAdd {
+    CantAdd::Form {
         metric: metric.to_owned(),
         problem,
     }

@@ -59,6 +59,7 @@ impl Packing {
             .position(|parcel| parcel.group == *group)
             .unwrap_or(self.parcels.len());
         let check = |family| {
+            check_name(family)?;
             check_labels(group, family)?;
             self.check_names(family)?;
             self.check_series(parcel, family)
@@ -154,8 +155,7 @@ pub fn ttl(ttl: Duration) -> Option<Family> {
     Family::gauge(TTL, TTL_HELP, [(Labels::new(), ttl.as_secs_f64())])
 }
 
-/// The gateway would write its own over them, without a word.
-fn check_labels(group: &Group, family: &Family) -> Result<(), String> {
+fn check_name(family: &Family) -> Result<(), String> {
     let name = family.name.as_str();
     if name.starts_with(LOCK_JOB) {
         return Err(format!(
@@ -163,6 +163,11 @@ fn check_labels(group: &Group, family: &Family) -> Result<(), String> {
             quoted(name)
         ));
     }
+    Ok(())
+}
+
+/// The gateway would write its own over them, without a word.
+fn check_labels(group: &Group, family: &Family) -> Result<(), String> {
     let labels = (family.series.iter()).flat_map(|series| &series.labels);
     let clash = labels
         .map(|(label, _)| label.as_str())
@@ -171,7 +176,7 @@ fn check_labels(group: &Group, family: &Family) -> Result<(), String> {
         None => Ok(()),
         Some(label) => Err(format!(
             "has metric {} with label {}, which is a label of the push group ({group}); give the label another name",
-            quoted(name),
+            quoted(family.name.as_str()),
             quoted(label)
         )),
     }

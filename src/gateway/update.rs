@@ -18,7 +18,7 @@ const LAST_LOOK: Duration = Duration::from_millis(500);
 pub enum UpdateError<E> {
     /// What the group holds can't be updated, says the caller.
     #[error("{0}")]
-    Unfit(E),
+    Compute(E),
     /// The gateway can't be reached or does not want to.
     #[error("{0}")]
     Gateway(PushError),
@@ -119,7 +119,7 @@ fn read_and_write<E>(
     lock::tidy(client, &held, group);
     let target = lock::take_target(&mut held, group);
     let text =
-        compute(target.as_ref()).map_err(|error| Missed::Final(UpdateError::Unfit(error)))?;
+        compute(target.as_ref()).map_err(|error| Missed::Final(UpdateError::Compute(error)))?;
     if taken_at.elapsed() >= STALE {
         return Err(Missed::Contended);
     }

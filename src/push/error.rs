@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::accumulate;
+use crate::accumulate::CantAdd;
 use crate::destination::{DestinationError, FileGroupError};
 use crate::exit_code::ExitCode;
 use crate::gateway::{OptionsError, Undelivered, UpdateError};
@@ -112,7 +112,7 @@ pub enum PushFailure {
     Undelivered(#[from] Undelivered),
     /// Of a sum.
     #[error("{0}")]
-    NotAdded(#[from] UpdateError<accumulate::Unfit>),
+    NotAdded(#[from] UpdateError<CantAdd>),
 }
 
 impl Error {
