@@ -48,11 +48,6 @@ impl Destination {
         Ok(destination)
     }
 
-    /// The job that was given.
-    pub fn job(&self) -> Option<&str> {
-        self.job.as_deref()
-    }
-
     /// The group of what names none itself; this job is its, where none was given.
     ///
     /// # Errors

@@ -26,24 +26,32 @@ pub struct Arguments {
 
 /// Why it is not there.
 #[derive(Debug, thiserror::Error)]
-#[error("not installed: {} can't be written: {cause}", quoted(&.path.to_string_lossy()))]
-pub struct Error {
-    path: PathBuf,
-    cause: io::Error,
+pub enum Error {
+    /// Nobody can say where this program is, or it may be run but not read.
+    #[error("not installed: this program can't be read: {0}")]
+    Program(io::Error),
+    /// There.
+    #[error("not installed: {} can't be written: {cause}", quoted(&.path.to_string_lossy()))]
+    Copy {
+        /// Where it should be.
+        path: PathBuf,
+        /// Why it is not.
+        cause: io::Error,
+    },
 }
 
 /// Runs the subcommand.
 ///
 /// # Errors
-/// When the folder is not there, or can't be written.
+/// When the folder is not there, or can't be written, or this program can't be read.
 pub fn run(arguments: &Arguments) -> Result<(), Error> {
     let path = arguments.folder.join(NAME);
-    copy(&path).map_err(|cause| Error { path, cause })
+    let program = env::current_exe().and_then(File::open);
+    copy(program.map_err(Error::Program)?, &path).map_err(|cause| Error::Copy { path, cause })
 }
 
 /// A copy that breaks off must not look like the program, and one that runs already can't be written.
-fn copy(path: &Path) -> io::Result<()> {
-    let mut program = File::open(env::current_exe()?)?;
+fn copy(mut program: File, path: &Path) -> io::Result<()> {
     // Several pods may share the volume, each with a process of the same number.
     let part = path.with_file_name(format!(
         ".{NAME}.{:016x}",

@@ -13,7 +13,7 @@
 //! - [`gateway`]: a Pushgateway over HTTP. Uses `terminal`.
 //! - [`metrics_file`]: the file that a workflow step writes: read, check, exposition. Uses `terminal`.
 //! - [`duration`]: durations as people write them. Uses nobody.
-//! - [`terminal`]: text from outside, made safe to print. Uses nobody.
+//! - [`terminal`]: lines for a person, and text from outside made safe to print. Uses nobody.
 //! - [`old_arguments`]: the arguments of the first Simplepipe. Uses nobody.
 //! - [`exit_code`]: how every subcommand ends. Uses nobody.
 //! - [`api`]: what users write and read. Uses nobody.

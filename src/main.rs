@@ -9,6 +9,7 @@ use std::process;
 use clap::{Parser, Subcommand};
 use simplepipe::exit_code::ExitCode;
 use simplepipe::operator::{self, settings};
+use simplepipe::terminal::tell;
 use simplepipe::{install, old_arguments, push, run};
 
 /// Push metrics for every Kubernetes namespace.
@@ -47,8 +48,7 @@ fn main() -> process::ExitCode {
     let Err(failure) = outcome else {
         return process::ExitCode::SUCCESS;
     };
-    // Where nobody reads any more, there is nobody to tell.
-    let _ = writeln!(io::stderr(), "simplepipe: {}", failure.message);
+    tell(&failure.message);
     failure.code.into()
 }
 
@@ -99,9 +99,10 @@ fn schema() -> Result<(), Failure> {
 
 fn print(text: Result<String, impl Display>) -> Result<(), Failure> {
     let text = text.map_err(|e| Failure::new(&e, ExitCode::Failure))?;
-    io::stdout()
-        .write_all(text.as_bytes())
-        .map_err(|e| Failure::new(&e, ExitCode::Failure))
+    io::stdout().write_all(text.as_bytes()).map_err(|e| {
+        let what = format!("standard output can't be written: {e}");
+        Failure::new(&what, ExitCode::Failure)
+    })
 }
 
 fn run(arguments: &run::Arguments) -> Result<run::Ending, Failure> {

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::gateway::{Group, LOCK_JOB};
+use crate::gateway::{Group, LOCK_JOB, RESERVED_LABELS};
 use crate::metrics_file::{Family, Labels, MetricName, MetricType, Series};
 use crate::terminal::quoted;
 
 /// The gauge that `--ttl` adds.
-const TTL: &str = "push_ttl_seconds";
+pub const TTL: &str = "push_ttl_seconds";
 const TTL_HELP: &str = "For how long after its push the group is worth keeping";
 
 /// One request.
@@ -168,8 +168,17 @@ fn check_name(family: &Family) -> Result<(), String> {
 
 /// The gateway would write its own over them, without a word.
 fn check_labels(group: &Group, family: &Family) -> Result<(), String> {
-    let labels = (family.series.iter()).flat_map(|series| &series.labels);
-    let clash = labels
+    let labels = || (family.series.iter()).flat_map(|series| &series.labels);
+    if let Some((label, _)) =
+        labels().find(|(label, _)| label.as_str().starts_with(RESERVED_LABELS))
+    {
+        return Err(format!(
+            "has metric {} with label {}, which begins as Simplepipe's own do; give the label another name",
+            quoted(family.name.as_str()),
+            quoted(label.as_str())
+        ));
+    }
+    let clash = labels()
         .map(|(label, _)| label.as_str())
         .find(|label| group.labels().iter().any(|(name, _)| name == label));
     match clash {

@@ -1,8 +1,16 @@
-//! Text that comes from outside (files, servers, arguments), made safe to print: no control characters that could
-//! move the cursor or reorder a line, and a bounded length. Uses nobody.
+//! What a person sees: lines on standard error, and text that comes from outside (files, servers, arguments), made safe
+//! to print: no control characters that could move the cursor or reorder a line, and a bounded length. Uses nobody.
+
+use std::io::{self, Write};
 
 /// Longest text that [`quoted`] shows, in characters.
 const QUOTED_LENGTH: usize = 80;
+
+/// Tells a person, on standard error. Nothing depends on it that someone reads.
+pub fn tell(line: &str) {
+    // In one piece: others may write there at the same time.
+    let _ = io::stderr().write_all(format!("simplepipe: {line}\n").as_bytes());
+}
 
 /// The text in double quotes, with everything that doesn't print escaped, cut after 80 characters.
 pub fn quoted(text: &str) -> String {

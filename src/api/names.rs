@@ -24,6 +24,9 @@ pub const ENROLLED_NAME: &str = "metrics";
 pub const ENROLLED_ANNOTATION: &str = "simplepipe.dev/enrolled-by-label";
 /// Annotation on a child: digest of what was last written to it.
 pub const DIGEST_ANNOTATION: &str = "simplepipe.dev/applied-digest";
+/// Label of the series that `simplepipe push --accumulate` leaves in a gateway for its own use, with another value at each
+/// push.
+pub const ACCUMULATE_LABEL: &str = "simplepipe_accumulate_id";
 /// Label by which all children are found.
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 

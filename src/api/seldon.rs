@@ -68,7 +68,8 @@ pub enum ModelServer {
 #[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ServingLimits {
-    /// Ports that are scraped, shared evenly where the kind has two for each pod. Where there are more, none is scraped.
+    /// Ports that are scraped, shared evenly where the kind has two for each pod, at least one of each. Where there are
+    /// more, none is scraped.
     #[schemars(range(min = 1, max = 200))]
     pub targets: i64,
     /// Samples of one scrape, after relabelling. A scrape that is over the limit fails whole.

@@ -74,7 +74,7 @@ impl Address {
         } else if url.path().contains('@') {
             // More likely a password with a slash, whose rest would be taken for a path and shown.
             "an @ in its path (a / in a password is written %2F)"
-        } else if scheme.is_empty() && url.port().is_none() && !text.ends_with(":80") {
+        } else if scheme.is_empty() && url.port().is_none() && !names_port_80(text) {
             return Err(AddressError::NoPort(shown));
         } else {
             let credentials = take_credentials(&mut url);
@@ -145,13 +145,21 @@ fn take_credentials(url: &mut Url) -> Option<Credentials> {
         .then(|| Credentials::new(user, password.unwrap_or_default()))
 }
 
+/// Whether a text without a scheme has the port that a URL leaves out.
+fn names_port_80(text: &str) -> bool {
+    let authority = text.split('/').next().unwrap_or_default();
+    authority.ends_with(":80")
+}
+
 /// Leaves out whatever stands before the last `@`, for a text that may not be a URL at all.
 fn without_credentials(text: &str) -> String {
+    let is_name = |scheme: &str| scheme.chars().all(|each| each.is_ascii_alphanumeric());
     match text.rsplit_once('@') {
         None => text.to_owned(),
         Some((before, after)) => match before.split_once("://") {
-            Some((scheme, _)) => format!("{scheme}://{after}"),
-            None => after.to_owned(),
+            // A user and a password that has slashes look like a scheme too, but for the colon between them.
+            Some((scheme, _)) if is_name(scheme) => format!("{scheme}://{after}"),
+            _ => after.to_owned(),
         },
     }
 }
@@ -168,6 +176,7 @@ mod tests {
     #[case("http://pushgateway:9091", "http://pushgateway:9091")]
     #[case("HTTP://pushgateway", "http://pushgateway")]
     #[case("pushgateway:80", "http://pushgateway")]
+    #[case("pushgateway:80/push/", "http://pushgateway/push")]
     #[case(" http://pushgateway:9091/\n", "http://pushgateway:9091")]
     #[case(
         "https://push.example.com/gateway/",
@@ -197,6 +206,10 @@ mod tests {
     #[case(
         "ftp://user:secret@host",
         r#""ftp://host" is neither http nor https; write http://HOST:PORT"#
+    )]
+    #[case(
+        "user:se://cret@host:9091",
+        r#""host:9091" is neither http nor https; write http://HOST:PORT"#
     )]
     #[case(
         "http://host:x",

@@ -14,7 +14,7 @@ use super::error::{Answer, Request, Timeouts};
 use super::{Address, Credentials, Group, PushError, TlsError, TlsFiles};
 
 /// For one try, from looking up the host to the end of the answer, where nobody says otherwise.
-pub const TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 /// For looking up the host, and for connecting: less, for a host that swallows packets.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// After how much of an answer's body no more of it is asked for, in bytes.
@@ -132,7 +132,7 @@ impl Client {
         let request = self
             .request(Method::DELETE, group.path().iter().map(String::as_str))
             .body(());
-        self.send(Request::Deletion, request).map(drop)
+        self.send(Request::Deletion, request).map(read_to_end)
     }
 
     /// A client for the same gateway, with connections of its own.
@@ -162,7 +162,10 @@ impl Client {
             .request(method, group.path().iter().map(String::as_str))
             .header(CONTENT_TYPE, TEXT_FORMAT)
             .body(exposition);
-        Ok(self.send(Request::Push, request)?.status())
+        let response = self.send(Request::Push, request)?;
+        let status = response.status();
+        read_to_end(response);
+        Ok(status)
     }
 
     pub(super) fn get<'a>(
@@ -241,6 +244,11 @@ fn location(response: &Response<Body>) -> String {
     location
         .map(|location| format!("see {location}"))
         .unwrap_or_default()
+}
+
+/// A gateway's answer is empty. What a proxy adds is read, since the connection can't be used again otherwise.
+fn read_to_end(response: Response<Body>) {
+    body_start(response);
 }
 
 /// The first part of the body: it explains a status that is known already, so a body that breaks off is no further

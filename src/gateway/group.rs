@@ -10,7 +10,7 @@ use crate::terminal::quoted;
 /// The label that every group has.
 const JOB: &str = "job";
 /// How labels begin that are this program's own.
-const RESERVED_PREFIX: &str = "simplepipe_";
+pub const RESERVED_LABELS: &str = "simplepipe_";
 
 /// A push group: its job, and further labels in the order in which they were given, which makes no difference to the
 /// gateway.
@@ -86,7 +86,7 @@ impl Group {
         if !is_label_name(name) {
             return Err(GroupingLabelError::Name(name.to_owned()));
         }
-        if name.starts_with(RESERVED_PREFIX) {
+        if name.starts_with(RESERVED_LABELS) {
             return Err(GroupingLabelError::Reserved(name.to_owned()));
         }
         if self.labels.iter().any(|(other, _)| other == name) {

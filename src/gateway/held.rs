@@ -198,18 +198,31 @@ impl<'de, W: Fn(&Labels) -> bool> Visitor<'de> for Groups<'_, W> {
     }
 }
 
-/// A metric named `labels` stands where the group's labels should: then nothing says which group it is, and guessing
+/// A metric named `labels` stands where the group's labels should. What the gateway itself has in the group has them too,
+/// but for an empty `instance`, which it adds where there is none. Where that could be a group that is wanted, guessing
 /// wrong would lose what it holds.
 fn group<E: de::Error>(
     fields: BTreeMap<String, Box<RawValue>>,
     wanted: impl Fn(&Labels) -> bool,
 ) -> Result<Option<HeldGroup>, E> {
-    let labels = fields
-        .get("labels")
-        .and_then(|labels| serde_json::from_str::<Labels>(labels.get()).ok())
-        .ok_or_else(|| {
-            E::custom("a group in it has a metric named \"labels\", which hides the group's own")
-        })?;
+    let read = |name| fields.get(name).map(|json: &Box<RawValue>| json.get());
+    let own = read("labels").and_then(|labels| serde_json::from_str::<Labels>(labels).ok());
+    let Some(labels) = own else {
+        let pushed: Option<HeldFamily> =
+            read("push_time_seconds").and_then(|family| serde_json::from_str(family).ok());
+        let labels = pushed.and_then(|family| Some(family.metrics.into_iter().next()?.labels));
+        let may_be_wanted = labels.is_none_or(|mut labels| {
+            let as_it_is = wanted(&labels);
+            labels.retain(|name, value| name != "instance" || !value.is_empty());
+            as_it_is || wanted(&labels)
+        });
+        if may_be_wanted {
+            return Err(E::custom(
+                "the group has a metric named \"labels\", which hides its own labels; push that one under another name",
+            ));
+        }
+        return Ok(None);
+    };
     if !wanted(&labels) {
         return Ok(None);
     }
@@ -268,14 +281,26 @@ mod tests {
     }
 
     #[test]
-    fn a_group_that_hides_its_labels_is_not_passed_over() {
-        let error = read(
-            r#"{"data": [{"labels": {"time_stamp": "2026-11-25T00:09:57Z", "type": "GAUGE", "metrics": []}}]}"#,
-        );
+    fn a_group_that_hides_its_labels_is_passed_over_only_where_it_is_another() {
+        let of_job = |job: &str| {
+            let family = |metrics: &str| {
+                format!(
+                    r#"{{"time_stamp": "2026-11-25T00:09:57Z", "type": "GAUGE", "metrics": [{metrics}]}}"#
+                )
+            };
+            let pushed =
+                format!(r#"{{"labels": {{"job": "{job}", "instance": ""}}, "value": "1"}}"#);
+            read(&format!(
+                r#"{{"data": [{{"labels": {}, "push_time_seconds": {}}}]}}"#,
+                family(""),
+                family(&pushed)
+            ))
+        };
+        assert!(of_job("other").unwrap().is_empty());
+        let error = of_job("train").unwrap_err();
         assert!(
-            error
-                .unwrap_err()
-                .starts_with("a group in it has a metric named \"labels\"")
+            error.starts_with("the group has a metric named \"labels\""),
+            "{error}"
         );
     }
 }

@@ -15,14 +15,14 @@ mod tls;
 mod update;
 
 pub use address::{Address, AddressError};
-pub use client::{Client, Settings, TIMEOUT};
+pub use client::{Client, Settings};
 pub use credentials::Credentials;
 pub use deliver::{Patience, Undelivered, deliver};
 pub use error::{Answer, PushError, Request};
-pub use group::{Group, GroupingLabelError, JobError};
+pub use group::{Group, GroupingLabelError, JobError, RESERVED_LABELS};
 pub use held::{Held, HeldFamily, HeldGroup, HeldMetric};
 pub use lock::LOCK_JOB;
 pub use options::{Options, OptionsError, grouping_label};
-pub use retry::{MAX_WAIT, MIN_WAIT, Retry};
+use retry::Retry;
 pub use tls::{TlsError, TlsFiles};
 pub use update::{UpdateError, update};

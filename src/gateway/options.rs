@@ -1,6 +1,8 @@
 //! The command line's and the environment's word on which gateway to speak to, and how.
 
+use std::collections::HashMap;
 use std::env;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -17,6 +19,14 @@ const PASSWORD_FILE: &str = "PUSHGATEWAY_PASSWORD_FILE";
 const CA_FILE: &str = "PUSHGATEWAY_CA_FILE";
 const CERT_FILE: &str = "PUSHGATEWAY_CERT_FILE";
 const KEY_FILE: &str = "PUSHGATEWAY_KEY_FILE";
+const OTHERS: [&str; 6] = [
+    USERNAME,
+    PASSWORD,
+    PASSWORD_FILE,
+    CA_FILE,
+    CERT_FILE,
+    KEY_FILE,
+];
 /// Longest password, in bytes: a file that has more is some other file.
 const MAX_PASSWORD: u64 = 4096;
 
@@ -59,6 +69,9 @@ pub enum OptionsError {
          (in an enrolled namespace, ConfigMap \"simplepipe\" has both)"
     )]
     NoGateway,
+    /// A variable that is no text.
+    #[error("{0} is not UTF-8 text; write it in UTF-8")]
+    NotUtf8(&'static str),
     /// An address that is none.
     #[error("gateway from {origin} {cause}")]
     Address {
@@ -121,7 +134,7 @@ impl Options {
     /// # Errors
     /// When they name none, or something wrong.
     pub fn client(&self) -> Result<Client, OptionsError> {
-        Ok(Client::new(self.settings(|name| env::var(name).ok())?)?)
+        Ok(Client::new(self.settings(|name| env::var_os(name))?)?)
     }
 
     /// For how long a gateway that can't be reached is tried again; by default, for so long.
@@ -131,10 +144,22 @@ impl Options {
 
     fn settings(
         &self,
-        variable: impl Fn(&str) -> Option<String>,
+        variable: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Settings, OptionsError> {
-        // An empty variable is as good as none, as everywhere in a shell.
-        let set = |name| Some((name, variable(name).filter(|text| !text.trim().is_empty())?));
+        let named = ADDRESSES.into_iter().chain(OTHERS);
+        let mut variables = HashMap::new();
+        for name in named {
+            if let Some(value) = variable(name) {
+                let value = value.into_string();
+                variables.insert(name, value.map_err(|_| OptionsError::NotUtf8(name))?);
+            }
+        }
+        // An empty variable is as good as none, as everywhere in a shell. A line end after it is the editor's who made the
+        // Secret that it is from.
+        let set = |name: &'static str| {
+            let text = variables.get(name)?;
+            (!text.trim().is_empty()).then(|| (name, without_line_end(text).to_owned()))
+        };
         let address = self.address(set)?;
         let credentials = self.credentials(&address, set)?;
         let tls = self.tls(&address, set)?;
@@ -232,6 +257,11 @@ fn argument<T: Clone>(option: &'static str, given: Option<&T>) -> Option<Given<T
     given.map(|value| (option, value.clone()))
 }
 
+fn without_line_end(text: &str) -> &str {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    text.strip_suffix('\r').unwrap_or(text)
+}
+
 /// One line end after the password is the editor's.
 fn read_password(origin: &'static str, file: &Path) -> Result<String, OptionsError> {
     let wrong = |problem: String| OptionsError::PasswordFile {
@@ -240,12 +270,13 @@ fn read_password(origin: &'static str, file: &Path) -> Result<String, OptionsErr
         problem,
     };
     let text = bounded(file).map_err(|cause| wrong(format!("can't be read: {cause}")))?;
-    let password = text.strip_suffix('\n').unwrap_or(&text);
-    let password = password.strip_suffix('\r').unwrap_or(password);
+    let password = without_line_end(&text);
     if password.is_empty() {
         Err(wrong("is empty; write the password into it".to_owned()))
     } else if password.contains(char::is_control) || text.len() as u64 > MAX_PASSWORD {
-        Err(wrong("holds more than a password on one line".to_owned()))
+        Err(wrong(
+            "holds more than a password on one line, or a control character".to_owned(),
+        ))
     } else {
         Ok(password.to_owned())
     }
@@ -261,6 +292,8 @@ fn bounded(file: &Path) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
     use rstest::rstest;
 
     use super::*;
@@ -270,7 +303,7 @@ mod tests {
             variables
                 .iter()
                 .find(|(name, _)| *name == wanted)
-                .map(|(_, value)| value.to_string())
+                .map(|(_, value)| OsString::from(value))
         };
         options
             .settings(variable)
@@ -352,11 +385,26 @@ mod tests {
     const PLAIN: (&str, &str) = ("PUSHGATEWAY_URL", "http://host:1");
     const WITH_USER: (&str, &str) = ("PUSHGATEWAY_URL", "http://url:in-url@host:1");
 
+    #[test]
+    fn a_variable_that_is_no_text_is_not_as_good_as_none() {
+        let variable =
+            |wanted: &str| (wanted == PASSWORD).then(|| OsString::from_vec(b"caf\xe9".to_vec()));
+        let error = Options::default().settings(variable).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "PUSHGATEWAY_PASSWORD is not UTF-8 text; write it in UTF-8"
+        );
+    }
+
     #[rstest]
     #[case::none(&[PLAIN], None)]
     #[case::of_the_address(&[WITH_USER], Some(("url", "in-url")))]
     #[case::of_the_environment(
         &[PLAIN, ("PUSHGATEWAY_USERNAME", "env"), ("PUSHGATEWAY_PASSWORD", "in env")],
+        Some(("env", "in env"))
+    )]
+    #[case::of_a_secret_that_an_editor_made(
+        &[PLAIN, ("PUSHGATEWAY_USERNAME", "env\n"), ("PUSHGATEWAY_PASSWORD", "in env\r\n")],
         Some(("env", "in env"))
     )]
     #[case::environment_before_address(
@@ -427,8 +475,11 @@ mod tests {
     #[rstest]
     #[case("", "is empty; write the password into it")]
     #[case("\n", "is empty; write the password into it")]
-    #[case("s3cret\nmore\n", "holds more than a password on one line")]
-    #[case(&"x".repeat(5000), "holds more than a password on one line")]
+    #[case(
+        "s3cret\nmore\n",
+        "holds more than a password on one line, or a control character"
+    )]
+    #[case(&"x".repeat(5000), "holds more than a password on one line, or a control character")]
     fn a_password_file_holds_one_line(#[case] content: &str, #[case] problem: &str) {
         let file = password_file(content);
         let expected = format!("the file {:?} from --password-file {problem}", file.path());

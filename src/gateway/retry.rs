@@ -4,21 +4,21 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 /// The first wait, at most; each following one is twice as long.
-pub const MIN_WAIT: Duration = Duration::from_millis(500);
+const MIN_WAIT: Duration = Duration::from_millis(500);
 /// The longest wait: a gateway that comes back is not kept waiting for longer.
-pub const MAX_WAIT: Duration = Duration::from_secs(8);
+const MAX_WAIT: Duration = Duration::from_secs(8);
 
 /// The waits between tries: exponential, bounded in sum, and spread, so that many jobs which lost the same gateway
 /// don't all come back at the same moment.
 #[derive(Debug)]
-pub struct Retry {
+pub(super) struct Retry {
     total: Duration,
     next: Duration,
 }
 
 impl Retry {
     /// No try starts later than this after the first.
-    pub fn within(total: Duration) -> Self {
+    pub(super) fn within(total: Duration) -> Self {
         Self {
             total,
             next: MIN_WAIT,
@@ -27,7 +27,7 @@ impl Retry {
 
     /// How long to wait now, `elapsed` after the first try began; none once the time is over. The last wait ends with
     /// the time, so that the whole of it is used.
-    pub fn wait(&mut self, elapsed: Duration) -> Option<Duration> {
+    pub(super) fn wait(&mut self, elapsed: Duration) -> Option<Duration> {
         let left = self
             .total
             .checked_sub(elapsed)

@@ -1,5 +1,7 @@
 //! One line of a text format that holds a sample: `name{label="value",...} 6`.
 
+use std::collections::HashSet;
+
 use super::LabelName;
 use super::family::Labels;
 use crate::terminal::quoted;
@@ -62,7 +64,10 @@ fn labels(mut rest: &str) -> Result<(Labels, &str), String> {
     loop {
         rest = rest.trim_start_matches([' ', '\t']);
         if let Some(rest) = rest.strip_prefix('}') {
-            return Ok((labels, rest));
+            return match twice(&labels) {
+                Some(name) => Err(format!("label {name} stands twice; write it once")),
+                None => Ok((labels, rest)),
+            };
         }
         let Some((name, after)) = rest.split_once('=') else {
             return Err("labels without an end; write {NAME=\"VALUE\", ...}".to_owned());
@@ -76,9 +81,6 @@ fn labels(mut rest: &str) -> Result<(Labels, &str), String> {
             ));
         };
         let (value, after) = value(name.as_str(), quote)?;
-        if labels.iter().any(|(known, _)| *known == name) {
-            return Err(format!("label {name} stands twice; write it once"));
-        }
         labels.push((name, value));
         let after = after.trim_start_matches([' ', '\t']);
         rest = match after.strip_prefix(',') {
@@ -87,6 +89,11 @@ fn labels(mut rest: &str) -> Result<(Labels, &str), String> {
             None => return Err("no comma or } after a label; write one".to_owned()),
         };
     }
+}
+
+fn twice(labels: &Labels) -> Option<&LabelName> {
+    let mut seen = HashSet::new();
+    (labels.iter().map(|(name, _)| name)).find(|name| !seen.insert(*name))
 }
 
 /// A label's value up to its closing quote, and what follows that.

@@ -1,6 +1,6 @@
 //! Prometheus' text format and OpenMetrics, line by line, to the same families that a JSON file gives.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::collection::{Collection, Origin};
 use super::family::{Histogram, Labels, MetricType, Summary, Value};
@@ -76,6 +76,8 @@ struct Gathered {
     count: Option<f64>,
     /// Buckets or quantiles, with the place of each.
     points: Vec<(f64, f64, Place)>,
+    /// The bits of the points' bounds.
+    bounds: HashSet<u64>,
 }
 
 /// What a sample is in its family.
@@ -246,9 +248,9 @@ impl Reader {
             Part::Count => series.count.replace(whole(value)?).is_none(),
             Part::Point(_) | Part::Created => {
                 let bound = point.unwrap_or_default();
-                let known = series.points.iter().any(|(known, ..)| *known == bound);
                 series.points.push((bound, value, place));
-                !known
+                // -0 and 0 are one bound.
+                series.bounds.insert((bound + 0.0).to_bits())
             }
         };
         if once {
@@ -345,6 +347,7 @@ impl Declaration {
                 sum: None,
                 count: None,
                 points: Vec::new(),
+                bounds: HashSet::new(),
             });
             series.len() - 1
         });

@@ -86,6 +86,14 @@ impl Platform {
             if let Some(expected) = label_name_problem(name) {
                 return unusable("serviceMonitorLabels", name, expected);
             }
+            if ["app.kubernetes.io/", "simplepipe.dev/"]
+                .iter()
+                .any(|own| name.starts_with(own))
+            {
+                let expected =
+                    "a label that is not the operator's own, as those under app.kubernetes.io/ are";
+                return unusable("serviceMonitorLabels", name, expected);
+            }
             if let Some(expected) = label_value_problem(value) {
                 return unusable("serviceMonitorLabels", value, expected);
             }

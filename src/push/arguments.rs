@@ -87,6 +87,8 @@ pub(super) enum Action {
 pub(super) struct Files {
     pub(super) sources: Vec<Source>,
     pub(super) destination: Destination,
+    /// The job, where it stands behind the file without a word of its own.
+    pub(super) second_word: Option<String>,
     pub(super) ttl: Option<Duration>,
 }
 
@@ -113,6 +115,7 @@ impl Arguments {
         };
         let files = Files {
             sources,
+            second_word: job.clone().filter(|_| self.job.is_none()),
             destination: self.destination(job)?,
             ttl: self.ttl,
         };

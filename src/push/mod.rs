@@ -18,6 +18,7 @@ use crate::accumulate;
 use crate::gateway::{Client, Group, OptionsError, Patience, deliver, update};
 use crate::metrics_file::exposition;
 use crate::parcel::Parcel;
+use crate::terminal::tell;
 
 /// For how long a gateway that can't be reached is tried again, where nobody says otherwise.
 const RETRY_FOR: Duration = Duration::from_secs(30);
@@ -35,7 +36,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
     let client = arguments.gateway.client()?;
     let patience = Patience {
         retry_for: arguments.gateway.retry_for_or(RETRY_FOR),
-        progress: &progress,
+        progress: &tell,
     };
     match action {
         Action::Delete(group) => delete(&client, &group, patience),
@@ -138,9 +139,4 @@ fn dry_run(arguments: &Arguments, action: &Action) -> Result<(), Error> {
 /// What was done is done, also where nobody reads this line.
 fn say(line: fmt::Arguments) {
     let _ = writeln!(io::stdout(), "{line}");
-}
-
-fn progress(line: &str) {
-    // Nothing depends on it that someone reads.
-    let _ = writeln!(io::stderr(), "simplepipe: {line}");
 }

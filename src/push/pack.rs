@@ -40,9 +40,9 @@ fn add(packing: &mut Packing, source: &Source, files: &Files) -> Result<(), File
     Ok(packing.add(&file, &group, content.families())?)
 }
 
-/// A file that is not there, where the job is one, has changed places with it.
+/// A file that is not there, where the word after it is one, has changed places with it.
 fn unreadable(error: ReadError, files: &Files) -> FileError {
-    match (error, files.destination.job()) {
+    match (error, &files.second_word) {
         (ReadError::Io { source_name, cause }, Some(job))
             if cause.kind() == io::ErrorKind::NotFound && Path::new(job).is_file() =>
         {

@@ -52,27 +52,28 @@ pub fn start(
 impl NotStarted {
     /// As shells tell it: 127 where there is no such program, 126 where it can't be run.
     pub fn exit_code(&self) -> u8 {
-        if self.cause.kind() == io::ErrorKind::NotFound {
-            127
-        } else {
-            126
-        }
+        if self.is_missing() { 127 } else { 126 }
+    }
+
+    /// The system says "not found" also of what the program itself needs.
+    fn is_missing(&self) -> bool {
+        self.cause.kind() == io::ErrorKind::NotFound && file_of(&self.program).is_none()
     }
 }
 
 impl fmt::Display for NotStarted {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let program = quoted(&self.program.to_string_lossy());
-        if self.cause.kind() != io::ErrorKind::NotFound {
-            return write!(formatter, "{program} can't be run: {}", self.cause);
-        }
-        if file_of(&self.program).is_some() {
-            return write!(
+        if self.is_missing() {
+            write!(formatter, "{program} was not found")
+        } else if self.cause.kind() == io::ErrorKind::NotFound {
+            write!(
                 formatter,
-                "{program} can't be run: what its first line names as its interpreter is not there"
-            );
+                "{program} can't be run: its interpreter, or the dynamic linker that it was built for, is not there"
+            )
+        } else {
+            write!(formatter, "{program} can't be run: {}", self.cause)
         }
-        write!(formatter, "{program} was not found")
     }
 }
 

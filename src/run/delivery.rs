@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::report::Report;
-use super::say;
 use crate::gateway::{Client, Group, Patience, PushError, Undelivered, deliver};
 use crate::metrics_file::{Family, exposition};
+use crate::terminal::tell;
 
 /// Pushes all of the report, adding to what the groups hold. What did not arrive, as lines for a person.
 pub fn push(client: &Client, report: &Report, retry_for: Duration) -> Vec<String> {
@@ -55,7 +55,7 @@ impl Delivery<'_> {
         let text: String = families.iter().map(|each| exposition(each)).collect();
         let patience = Patience {
             retry_for: self.retry_for,
-            progress: &say,
+            progress: &tell,
         };
         deliver(self.client, patience, || self.client.merge(group, &text))
     }

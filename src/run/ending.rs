@@ -57,8 +57,9 @@ fn die_by(signal: i32) {
     // A core dump would be of this program, not of the command, and could hold a password. Unlike a limit on its size,
     // this also holds where the system pipes core dumps to a program.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    // It takes `IO` for one that ends nobody, and does not know `PWR`; for these two the exit code has to do.
     if low_level::emulate_default_handler(signal).is_err() {
-        // One that it doesn't know, such as a real-time signal: nothing here catches these.
+        // A real-time signal, say: nothing here catches these.
         let _ = low_level::raise(signal);
     }
 }

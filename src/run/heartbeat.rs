@@ -6,8 +6,8 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender, TryRecvError};
 use std::thread;
 use std::time::Duration;
 
-use super::say;
 use crate::gateway::{Client, Group};
+use crate::terminal::tell;
 
 /// Beats until it is dropped. A request that is under way then is not waited for.
 #[derive(Debug)]
@@ -37,10 +37,10 @@ impl Heartbeat {
                 }
                 match &result {
                     Err(cause) if arrives => {
-                        say(&format!("no heartbeat: {} {cause}", client.address()));
+                        tell(&format!("no heartbeat: {} {cause}", client.address()));
                     }
                     Ok(()) if !arrives => {
-                        say(&format!("heartbeat again at {}", client.address()));
+                        tell(&format!("heartbeat again at {}", client.address()));
                     }
                     _ => {}
                 }

@@ -14,7 +14,7 @@ mod target;
 mod usage;
 mod watch;
 
-use std::io::{self, Write};
+use std::io;
 use std::sync::Arc;
 
 use rustix::process::Signal;
@@ -27,6 +27,7 @@ use crate::exit_code::ExitCode;
 use crate::gateway::{Client, OptionsError};
 use crate::metrics_file::{Family, exposition};
 use crate::parcel;
+use crate::terminal::tell;
 use heartbeat::Heartbeat;
 use memory_kills::MemoryKills;
 use place::{NoFolder, Place};
@@ -93,7 +94,7 @@ fn client(arguments: &Arguments) -> Result<Option<Client>, Error> {
         Ok(client) => Ok(Some(client)),
         Err(error) if arguments.is_strict() => Err(error.into()),
         Err(error) => {
-            say(&format!("nothing will be pushed: {error}"));
+            tell(&format!("nothing will be pushed: {error}"));
             Ok(None)
         }
     }
@@ -108,7 +109,7 @@ fn place(arguments: &Arguments) -> Result<Option<Place>, Error> {
         Ok(place) => Ok(Some(place)),
         Err(error) if arguments.is_strict() => Err(error.into()),
         Err(error) => {
-            say(&format!("the command has no {}: {error}", place::VARIABLE));
+            tell(&format!("the command has no {}: {error}", place::VARIABLE));
             Ok(None)
         }
     }
@@ -136,7 +137,7 @@ impl Run<'_> {
                 watch.command(command)
             }
             Err(error) => {
-                say(&error.to_string());
+                tell(&error.to_string());
                 Ending::Exited(error.exit_code())
             }
         };
@@ -159,7 +160,7 @@ impl Run<'_> {
             exposition(&families)
         };
         Heartbeat::start(client, self.target.group.clone(), interval, exposition)
-            .inspect_err(|error| say(&format!("no heartbeat: {error}")))
+            .inspect_err(|error| tell(&format!("no heartbeat: {error}")))
             .ok()
     }
 
@@ -218,7 +219,7 @@ impl Pushed {
 
     fn tell(&self) {
         for line in self.notes.iter().chain(&self.problems).chain(&self.lost) {
-            say(line);
+            tell(line);
         }
     }
 
@@ -235,12 +236,7 @@ fn explain(ending: Ending, kills: u64) {
     let what = if ending == Ending::Killed(Signal::KILL.as_raw()) {
         "the command was killed for lack of memory"
     } else {
-        "processes of the command were killed for lack of memory"
+        "processes of the command, or others of its container, were killed for lack of memory"
     };
-    say(&format!("{what}; give it a higher memory limit"));
-}
-
-fn say(line: &str) {
-    // Nothing depends on it that someone reads.
-    let _ = writeln!(io::stderr(), "simplepipe: {line}");
+    tell(&format!("{what}; give it a higher memory limit"));
 }

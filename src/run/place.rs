@@ -75,8 +75,7 @@ pub struct NoFolder {
 impl Place {
     /// The place that somebody named.
     pub fn named(path: &Path) -> Self {
-        // The command may change its folder.
-        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let path = absolute(path);
         let before = list(&path).unwrap_or_default();
         let version = |path: PathBuf| {
             let version = Version::of(&path.metadata().ok()?);
@@ -95,13 +94,11 @@ impl Place {
     /// When there is no folder for temporary files, as on a read-only file system.
     pub fn temporary() -> Result<Self, NoFolder> {
         let random = RandomState::new().hash_one(());
-        let folder = env::temp_dir().join(format!("simplepipe-{}-{random:016x}", process::id()));
+        let within = absolute(&env::temp_dir());
+        let folder = within.join(format!("simplepipe-{}-{random:016x}", process::id()));
         // It fails where there is something of that name already.
         let made = DirBuilder::new().mode(0o700).create(&folder);
-        made.map_err(|cause| NoFolder {
-            within: env::temp_dir(),
-            cause,
-        })?;
+        made.map_err(|cause| NoFolder { within, cause })?;
         Ok(Self {
             path: folder.join(FILE),
             temporary: Some(folder),
@@ -157,6 +154,11 @@ impl Version {
             changed: (file.ctime(), file.ctime_nsec()),
         }
     }
+}
+
+/// The command may change its folder.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// The file, or the files of the folder without hidden ones and further folders.

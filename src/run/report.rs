@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use super::place::Place;
+use super::standard;
 use super::target::Target;
 use crate::metrics_file::{Family, MetricsFile, Source};
-use crate::parcel::{Packing, Parcel};
+use crate::parcel::{self, Packing, Parcel};
 
 /// What is pushed, and what is not.
 #[derive(Debug)]
@@ -32,7 +33,6 @@ impl Report {
     ) -> Self {
         let mut reading = Reading {
             target,
-            measured: &measured,
             ttl,
             packing: Packing::default(),
             notes: Vec::new(),
@@ -69,7 +69,6 @@ impl Report {
 
 struct Reading<'a> {
     target: &'a Target,
-    measured: &'a [Family],
     ttl: Option<&'a Family>,
     packing: Packing,
     notes: Vec<String>,
@@ -82,14 +81,11 @@ impl Reading<'_> {
         let content = source.read().map_err(|error| error.to_string())?;
         let file = MetricsFile::parse(&content).map_err(|error| format!("{source} {error}"))?;
         let group = (self.target.group_of(&file)).map_err(|error| format!("{source} {error}"))?;
-        let measured = if group == self.target.group {
-            self.measured
-        } else {
-            &[]
-        };
+        let is_of_the_run = group == self.target.group;
+        let has_ttl = self.ttl.is_some();
         let is_known = |family: &Family| {
-            let mut known = measured.iter().chain(self.ttl);
-            known.any(|known| known.name == family.name)
+            let name = family.name.as_str();
+            (is_of_the_run && standard::NAMES.contains(&name)) || (has_ttl && name == parcel::TTL)
         };
         let (known, new): (Vec<Family>, Vec<Family>) =
             file.families().iter().cloned().partition(is_known);
@@ -176,12 +172,14 @@ mod tests {
 
     #[test]
     fn what_is_known_better_is_not_taken_from_a_file() {
-        let report = report(&["run_exit_code 7\na 1\npush_ttl_seconds 3\n"]);
+        let report = report(&[
+            "run_exit_code 7\na 1\npush_ttl_seconds 3\nrun_last_success_timestamp_seconds 4\n",
+        ]);
         assert_eq!(report.problems, [""; 0]);
         assert_eq!(
             report.notes,
             [
-                r#"metrics file "0" has run_exit_code, push_ttl_seconds too, of which simplepipe run pushes its own"#
+                r#"metrics file "0" has run_exit_code, push_ttl_seconds, run_last_success_timestamp_seconds too, of which simplepipe run pushes its own"#
             ]
         );
         assert_eq!(exposition(&report.written), "# TYPE a untyped\na 1\n");

@@ -71,12 +71,12 @@ fn leads_the_session() -> bool {
 /// # Errors
 /// When the system has no thread or descriptor left.
 pub fn listen(mut tell: impl FnMut(Received) -> bool + Send + 'static) -> io::Result<()> {
-    let ignored = ignored();
+    let ignored = mask("SigIgn:");
     // What is ignored stays so, here and in the command, as after `nohup`. (Not `PIPE`: the standard library ignores it
     // before this looks, and gives the command the system's default.)
     let caught = CAUGHT
         .into_iter()
-        .filter(|signal| !is_ignored(*signal, ignored))
+        .filter(|signal| !is_in(*signal, ignored))
         .chain([Signal::CHILD]);
     let mut signals = SignalsInfo::<WithOrigin>::new(caught.map(Signal::as_raw))?;
     thread::Builder::new()
@@ -90,16 +90,21 @@ pub fn listen(mut tell: impl FnMut(Received) -> bool + Send + 'static) -> io::Re
     Ok(())
 }
 
-fn is_ignored(signal: Signal, ignored: u64) -> bool {
-    ignored >> (signal.as_raw() - 1) & 1 == 1
+/// Whether it does not arrive in this thread: a mask goes on from whoever started this process.
+pub fn is_blocked(signal: Signal) -> bool {
+    is_in(signal, mask("SigBlk:"))
 }
 
-/// The signals that whoever started this process has it ignore, one bit each from the lowest; none where /proc is missing.
-fn ignored() -> u64 {
+fn is_in(signal: Signal, mask: u64) -> bool {
+    mask >> (signal.as_raw() - 1) & 1 == 1
+}
+
+/// A mask of this process, by its name there: a bit for each signal from the lowest; none where /proc is missing.
+fn mask(name: &str) -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     status
         .lines()
-        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .find_map(|line| line.strip_prefix(name))
         .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
         .unwrap_or_default()
 }

@@ -7,6 +7,20 @@ use super::ending::Ending;
 use super::usage::Usage;
 use crate::metrics_file::{Family, LabelName, Labels};
 
+/// Those that are measured here, and so are nobody else's to say of a run. Not all are pushed each time: a failed run
+/// leaves the last success as it is.
+pub const NAMES: [&str; 9] = [
+    "run_time_seconds",
+    "run_cpu_seconds",
+    "run_peak_memory_bytes",
+    "run_exit_code",
+    "run_succeeded",
+    "run_start_timestamp_seconds",
+    "run_end_timestamp_seconds",
+    "run_last_success_timestamp_seconds",
+    "run_heartbeat_timestamp_seconds",
+];
+
 /// When a run began, by both clocks: one that others know, and one that nobody sets.
 #[derive(Clone, Copy, Debug)]
 pub struct Start {
@@ -135,6 +149,8 @@ fn unix_time(time: SystemTime) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
     use crate::metrics_file::exposition;
 
@@ -185,6 +201,16 @@ mod tests {
         # TYPE run_last_success_timestamp_seconds gauge
         run_last_success_timestamp_seconds 1700000002.75
         "#);
+    }
+
+    #[test]
+    fn all_that_a_run_can_say_is_listed() {
+        let measured = measured(Ending::Exited(0));
+        let said: HashSet<String> = (measured.families().iter())
+            .chain(&measured.start.heartbeat())
+            .map(|family| family.name.to_string())
+            .collect();
+        assert_eq!(said, NAMES.map(str::to_owned).into());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
+use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitStatus;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
@@ -22,17 +23,23 @@ pub const LAST_WAIT: Duration = Duration::from_secs(5);
 /// something else, as many take HUP, and nobody waits to kill.
 const STILL_ASKED: Duration = Duration::from_secs(300);
 
+/// Where whoever started this process has blocked the signal of a command's end: how often it is asked for.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
 /// The one who waits. `T` is what work on another thread comes to.
 pub struct Watch<T> {
     events: Receiver<Event<T>>,
     sender: Sender<Event<T>>,
+    /// How often to ask for the command's end, where no signal tells of it.
+    look_again: Option<Duration>,
     /// When somebody last asked for an end.
     asked: Option<Instant>,
 }
 
 enum Event<T> {
     Signal(Received),
-    Done(T),
+    /// None where it panicked.
+    Done(Option<T>),
 }
 
 impl<T: Send + 'static> Watch<T> {
@@ -47,6 +54,7 @@ impl<T: Send + 'static> Watch<T> {
         Ok(Self {
             events,
             sender,
+            look_again: signals::is_blocked(Signal::CHILD).then_some(LOOK_AGAIN),
             asked: None,
         })
     }
@@ -65,7 +73,8 @@ impl<T: Send + 'static> Watch<T> {
                 stop_wanted = false;
                 let _ = low_level::raise(Signal::STOP.as_raw());
             }
-            let Ok(Event::Signal(received)) = self.events.recv() else {
+            let next = self.next(self.look_again.map(|pause| Instant::now() + pause));
+            let Ok(Event::Signal(received)) = next else {
                 continue;
             };
             match received.signal {
@@ -86,21 +95,24 @@ impl<T: Send + 'static> Watch<T> {
     /// wait too long.
     ///
     /// # Errors
-    /// When the system has no thread left.
+    /// When the system has no thread left, or the work did not come to its end.
     pub fn work(&mut self, work: impl FnOnce() -> T + Send + 'static) -> io::Result<Option<T>> {
         let done = self.sender.clone();
         thread::Builder::new()
             .name("push".to_owned())
             .spawn(move || {
+                // A library may panic where the system has no thread for it. It has said so then, and is waited for.
+                let outcome = panic::catch_unwind(AssertUnwindSafe(work)).ok();
                 // It fails where nobody waits any more.
-                let _ = done.send(Event::Done(work()));
+                let _ = done.send(Event::Done(outcome));
             })?;
         let mut deadline = (self.asked.map(|asked| asked.elapsed()))
             .filter(|ago| *ago < STILL_ASKED)
             .map(|_| Instant::now() + LAST_WAIT);
         loop {
             match self.next(deadline) {
-                Ok(Event::Done(outcome)) => return Ok(Some(outcome)),
+                Ok(Event::Done(Some(outcome))) => return Ok(Some(outcome)),
+                Ok(Event::Done(None)) => return Err(io::Error::other("the push panicked")),
                 Ok(Event::Signal(received)) if received.signal == Signal::CHILD => {
                     reap(None);
                 }

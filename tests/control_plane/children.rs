@@ -26,8 +26,13 @@ async fn one_object_makes_all_children_and_owns_them() {
         );
         assert_eq!(reference.kind, "MetricsNamespace", "owner of {name:?}");
         assert_eq!(reference.controller, Some(true), "owner of {name:?}");
+        let app = if *name == POD_MONITOR {
+            "seldon"
+        } else {
+            "pushgateway"
+        };
         for (label, value) in [
-            ("app.kubernetes.io/name", "pushgateway"),
+            ("app.kubernetes.io/name", app),
             ("app.kubernetes.io/managed-by", "simplepipe"),
             ("app.kubernetes.io/part-of", "simplepipe"),
         ] {

@@ -194,6 +194,11 @@ fn where_a_later_group_fails_the_message_says_which_arrived() {
     "\"{}/reserved\" has metric \"simplepipe_accumulate_write\", whose name begins as Simplepipe's own do; give it \
      another name"
 )]
+#[case::our_own_labels(
+    "{}/reserved-label train",
+    "\"{}/reserved-label\" has metric \"rows\" with label \"simplepipe_accumulate_id\", which begins as Simplepipe's own \
+     do; give the label another name"
+)]
 #[case::ttl_twice(
     "--ttl 36h {}/ttl train",
     "--ttl has metric \"push_ttl_seconds\" with the same labels as \"{}/ttl\", for the same group; push it once"
@@ -234,6 +239,10 @@ fn what_does_not_fit_together_is_refused_before_anything_is_sent(
     folder.file("labels", "# TYPE rows gauge\nrows{kind=a} 1\n");
     folder.file("labelled", "# TYPE rows gauge\nrows{kind=\"a\"} 1\n");
     folder.file("reserved", &gauge("simplepipe_accumulate_write", 1));
+    folder.file(
+        "reserved-label",
+        "# TYPE rows gauge\nrows{simplepipe_accumulate_id=\"a\"} 1\n",
+    );
     folder.file("ttl", &gauge("push_ttl_seconds", 1));
     let ended = push(&folder, words).gateway(gateway.address()).run();
     let message = message.replace("{}", folder.0.path().to_str().unwrap());

@@ -114,9 +114,9 @@ fn a_script_runs_whatever_its_first_line_is() {
     Run::of([&astray])
         .gateway(Pushgateway::start().address())
         .end()
-        .assert_code(127)
+        .assert_code(126)
         .assert_says(&format!(
-            "{astray:?} can't be run: what its first line names as its interpreter is not there"
+            "{astray:?} can't be run: its interpreter, or the dynamic linker that it was built for, is not there"
         ));
 }
 

@@ -141,6 +141,6 @@ fn a_part_of_the_command_that_lacked_memory_is_told() {
         .end()
         .assert_code(3)
         .assert_says(
-            "processes of the command were killed for lack of memory; give it a higher memory limit",
+            "processes of the command, or others of its container, were killed for lack of memory; give it a higher memory limit",
         );
 }

@@ -93,6 +93,18 @@ fn a_signal_that_was_ignored_stays_ignored() {
 }
 
 #[test]
+fn an_end_is_seen_also_where_no_signal_tells_of_it() {
+    let gateway = Pushgateway::start();
+    let ended = Run::under(
+        ["env", "--block-signal=CHLD", PROGRAM],
+        ["sh", "-c", "read line; exit 3"],
+    )
+    .gateway(gateway.address())
+    .end();
+    ended.assert_code(3);
+}
+
+#[test]
 fn the_command_begins_with_nothing_caught_blocked_or_ignored() {
     let gateway = Pushgateway::start();
     let ended = Run::of(["cat", "/proc/self/status"])

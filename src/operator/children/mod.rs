@@ -92,7 +92,7 @@ fn metadata(plan: &Plan, name: &str, labels: BTreeMap<String, String>) -> Object
     }
 }
 
-/// Labels that every child has.
+/// Labels of every child that is about the gateway.
 fn common_labels() -> BTreeMap<String, String> {
     let mut labels = gateway_selector();
     labels.extend(

@@ -12,8 +12,6 @@ use super::{gateway_selector, metadata, monitor};
 /// Labels that say where a sample was scraped. A pushed sample's origin is not the gateway's pod, and a pushed
 /// label of such a name could pass for somebody else's pod.
 const ORIGIN_LABELS: &str = "exported_.*|pod|service|container|endpoint";
-/// On what `simplepipe push --accumulate` leaves in a gateway for its own use, with another value at each push.
-const ACCUMULATE_LABEL: &str = "simplepipe_accumulate_id";
 /// The gateway, and room for the pods of a rollout. Limits count per target, so without this a namespace could
 /// multiply them by labelling further pods as gateways.
 const TARGETS: i64 = 4;
@@ -59,7 +57,7 @@ pub fn build(plan: &Plan) -> ServiceMonitor {
 /// Traces of `simplepipe push --accumulate`.
 fn no_traces() -> RelabelConfig {
     RelabelConfig {
-        source_labels: vec![ACCUMULATE_LABEL.into()],
+        source_labels: vec![names::ACCUMULATE_LABEL.into()],
         regex: Some(".+".into()),
         action: "drop".into(),
         ..RelabelConfig::default()

@@ -217,10 +217,9 @@ fn summary(verdicts: &[Verdict], seen: &Seen) -> Verdict {
             wrong.message.clone(),
         );
     }
-    let leftovers = seen
-        .problems
-        .iter()
-        .find(|p| p.serves == ConditionType::Ready);
+    // Those of children that belong to no condition shown here, as when one can't be deleted.
+    let is_shown = |type_| verdicts.iter().any(|verdict| verdict.type_ == type_);
+    let leftovers = seen.problems.iter().find(|p| !is_shown(p.serves));
     if let Some(problem) = leftovers {
         let (reason, message) = explain(problem);
         return Verdict::new(ConditionType::Ready, "False", reason, message);
