@@ -80,6 +80,7 @@ impl Client {
             .accept_encoding(AutoHeaderValue::None)
             .input_buffer_size(BUFFER)
             .output_buffer_size(BUFFER)
+            .proxy(connect::proxy(&address))
             .timeout_global(Some(timeout))
             .timeout_resolve(connect)
             .timeout_connect(connect);

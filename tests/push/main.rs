@@ -686,3 +686,45 @@ fn a_gateway_that_speaks_no_tls_is_told_at_once() {
         ended.standard_error
     );
 }
+
+#[rstest]
+#[case::for_http("http://", &["http_proxy"], true)]
+#[case::for_https("https://", &["HTTPS_PROXY"], true)]
+#[case::for_both("http://", &["all_proxy"], true)]
+#[case::of_https_alone("http://", &["https_proxy"], false)]
+#[case::of_http_alone("https://", &["http_proxy"], false)]
+#[case::not_for_this_host("http://", &["http_proxy", "no_proxy"], false)]
+fn a_proxy_is_asked_where_the_environment_names_one_for_the_gateway(
+    #[case] scheme: &str,
+    #[case] variables: &[&str],
+    #[case] is_asked: bool,
+) {
+    let proxy = FaultyServer::start([answer(
+        "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
+    )]);
+    let gateway = Pushgateway::start();
+    let mut push = Simplepipe::push(&gauge("6"), "train")
+        .gateway(&format!("{scheme}{}", gateway.address()))
+        .retry_for(0);
+    for name in variables {
+        let value = match *name {
+            "no_proxy" => "other.example,127.0.0.1".to_owned(),
+            _ => format!("http://{}", proxy.address()),
+        };
+        push = push.variable(name, &value);
+    }
+    let ended = push.run();
+    let requests = proxy.requests();
+    if is_asked {
+        let request = format!("CONNECT {} HTTP/1.1\r\n", gateway.address());
+        assert!(
+            requests.len() == 1 && requests[0].starts_with(&request),
+            "{requests:?}"
+        );
+        let message = "can't be reached: CONNECT proxy failed";
+        assert!(ended.standard_error.contains(message), "{ended:?}");
+    } else {
+        assert_eq!(requests, [""; 0]);
+        ended.assert_code(if scheme == "http://" { 0 } else { 1 });
+    }
+}
