@@ -144,7 +144,12 @@ impl Packing {
         let families = &mut self.parcels[parcel].families;
         let place = *(self.families.entry((parcel, family.name.clone()))).or_insert(families.len());
         match families.get_mut(place) {
-            Some(known) => known.series.extend(family.series.iter().cloned()),
+            Some(known) => {
+                if known.help.is_empty() {
+                    known.help.clone_from(&family.help);
+                }
+                known.series.extend(family.series.iter().cloned());
+            }
             None => families.push(family.clone()),
         }
     }
@@ -248,5 +253,25 @@ mod tests {
             "# TYPE x untyped\nx{of=\"1\"} 1\nx{of=\"3\"} 3\n# TYPE y untyped\ny 1\n"
         );
         assert_eq!(b, "# TYPE x untyped\nx{of=\"1\"} 2\n");
+    }
+
+    #[test]
+    fn the_first_description_counts_whichever_file_has_it() {
+        let mut packing = Packing::default();
+        add(&mut packing, "1", "a", "x{of=\"1\"} 1\n").unwrap();
+        add(&mut packing, "2", "a", "# HELP x One\nx{of=\"2\"} 2\n").unwrap();
+        add(&mut packing, "3", "a", "# HELP x Other\nx{of=\"3\"} 3\n").unwrap();
+        let [(_, a)] = packed(packing).try_into().unwrap();
+        assert!(a.starts_with("# HELP x One\n# TYPE x untyped\n"), "{a}");
+    }
+
+    #[test]
+    fn the_order_of_labels_makes_no_other_series() {
+        let mut packing = Packing::default();
+        add(&mut packing, "1", "a", "x{b=\"1\",c=\"2\"} 1\n").unwrap();
+        assert_eq!(
+            add(&mut packing, "2", "a", "x{c=\"2\",b=\"1\"} 2\n").unwrap_err(),
+            r#"2 has metric "x" with the same labels as 1, for the same group; push it once"#
+        );
     }
 }

@@ -84,6 +84,7 @@ impl Client {
             .accept_encoding(AutoHeaderValue::None)
             .input_buffer_size(BUFFER)
             .output_buffer_size(BUFFER)
+            .proxy(connect::proxy(&address))
             .timeout_global(Some(timeouts.whole))
             .timeout_resolve(Some(timeouts.connect))
             .timeout_connect(Some(timeouts.connect));

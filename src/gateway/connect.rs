@@ -1,6 +1,7 @@
 //! Connecting, such that a request that never left can be told from one without an answer, and that a client can be
 //! held to the connection that it has.
 
+use std::env;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -13,7 +14,9 @@ use ureq::unversioned::transport::{
     ConnectProxyConnector, ConnectionDetails, Connector, NextTimeout, RustlsConnector,
     TcpConnector, Transport,
 };
-use ureq::{Agent, Error};
+use ureq::{Agent, Error, Proxy};
+
+use super::Address;
 
 /// Looking up the host or connecting failed: nothing was sent.
 #[derive(Debug)]
@@ -34,6 +37,25 @@ pub(super) fn agent(config: Config, pin: Pin) -> Agent {
             .chain(tcp)
             .chain(RustlsConnector::default());
     Agent::with_parts(config, connectors, Lookup::default())
+}
+
+/// The proxy that the environment names for the scheme of the address. ureq would take one for any scheme, but knows
+/// for which hosts there is none.
+pub(super) fn proxy(address: &Address) -> Option<Proxy> {
+    let any = Proxy::try_from_env()?;
+    let uri: Uri = address.join([]).as_str().parse().ok()?;
+    if any.is_no_proxy(&uri) {
+        return None;
+    }
+    let names = if address.is_https() {
+        ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
+    } else {
+        ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]
+    };
+    names
+        .into_iter()
+        .filter_map(|name| env::var(name).ok())
+        .find_map(|proxy| Proxy::new(&proxy).ok())
 }
 
 impl Pin {

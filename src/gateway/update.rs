@@ -237,3 +237,35 @@ fn trouble<E>(error: PushError) -> Missed<E> {
         Missed::Final(UpdateError::Gateway(error))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::{Address, Settings};
+
+    /// Of a gateway that is away: then the lock counts as gone, unless the time is over.
+    fn wait(retry_for: u64, waited: u64) -> Result<(), UpdateError<()>> {
+        let client = Client::new(Settings::new(Address::parse("127.0.0.1:1").unwrap())).unwrap();
+        let patience = Patience {
+            retry_for: Duration::from_secs(retry_for),
+            progress: &|_| {},
+        };
+        let start = Instant::now().checked_sub(Duration::from_secs(waited));
+        wait_for_lock(
+            &client,
+            &Group::of_job("train").unwrap(),
+            patience,
+            start.unwrap(),
+        )
+    }
+
+    #[test]
+    fn a_lock_is_waited_for_until_it_can_be_broken_or_as_long_as_said_and_no_longer() {
+        for retry_for in [0, 10] {
+            assert!(wait(retry_for, 24).is_ok());
+            assert!(matches!(wait(retry_for, 25), Err(UpdateError::Busy(_))));
+        }
+        assert!(wait(40, 30).is_ok());
+        assert!(matches!(wait(40, 40), Err(UpdateError::Busy(_))));
+    }
+}

@@ -185,6 +185,29 @@ fn a_gateway_that_nobody_vouches_for_gets_nothing() {
     );
 }
 
+/// What `openssl req -x509` makes.
+#[test]
+fn a_gateway_that_shows_an_authoritys_own_certificate_is_refused_with_advice() {
+    let setting = Setting::new();
+    let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    setting.file("server.crt", &authority.pem());
+    setting.file("server.key", &authority.key().serialize_pem());
+    let setting =
+        setting.serve("tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n");
+    let ended = setting.push("https://", "--ca-file {}/server.crt").run();
+    ended.assert_code(1);
+    let advice =
+        "; its certificate is an authority's own, so give it one that an authority signed\n";
+    assert!(
+        ended.standard_error.contains("CaUsedAsEndEntity")
+            && ended.standard_error.ends_with(advice),
+        "{}",
+        ended.standard_error
+    );
+}
+
 #[test]
 fn a_gateway_with_tls_does_not_speak_without() {
     let setting = with_tls();
@@ -239,6 +262,10 @@ fn a_client_certificate_is_shown_to_a_gateway_that_wants_one() {
     "--ca-file {}/server.key",
     "\"{}/server.key\" holds no certificate in PEM (-----BEGIN CERTIFICATE-----)"
 )]
+#[case::no_authority(
+    "--ca-file {}/junk.crt",
+    "\"{}/junk.crt\" holds what is no CA certificate: invalid peer certificate: BadEncoding"
+)]
 #[case::cut_off(
     "--ca-file {}/cut.crt",
     "\"{}/cut.crt\" is not proper PEM; it may be cut off"
@@ -255,6 +282,10 @@ fn wrong_files_exit_with_2_and_quote_nothing(#[case] words: &str, #[case] messag
     let setting = with_tls();
     let key = KeyPair::generate().unwrap().serialize_pem();
     setting.file("other.key", &key);
+    setting.file(
+        "junk.crt",
+        "-----BEGIN CERTIFICATE-----\nanVuaw==\n-----END CERTIFICATE-----\n",
+    );
     let certificate = std::fs::read_to_string(setting.path("ca.crt")).unwrap();
     setting.file("cut.crt", &certificate[..certificate.len() / 2]);
     let ended = setting.push("https://", words).run();

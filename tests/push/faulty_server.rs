@@ -96,7 +96,8 @@ fn read_request(stream: &mut TcpStream) -> String {
                 .find_map(|line| line.strip_prefix("content-length: "));
             body.len() >= length.map_or(0, |length| length.parse().unwrap())
         });
-        if read == 0 || complete || !text.starts_with("PUT") {
+        let is_http = text.starts_with(|first: char| first.is_ascii_uppercase());
+        if read == 0 || complete || !is_http {
             return text.into_owned();
         }
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use rstest::rstest;
 
+use crate::faulty_server::{FaultyServer, answer};
 use crate::pushgateway::Pushgateway;
 use crate::simplepipe::{Ended, Simplepipe};
 
@@ -139,6 +140,16 @@ fn where_a_later_group_fails_the_message_says_which_arrived() {
         .run();
     ended.assert_code(1);
     let note = "\n  arrived: job \"train\", zone \"eu\"\n  \
+                not arrived: job \"train\", zone \"us\"; job \"train\", zone \"uk\"\n";
+    assert!(
+        ended.standard_error.ends_with(note),
+        "{}",
+        ended.standard_error
+    );
+    let ended = push(&folder, "-f {}/b -f {}/c")
+        .gateway(gateway.address())
+        .run();
+    let note = "\n  arrived: none of the groups\n  \
                 not arrived: job \"train\", zone \"us\"; job \"train\", zone \"uk\"\n";
     assert!(
         ended.standard_error.ends_with(note),
@@ -319,8 +330,67 @@ fn a_dry_run_needs_no_gateway_but_right_files() {
                 .to_owned()
         )
     );
+    // What is said of the gateway has to be right, though.
+    push(&folder, "--dry-run {}/a train")
+        .gateway("ftp://host")
+        .run()
+        .assert_code(2);
     folder.file("a", "[]");
     push(&folder, "--dry-run {}/a train").run().assert_code(2);
+}
+
+#[test]
+fn a_dry_run_of_a_deletion_or_a_sum_changes_nothing() {
+    let (gateway, folder) = (Pushgateway::start(), Folder::new());
+    folder.file("a", "# TYPE rows_total counter\nrows_total 1\n");
+    push(&folder, "{}/a train")
+        .gateway(gateway.address())
+        .run()
+        .assert_code(0);
+    let target = format!(
+        "http://{}/metrics/job/train\n# job \"train\"\n",
+        gateway.address()
+    );
+    for (words, printed) in [
+        (
+            "--dry-run --delete --job train",
+            format!("# DELETE {target}"),
+        ),
+        (
+            "--dry-run --accumulate {}/a train",
+            format!(
+                "# POST, added to what is there, {target}# TYPE rows_total counter\nrows_total 1\n"
+            ),
+        ),
+    ] {
+        let ended = push(&folder, words).gateway(gateway.address()).run();
+        assert_eq!(ended, Ended::well(printed));
+    }
+    let rows = gateway.value(r#"rows_total{instance="",job="train"}"#);
+    assert_eq!(rows.as_deref(), Some("1"));
+}
+
+#[test]
+fn a_deletion_is_tried_again_like_a_push() {
+    let server = FaultyServer::start([
+        answer("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"),
+        answer("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"),
+    ]);
+    let ended = push(&Folder::new(), "--delete --job train")
+        .gateway(server.address())
+        .run();
+    ended.assert_code(1);
+    let last = format!(
+        "simplepipe: not deleted: http://{} refused the deletion: it answered 400 Bad Request (tried 2 times)",
+        server.address()
+    );
+    assert_eq!(ended.standard_error.lines().last(), Some(last.as_str()));
+    for request in server.requests() {
+        assert!(
+            request.starts_with("DELETE /metrics/job/train HTTP/1.1\r\n"),
+            "{request}"
+        );
+    }
 }
 
 #[test]

@@ -14,6 +14,10 @@ mod pushgateway;
 mod simplepipe;
 mod wire;
 
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use faulty_server::{FaultyServer, answer, close, endless, hang};
@@ -225,6 +229,12 @@ fn a_type_that_differs_from_another_jobs_is_refused_in_the_gateways_words() {
         "{}",
         ended.standard_error
     );
+    let advice = "; it holds a metric of this name with another type, so give it that type or another name\n";
+    assert!(
+        ended.standard_error.ends_with(advice),
+        "{}",
+        ended.standard_error
+    );
     assert_eq!(
         ended.standard_error.lines().count(),
         1,
@@ -339,6 +349,62 @@ fn wrong_arguments_and_settings_exit_with_2() {
         .retry_for(3601)
         .run()
         .assert_code(2);
+    Simplepipe::push(&file, "train")
+        .gateway("127.0.0.1:1")
+        .and(["--timeout", "0"])
+        .run()
+        .assert_code(2);
+    let job = OsStr::from_bytes(b"tr\xe4in");
+    let ended = Simplepipe::with(["push".as_ref(), "-".as_ref(), job])
+        .gateway("127.0.0.1:1")
+        .run();
+    assert_eq!(
+        ended,
+        Ended::badly(
+            2,
+            "nothing was pushed: JOB is not UTF-8 text; write it in UTF-8"
+        )
+    );
+}
+
+/// So that nobody waits for standard input in vain.
+#[test]
+fn a_wrong_setting_is_told_before_a_file_is_read() {
+    let ended = Simplepipe::push_path("/missing/metric.json", "train").run();
+    ended.assert_code(2);
+    assert!(
+        ended
+            .standard_error
+            .starts_with("simplepipe: no gateway to push to; "),
+        "{}",
+        ended.standard_error
+    );
+}
+
+#[test]
+fn output_that_nobody_takes_is_a_failure_only_where_it_is_all_there_is() {
+    let gateway = Pushgateway::start();
+    let run = |arguments: &[&str]| {
+        let mut push = Command::new(env!("CARGO_BIN_EXE_simplepipe"));
+        push.args(["push", "--gateway", gateway.address()])
+            .args(arguments)
+            .env_clear()
+            .stdout(File::create("/dev/full").unwrap())
+            .output()
+            .unwrap()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("metrics");
+    std::fs::write(&file, gauge("6")).unwrap();
+    let file = file.to_str().unwrap();
+    assert_eq!(run(&[file, "train"]).status.code(), Some(0));
+    assert_eq!(gateway.groups(), ["job=train"]);
+    let printed = run(&["--dry-run", file, "train"]);
+    assert_eq!(printed.status.code(), Some(1));
+    assert_eq!(
+        String::from_utf8_lossy(&printed.stderr),
+        "simplepipe: standard output can't be written: No space left on device (os error 28)\n"
+    );
 }
 
 #[rstest]
@@ -618,8 +684,53 @@ fn a_gateway_that_speaks_no_tls_is_told_at_once() {
         server.address()
     );
     assert!(
-        ended.standard_error.starts_with(&message),
+        ended.standard_error.starts_with(&message)
+            && ended
+                .standard_error
+                .ends_with("; it may speak plain http\n"),
         "{}",
         ended.standard_error
     );
+}
+
+#[rstest]
+#[case::for_http("http://", &["http_proxy"], true)]
+#[case::for_https("https://", &["HTTPS_PROXY"], true)]
+#[case::for_both("http://", &["all_proxy"], true)]
+#[case::of_https_alone("http://", &["https_proxy"], false)]
+#[case::of_http_alone("https://", &["http_proxy"], false)]
+#[case::not_for_this_host("http://", &["http_proxy", "no_proxy"], false)]
+fn a_proxy_is_asked_where_the_environment_names_one_for_the_gateway(
+    #[case] scheme: &str,
+    #[case] variables: &[&str],
+    #[case] is_asked: bool,
+) {
+    let proxy = FaultyServer::start([answer(
+        "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
+    )]);
+    let gateway = Pushgateway::start();
+    let mut push = Simplepipe::push(&gauge("6"), "train")
+        .gateway(&format!("{scheme}{}", gateway.address()))
+        .retry_for(0);
+    for name in variables {
+        let value = match *name {
+            "no_proxy" => "other.example,127.0.0.1".to_owned(),
+            _ => format!("http://{}", proxy.address()),
+        };
+        push = push.variable(name, &value);
+    }
+    let ended = push.run();
+    let requests = proxy.requests();
+    if is_asked {
+        let request = format!("CONNECT {} HTTP/1.1\r\n", gateway.address());
+        assert!(
+            requests.len() == 1 && requests[0].starts_with(&request),
+            "{requests:?}"
+        );
+        let message = "can't be reached: CONNECT proxy failed";
+        assert!(ended.standard_error.contains(message), "{ended:?}");
+    } else {
+        assert_eq!(requests, [""; 0]);
+        ended.assert_code(if scheme == "http://" { 0 } else { 1 });
+    }
 }

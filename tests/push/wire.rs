@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 
 use crate::pushgateway::Pushgateway;
@@ -19,6 +19,12 @@ pub enum Fate {
     Delay,
     /// It arrives and is answered, and then the connection ends.
     HangUp,
+    /// It arrives once the wire is no longer [`Wire::shut`].
+    HoldRequest,
+    /// It arrives, and its answer does once the wire is no longer [`Wire::shut`].
+    HoldAnswer,
+    /// It arrives and is answered, and the group that it pushed to is deleted by then.
+    Undo,
     /// It arrives, and there is no answer for as long as the wire is there.
     Freeze,
 }
@@ -38,32 +44,51 @@ pub struct Wire {
     gateway: String,
     delayed: Arc<Mutex<Vec<Vec<u8>>>>,
     seen: Arc<Mutex<Vec<Stage>>>,
+    gate: Arc<Mutex<()>>,
 }
 
 impl Wire {
     /// With the fates of those requests that don't just pass, each used once, when the first of its stage comes by.
     pub fn to<const N: usize>(gateway: &Pushgateway, fates: [(Stage, Fate); N]) -> Self {
+        Self::new(gateway, Vec::from(fates), false)
+    }
+
+    /// All answers say that it is the year 2100.
+    pub fn long_after(gateway: &Pushgateway) -> Self {
+        Self::new(gateway, Vec::new(), true)
+    }
+
+    fn new(gateway: &Pushgateway, fates: Vec<(Stage, Fate)>, is_long_after: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let wire = Self {
             address: listener.local_addr().unwrap().to_string(),
             gateway: gateway.address().to_owned(),
             delayed: Arc::default(),
             seen: Arc::default(),
+            gate: Arc::default(),
         };
-        let fates = Arc::new(Mutex::new(Vec::from(fates)));
-        let (gateway, delayed, seen) = (
+        let fates = Arc::new(Mutex::new(fates));
+        let (address, delayed, seen, gate) = (
             wire.gateway.clone(),
             Arc::clone(&wire.delayed),
             Arc::clone(&wire.seen),
+            Arc::clone(&wire.gate),
         );
         thread::spawn(move || {
             for client in listener.incoming() {
+                let client = client.unwrap();
+                // A gateway that is gone: the client finds its connection closed.
+                let Ok(gateway) = TcpStream::connect(&address) else {
+                    continue;
+                };
                 let line = Line {
-                    client: client.unwrap(),
-                    gateway: TcpStream::connect(&gateway).unwrap(),
+                    client,
+                    gateway,
                     fates: Arc::clone(&fates),
                     delayed: Arc::clone(&delayed),
                     seen: Arc::clone(&seen),
+                    gate: Arc::clone(&gate),
+                    is_long_after,
                 };
                 thread::spawn(move || line.carry());
             }
@@ -85,6 +110,11 @@ impl Wire {
         self.seen().contains(&stage)
     }
 
+    /// Nothing that is to be held goes on for as long as the guard is there.
+    pub fn shut(&self) -> MutexGuard<'_, ()> {
+        self.gate.lock().unwrap()
+    }
+
     /// Lets what was delayed arrive, and returns how each was answered: the status line and the body's start.
     pub fn deliver(&self) -> Vec<String> {
         let delayed = std::mem::take(&mut *self.delayed.lock().unwrap());
@@ -104,6 +134,8 @@ struct Line {
     fates: Arc<Mutex<Vec<(Stage, Fate)>>>,
     delayed: Arc<Mutex<Vec<Vec<u8>>>>,
     seen: Arc<Mutex<Vec<Stage>>>,
+    gate: Arc<Mutex<()>>,
+    is_long_after: bool,
 }
 
 impl Line {
@@ -115,12 +147,15 @@ impl Line {
             match fate {
                 Fate::LoseRequest => return,
                 Fate::Delay => return self.delayed.lock().unwrap().push(request),
-                Fate::Pass | Fate::LoseAnswer | Fate::HangUp | Fate::Freeze => {}
+                Fate::HoldRequest => self.wait_at_the_gate(),
+                _ => {}
             }
-            self.gateway.write_all(&request).unwrap();
-            let Some(answer) = message(&mut self.gateway) else {
+            let Some(mut answer) = self.ask(&request) else {
                 return;
             };
+            if self.is_long_after {
+                answer = long_after(&answer);
+            }
             // Seen is what arrived.
             self.seen.lock().unwrap().push(stage);
             match fate {
@@ -128,12 +163,23 @@ impl Line {
                 Fate::Freeze => loop {
                     thread::park();
                 },
+                Fate::HoldAnswer => self.wait_at_the_gate(),
+                Fate::Undo => drop(self.ask(&deletion(&request))),
                 _ => {}
             }
             if self.client.write_all(&answer).is_err() || fate == Fate::HangUp {
                 return;
             }
         }
+    }
+
+    fn ask(&mut self, request: &[u8]) -> Option<Vec<u8>> {
+        self.gateway.write_all(request).unwrap();
+        message(&mut self.gateway)
+    }
+
+    fn wait_at_the_gate(&self) {
+        drop(self.gate.lock().unwrap());
     }
 
     fn fate(&self, stage: Stage) -> Fate {
@@ -143,6 +189,20 @@ impl Line {
             None => Fate::Pass,
         }
     }
+}
+
+/// Of the group that a push is for.
+fn deletion(push: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(push);
+    let path = text.split(' ').nth(1).unwrap();
+    format!("DELETE {path} HTTP/1.1\r\nHost: gateway\r\n\r\n").into_bytes()
+}
+
+fn long_after(answer: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(answer);
+    let (before, rest) = text.split_once("\r\nDate: ").unwrap();
+    let (_, after) = rest.split_once("\r\n").unwrap();
+    format!("{before}\r\nDate: Fri, 01 Jan 2100 00:00:00 GMT\r\n{after}").into_bytes()
 }
 
 fn stage(request: &[u8]) -> Stage {
