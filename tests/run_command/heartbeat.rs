@@ -57,6 +57,26 @@ fn a_heartbeat_that_does_not_arrive_is_told_once() {
 }
 
 #[test]
+fn heartbeats_that_do_not_arrive_are_told_once() {
+    let gateway = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = gateway.local_addr().unwrap().to_string();
+    let mut running = waiting(&address).option("--retry-for", "0").start();
+    // Each is closed without an answer. At the third, the second has failed.
+    for _ in 0..3 {
+        gateway.accept().unwrap();
+    }
+    drop(gateway);
+    running.stdin().write_all(b"end\n").unwrap();
+    let ended = running.end().assert_code(3);
+    let lines: Vec<&str> = ended.errors.lines().collect();
+    assert!(
+        lines.len() == 2 && lines[0].starts_with("simplepipe: no heartbeat: "),
+        "{}",
+        ended.errors
+    );
+}
+
+#[test]
 fn a_gateway_that_comes_back_is_told_and_has_the_heartbeat() {
     // A port that is free, and most likely still is a moment later.
     let port = TcpListener::bind("127.0.0.1:0").unwrap();

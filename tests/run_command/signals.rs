@@ -1,5 +1,7 @@
 //! Signals that reach the program reach the command.
 
+use std::net::TcpListener;
+
 use rstest::rstest;
 use rustix::process::Signal;
 
@@ -31,6 +33,11 @@ fn start(script: &str, gateway: &Pushgateway) -> Running {
 #[case("ABRT", Signal::ABORT)]
 #[case("CONT", Signal::CONT)]
 #[case("URG", Signal::URG)]
+#[case("XCPU", Signal::XCPU)]
+#[case("VTALRM", Signal::VTALARM)]
+#[case("PROF", Signal::PROF)]
+#[case("IO", Signal::IO)]
+#[case("PWR", Signal::POWER)]
 fn a_signal_reaches_the_command_which_decides(#[case] name: &str, #[case] signal: Signal) {
     let gateway = Pushgateway::start();
     let running = start(
@@ -122,6 +129,23 @@ fn a_command_that_stops_and_goes_on_is_waited_for() {
     eventually("the program goes on", || state_is(&running, 'S'));
     std::io::Write::write_all(&mut stdin, b"line\n").unwrap();
     running.end().assert_code(4);
+}
+
+#[test]
+fn the_program_stops_and_goes_on_while_it_pushes_too() {
+    let gateway = TcpListener::bind("127.0.0.1:0").unwrap();
+    let running = Run::script("exit 3")
+        .gateway(&gateway.local_addr().unwrap().to_string())
+        .option("--timeout", "600")
+        .start();
+    let _push = gateway.accept().unwrap();
+    running.signal(Signal::TSTP);
+    eventually("the program stops", || state_is(&running, 'T'));
+    running.signal(Signal::CONT);
+    eventually("the program goes on", || state_is(&running, 'S'));
+    running.signal(Signal::TERM);
+    running.signal(Signal::INT);
+    running.end().assert_code(3);
 }
 
 fn state_is(running: &Running, wanted: char) -> Result<(), String> {
