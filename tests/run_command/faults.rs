@@ -181,6 +181,22 @@ fn after_a_signal_a_gateway_that_hangs_is_waited_for_a_few_seconds_only() {
     assert_eq!(ended.errors.lines().last(), Some(message.as_str()));
 }
 
+#[test]
+fn a_gateway_that_wants_a_password_is_asked_once() {
+    let server = FaultyServer::start([answer(
+        "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n",
+    )]);
+    Run::of(["true"])
+        .gateway(server.address())
+        .end()
+        .assert_code(0)
+        .assert_says(&format!(
+            "the metrics of job \"true\" were not pushed: http://{} refused the push: it answered 401 Unauthorized; give \
+             --username and --password-file",
+            server.address()
+        ));
+}
+
 #[rstest]
 fn a_second_signal_ends_the_wait(
     #[values(Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM)] second: Signal,
