@@ -10,8 +10,9 @@ use crate::simplepipe::{PROGRAM, Run, Running, eventually};
 
 /// A script that waits for signals, and does this on each of them.
 pub fn waiting(traps: &str) -> String {
+    // The sleep ignores Ctrl-C from its beginning. A shell sees to it by itself, but maybe not before it is pressed.
     format!(
-        "sleep 1000 & trap 'kill $!' EXIT; {traps}; echo ready; while kill -0 $!; do wait $!; done"
+        "trap '' INT; sleep 1000 & trap - INT; trap 'kill $!' EXIT; {traps}; echo ready; while kill -0 $!; do wait $!; done"
     )
 }
 
