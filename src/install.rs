@@ -96,6 +96,18 @@ mod tests {
     }
 
     #[test]
+    fn of_a_copy_that_fails_nothing_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        // A folder can't be replaced by a file.
+        fs::create_dir(folder.path().join("simplepipe")).unwrap();
+        let arguments = Arguments {
+            folder: folder.path().to_owned(),
+        };
+        run(&arguments).unwrap_err();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
     fn a_missing_folder_is_named() {
         let folder = PathBuf::from("/missing/tools");
         let error = run(&Arguments { folder }).unwrap_err();

@@ -442,6 +442,15 @@ mod tests {
         );
     }
 
+    #[test]
+    fn the_line_end_after_a_password_is_not_its_own() {
+        for content in ["s3cret", "s3cret\n", "s3cret\r\n"] {
+            let file = password_file(content);
+            let credentials = sent(Some("alice"), Some(file.path()), &[PLAIN]);
+            assert_eq!(credentials.unwrap(), pair("alice", "s3cret"), "{content:?}");
+        }
+    }
+
     #[rstest]
     #[case::user_alone(
         Some("alice"),
@@ -451,6 +460,11 @@ mod tests {
     #[case::password_alone(
         None,
         &[("PUSHGATEWAY_PASSWORD", "s3cret")],
+        "the password from PUSHGATEWAY_PASSWORD has no user; give --username, or set PUSHGATEWAY_USERNAME"
+    )]
+    #[case::password_for_an_address_with_no_user_but_a_password(
+        None,
+        &[("PUSHGATEWAY_URL", "http://:in-url@host:1"), ("PUSHGATEWAY_PASSWORD", "s3cret")],
         "the password from PUSHGATEWAY_PASSWORD has no user; give --username, or set PUSHGATEWAY_USERNAME"
     )]
     #[case::colon(
@@ -468,7 +482,7 @@ mod tests {
         #[case] variables: &[(&str, &str)],
         #[case] message: &str,
     ) {
-        let variables = [&[PLAIN], variables].concat();
+        let variables = [variables, &[PLAIN]].concat();
         assert_eq!(sent(username, None, &variables).unwrap_err(), message);
     }
 
@@ -487,6 +501,32 @@ mod tests {
             sent(Some("alice"), Some(file.path()), &[PLAIN]).unwrap_err(),
             expected
         );
+    }
+
+    #[test]
+    fn files_for_tls_are_the_options_before_the_environments() {
+        let variables = [
+            ("PUSHGATEWAY_URL", "https://host"),
+            ("PUSHGATEWAY_CA_FILE", "/env/ca"),
+            ("PUSHGATEWAY_CERT_FILE", "/env/cert"),
+            ("PUSHGATEWAY_KEY_FILE", "/env/key"),
+        ];
+        let files = |options: &Options| {
+            let TlsFiles { ca, identity } = settings(options, &variables).unwrap().tls;
+            let (cert, key) = identity.unwrap();
+            [ca.unwrap(), cert, key]
+        };
+        assert_eq!(
+            files(&Options::default()),
+            ["/env/ca", "/env/cert", "/env/key"].map(PathBuf::from)
+        );
+        let options = Options {
+            ca_file: Some("/ca".into()),
+            cert_file: Some("/cert".into()),
+            key_file: Some("/key".into()),
+            ..Options::default()
+        };
+        assert_eq!(files(&options), ["/ca", "/cert", "/key"].map(PathBuf::from));
     }
 
     #[rstest]

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rstest::rstest;
 
+use crate::faulty_server::{FaultyServer, answer};
 use crate::pushgateway::Pushgateway;
 use crate::simplepipe::{Ended, Running, Simplepipe};
 use crate::wire::{Fate, Stage, Wire};
@@ -258,9 +259,13 @@ fn what_finished_pushers_reported_survives_others_that_are_killed() {
 #[rstest]
 #[case::lock_lost([(Stage::Lock, Fate::LoseRequest)])]
 #[case::lock_unanswered([(Stage::Lock, Fate::LoseAnswer)])]
+#[case::lock_unanswered_behind_a_proxy([(Stage::Lock, Fate::BadGateway)])]
 #[case::read_lost([(Stage::Read, Fate::LoseAnswer)])]
+#[case::read_cut([(Stage::Read, Fate::CutAnswer)])]
 #[case::write_lost([(Stage::Write, Fate::LoseRequest)])]
 #[case::write_unanswered([(Stage::Write, Fate::LoseAnswer)])]
+#[case::write_answer_cut([(Stage::Write, Fate::CutAnswer)])]
+#[case::write_unanswered_behind_a_proxy([(Stage::Write, Fate::BadGateway)])]
 #[case::ban_of_a_lost_write_unanswered([(Stage::Write, Fate::LoseRequest), (Stage::Ban, Fate::LoseAnswer)])]
 #[case::ban_of_a_write_unanswered([(Stage::Write, Fate::LoseAnswer), (Stage::Ban, Fate::LoseAnswer)])]
 #[case::ban_lost([(Stage::Write, Fate::LoseAnswer), (Stage::Ban, Fate::LoseRequest)])]
@@ -563,6 +568,26 @@ fn a_type_that_another_group_has_differently_is_refused_in_the_gateways_words() 
         ended.standard_error
     );
     assert_eq!(rows(&gateway), None);
+}
+
+/// Which says nothing of a lock that others hold.
+#[test]
+fn a_gateway_that_wants_a_password_is_not_waited_for() {
+    let unauthorized = || answer("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n");
+    // The lock, and its release.
+    let server = FaultyServer::start([unauthorized(), unauthorized()]);
+    let ended = accumulate(&counter(1), server.address()).run();
+    assert_eq!(
+        ended,
+        Ended::badly(
+            1,
+            &format!(
+                "not pushed: http://{} refused the push: it answered 401 Unauthorized; give --username and \
+                 --password-file",
+                server.address()
+            )
+        )
+    );
 }
 
 #[test]

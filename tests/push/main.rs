@@ -469,7 +469,9 @@ fn a_gateway_that_cannot_be_reached_is_retried_for_the_time_and_no_longer() {
     let lines: Vec<&str> = ended.standard_error.lines().collect();
     let waiting = "simplepipe: http://127.0.0.1:1 can't be reached: Connection refused (os error 111); trying again in ";
     assert!(
-        lines.len() >= 3 && lines[0].starts_with(waiting),
+        lines.len() >= 3
+            && lines[0].starts_with(waiting)
+            && lines[0].ends_with(" s (for 2 s more)"),
         "{}",
         ended.standard_error
     );

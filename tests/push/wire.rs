@@ -7,6 +7,8 @@ use std::thread;
 
 use crate::pushgateway::Pushgateway;
 
+const BAD_GATEWAY: &[u8] = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n";
+
 /// What happens to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -15,6 +17,10 @@ pub enum Fate {
     LoseRequest,
     /// It arrives, and the connection breaks.
     LoseAnswer,
+    /// It arrives, and the connection breaks within the answer.
+    CutAnswer,
+    /// It arrives, and a proxy that lost the answer says so in its place.
+    BadGateway,
     /// The connection breaks, and it arrives when [`Wire::deliver`] is called.
     Delay,
     /// It arrives and is answered, and then the connection ends.
@@ -163,6 +169,11 @@ impl Line {
                 Fate::Freeze => loop {
                     thread::park();
                 },
+                Fate::CutAnswer => {
+                    let _ = self.client.write_all(&answer[..answer.len() / 2]);
+                    return;
+                }
+                Fate::BadGateway => answer = BAD_GATEWAY.to_vec(),
                 Fate::HoldAnswer => self.wait_at_the_gate(),
                 Fate::Undo => drop(self.ask(&deletion(&request))),
                 _ => {}

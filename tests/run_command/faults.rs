@@ -3,8 +3,10 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
+use rstest::rstest;
 use rustix::process::Signal;
 
+use crate::faulty_server::{FaultyServer, answer};
 use crate::signals::waiting;
 use crate::simplepipe::{Run, Running};
 
@@ -28,6 +30,12 @@ impl Hanging {
     /// Waits until somebody comes.
     fn accept(&self) -> std::net::TcpStream {
         self.0.accept().unwrap().0
+    }
+
+    /// How many came that were not accepted.
+    fn waiting(&self) -> usize {
+        self.0.set_nonblocking(true).unwrap();
+        std::iter::from_fn(|| self.0.accept().ok()).count()
     }
 }
 
@@ -93,15 +101,59 @@ fn a_gateway_that_is_set_wrong_is_as_good_as_none() {
 #[test]
 fn a_gateway_that_hangs_is_waited_for_as_long_as_said() {
     let gateway = Hanging::start();
+    let began = Instant::now();
     let ended = Run::script("exit 3")
         .gateway(&gateway.address())
         .option("--timeout", "1")
         .option("--retry-for", "0")
         .end();
+    // It would be ten if nothing were said.
+    assert!(
+        began.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        began.elapsed()
+    );
     ended.assert_code(3).assert_says(&format!(
         "the metrics of job \"sh\" were not pushed: http://{} did not answer within 1 s (--timeout)",
         gateway.address()
     ));
+}
+
+#[test]
+fn a_gateway_that_is_away_is_not_tried_again_for_each_part_of_the_metrics() {
+    let gateway = Hanging::start();
+    let ended = Run::script(
+        "mkdir $SIMPLEPIPE_METRICS; cd $SIMPLEPIPE_METRICS; echo 'a 1' > own; \
+         echo '{\"job\": \"other\", \"metrics\": [{\"name\": \"b\", \"value\": 1, \"metric_type\": \"gauge\"}]}' > other",
+    )
+    .gateway(&gateway.address())
+    .option("--timeout", "1")
+    .option("--retry-for", "0")
+    .end();
+    ended.assert_code(0).assert_says(&format!(
+        "the metrics of job \"sh\" were not pushed: http://{} did not answer in time",
+        gateway.address()
+    ));
+    assert_eq!(gateway.waiting(), 1);
+}
+
+#[test]
+fn a_gateway_that_is_not_ready_is_tried_again_unless_told_otherwise() {
+    let server = FaultyServer::start([
+        answer("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"),
+        answer("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+    ]);
+    Run::of(["true"])
+        .gateway(server.address())
+        .flag("--strict")
+        .end()
+        .assert_code(0);
+    for request in server.requests() {
+        assert!(
+            request.starts_with("POST /metrics/job/true HTTP/1.1\r\n"),
+            "{request}"
+        );
+    }
 }
 
 /// A command that is running, and whose metrics are going to a gateway that gives no answer.
@@ -130,13 +182,31 @@ fn after_a_signal_a_gateway_that_hangs_is_waited_for_a_few_seconds_only() {
 }
 
 #[test]
-fn a_second_signal_ends_the_wait() {
+fn a_gateway_that_wants_a_password_is_asked_once() {
+    let server = FaultyServer::start([answer(
+        "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n",
+    )]);
+    Run::of(["true"])
+        .gateway(server.address())
+        .end()
+        .assert_code(0)
+        .assert_says(&format!(
+            "the metrics of job \"true\" were not pushed: http://{} refused the push: it answered 401 Unauthorized; give \
+             --username and --password-file",
+            server.address()
+        ));
+}
+
+#[rstest]
+fn a_second_signal_ends_the_wait(
+    #[values(Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM)] second: Signal,
+) {
     let gateway = Hanging::start();
     let running = ends_with_7_when_told(&gateway);
     running.signal(Signal::TERM);
     let _connection = gateway.accept();
     let began = Instant::now();
-    running.signal(Signal::TERM);
+    running.signal(second);
     running.end().assert_code(7);
     assert!(began.elapsed() < LAST_WAIT, "{:?}", began.elapsed());
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::TcpListener;
 
 use crate::pushgateway::Pushgateway;
-use crate::simplepipe::{Run, eventually};
+use crate::simplepipe::{Run, Running, eventually};
 
 const HEARTBEAT: &str = r#"run_heartbeat_timestamp_seconds{instance="",job="train"}"#;
 const START: &str = r#"run_start_timestamp_seconds{instance="",job="train"}"#;
@@ -61,6 +61,26 @@ fn a_heartbeat_that_does_not_arrive_is_told_once() {
 }
 
 #[test]
+fn heartbeats_that_do_not_arrive_are_told_once() {
+    let gateway = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = gateway.local_addr().unwrap().to_string();
+    let mut running = waiting(&address).option("--retry-for", "0").start();
+    // Each is closed without an answer. At the third, the second has failed.
+    for _ in 0..3 {
+        gateway.accept().unwrap();
+    }
+    drop(gateway);
+    running.stdin().write_all(b"end\n").unwrap();
+    let ended = running.end().assert_code(3);
+    let lines: Vec<&str> = ended.errors.lines().collect();
+    assert!(
+        lines.len() == 2 && lines[0].starts_with("simplepipe: no heartbeat: "),
+        "{}",
+        ended.errors
+    );
+}
+
+#[test]
 fn a_gateway_that_comes_back_is_told_and_has_the_heartbeat() {
     // A port that is free, and most likely still is a moment later.
     let port = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -87,11 +107,31 @@ fn a_heartbeat_that_hangs_does_not_keep_the_command_waiting() {
         .option("--timeout", "600")
         .option("--retry-for", "0")
         .start();
-    let _heartbeat = gateway.accept().unwrap();
+    let heartbeat = gateway.accept().unwrap();
     running.stdin().write_all(b"end\n").unwrap();
     // The push at the end, on a connection of its own.
     let _push = gateway.accept().unwrap();
+    drop(heartbeat);
+    eventually("the heartbeat gives up", || {
+        let threads = threads(&running);
+        if threads.contains(&"heartbeat\n".to_owned()) {
+            return Err(threads);
+        }
+        Ok(())
+    });
     running.signal(rustix::process::Signal::TERM);
     running.signal(rustix::process::Signal::INT);
-    running.end().assert_code(3);
+    // Of a heartbeat that nobody needs any more nothing is told.
+    running.end().assert_code(3).assert_says(&format!(
+        "the metrics of job \"train\" were not pushed: told to end before http://{address} had them"
+    ));
+}
+
+/// Their names.
+fn threads(running: &Running) -> Vec<String> {
+    let folder = format!("/proc/{}/task", running.pid().as_raw_nonzero());
+    std::fs::read_dir(folder)
+        .unwrap()
+        .filter_map(|thread| std::fs::read_to_string(thread.unwrap().path().join("comm")).ok())
+        .collect()
 }

@@ -6,9 +6,13 @@
 
 mod endings;
 mod faults;
+// The tests of push use all of these two.
+#[allow(dead_code)]
+#[path = "../push/faulty_server.rs"]
+mod faulty_server;
 mod heartbeat;
+mod install;
 mod metrics;
-// The tests of push use all of it.
 #[allow(dead_code)]
 #[path = "../push/pushgateway.rs"]
 mod pushgateway;

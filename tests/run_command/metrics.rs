@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::pushgateway::Pushgateway;
-use crate::simplepipe::Run;
+use crate::simplepipe::{PROGRAM, Run};
 
 const GAUGE: &str = r#"[{"name": "a", "value": 6, "metric_type": "gauge"}]"#;
 
@@ -282,4 +282,64 @@ fn what_the_gateway_refuses_of_the_commands_does_not_keep_the_standard_metrics_b
         .flag("--strict")
         .end()
         .assert_code(1);
+    // For a group of its own, that is another push.
+    let script = script.replace("[{", r#"{"job": "third", "metrics": [{"#);
+    let ended = Run::script(&script.replace("}]", "}]}"))
+        .gateway(gateway.address())
+        .flag("--strict")
+        .end()
+        .assert_code(1);
+    let message = "simplepipe: the command's metrics of job \"third\" were not pushed: http://";
+    assert!(ended.errors.starts_with(message), "{}", ended.errors);
+}
+
+#[test]
+fn what_the_command_says_of_its_run_is_told_and_not_pushed() {
+    let gateway = Pushgateway::start();
+    let ended = train(&gateway, "echo 'run_exit_code 7' > $SIMPLEPIPE_METRICS")
+        .flag("--strict")
+        .end()
+        .assert_code(0);
+    let note = " has run_exit_code too, of which simplepipe run pushes its own\n";
+    assert!(ended.errors.ends_with(note), "{}", ended.errors);
+    assert_eq!(number(&gateway, &of_job("run_exit_code")), 0.0);
+}
+
+#[test]
+fn a_relative_path_is_of_the_folder_in_which_the_program_started() {
+    let gateway = Pushgateway::start();
+    let folder = tempfile::tempdir().unwrap();
+    let enter = format!("cd {}; exec \"$0\" \"$@\"", folder.path().display());
+    Run::under(
+        ["sh", "-c", &enter, PROGRAM],
+        ["sh", "-c", "cd /; echo 'a 6' > $SIMPLEPIPE_METRICS"],
+    )
+    .gateway(gateway.address())
+    .option("--job", "train")
+    .option("--metrics", "metrics")
+    .end()
+    .assert_code(0)
+    .assert_quiet();
+    assert_eq!(number(&gateway, &of_job("a")), 6.0);
+}
+
+#[test]
+fn cpu_time_is_that_of_the_run_by_its_mode() {
+    let gateway = Pushgateway::start();
+    let busy = "i=0; while [ $i -lt 500000 ]; do i=$((i + 1)); done";
+    let cpu = |mode| {
+        let series = format!(r#"run_cpu_seconds{{instance="",job="train",mode="{mode}"}}"#);
+        number(&gateway, &series)
+    };
+    train(&gateway, busy).end().assert_code(0);
+    let in_program = cpu("user");
+    assert!(in_program > cpu("system"), "{in_program}");
+    // A shell that becomes the program may have had children.
+    let shell = format!("({busy}); exec \"$0\" \"$@\"");
+    Run::under(["sh", "-c", &shell, PROGRAM], ["true"])
+        .gateway(gateway.address())
+        .option("--job", "train")
+        .end()
+        .assert_code(0);
+    assert!(cpu("user") < in_program / 2.0, "{in_program}");
 }

@@ -1,28 +1,41 @@
 //! What only root can set up: a container's first process, and a limit on memory.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::pushgateway::Pushgateway;
 use crate::signals::waiting;
-use crate::simplepipe::{PROGRAM, Run, eventually};
+use crate::simplepipe::{PROGRAM, Run, Running, eventually};
+
+const UNSHARE: [&str; 6] = [
+    "unshare",
+    "--pid",
+    "--fork",
+    "--kill-child",
+    "--mount-proc",
+    PROGRAM,
+];
 
 /// As the first process of a PID namespace.
 fn first_process(script: &str, gateway: &Pushgateway) -> Run {
-    Run::under(
-        [
-            "unshare",
-            "--pid",
-            "--fork",
-            "--kill-child",
-            "--mount-proc",
-            PROGRAM,
-        ],
-        ["sh", "-c", script],
-    )
-    .gateway(gateway.address())
+    Run::under(UNSHARE, ["sh", "-c", script]).gateway(gateway.address())
+}
+
+/// `unshare` waits for it; the first process is its only child.
+fn first_process_of(unshare: &Running) -> Pid {
+    Pid::from_raw(children(unshare.pid())[0]).unwrap()
+}
+
+/// Those too that are over, until somebody takes them away.
+fn children(parent: Pid) -> Vec<i32> {
+    let pid = parent.as_raw_nonzero();
+    let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    list.split_whitespace()
+        .map(|child| child.parse().unwrap())
+        .collect()
 }
 
 #[test]
@@ -45,16 +58,7 @@ fn a_first_process_passes_signals_on() {
     let gateway = Pushgateway::start();
     let running = first_process(&waiting("trap 'echo term; exit 7' TERM"), &gateway).start();
     running.says("ready");
-    // `unshare` waits for it; the first process is its only child.
-    let unshare = running.pid().as_raw_nonzero();
-    let children = format!("/proc/{unshare}/task/{unshare}/children");
-    let child = fs::read_to_string(children)
-        .unwrap()
-        .trim()
-        .parse()
-        .unwrap();
-    let child = rustix::process::Pid::from_raw(child).unwrap();
-    rustix::process::kill_process(child, Signal::TERM).unwrap();
+    kill_process(first_process_of(&running), Signal::TERM).unwrap();
     running.says("term");
     running.end().assert_code(7);
 }
@@ -69,6 +73,29 @@ fn a_first_process_takes_orphans_away() {
     let running = first_process(script, &gateway).start();
     running.says("gone");
     running.end().assert_code(0);
+}
+
+#[test]
+fn a_first_process_takes_orphans_away_while_it_pushes_too() {
+    let gateway = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut running = Run::under(
+        UNSHARE,
+        ["sh", "-c", "exec 3<&0; cat <&3 >/dev/null 2>&1 & exit 3"],
+    )
+    .gateway(&gateway.local_addr().unwrap().to_string())
+    .option("--timeout", "600")
+    .start();
+    let _push = gateway.accept().unwrap();
+    let first = first_process_of(&running);
+    assert_eq!(children(first).len(), 1);
+    drop(running.stdin());
+    eventually("the orphan is gone", || match &children(first)[..] {
+        [] => Ok(()),
+        left => Err(left.to_vec()),
+    });
+    kill_process(first, Signal::TERM).unwrap();
+    kill_process(first, Signal::INT).unwrap();
+    running.end().assert_code(3);
 }
 
 /// A control group with little memory, removed when dropped.
@@ -135,7 +162,8 @@ fn an_end_for_lack_of_memory_is_told_from_other_kills() {
 #[test]
 fn a_part_of_the_command_that_lacked_memory_is_told() {
     let gateway = Pushgateway::start();
-    LittleMemory::new("part")
+    let group = LittleMemory::new("part");
+    group
         .run("exec 2>/dev/null; (exec tail /dev/zero); exit 3")
         .gateway(gateway.address())
         .end()
@@ -143,4 +171,11 @@ fn a_part_of_the_command_that_lacked_memory_is_told() {
         .assert_says(
             "processes of the command, or others of its container, were killed for lack of memory; give it a higher memory limit",
         );
+    // A command that can do without them needs no advice.
+    group
+        .run("exec 2>/dev/null; (exec tail /dev/zero); exit 0")
+        .gateway(gateway.address())
+        .end()
+        .assert_code(0)
+        .assert_quiet();
 }

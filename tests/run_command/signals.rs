@@ -1,15 +1,18 @@
 //! Signals that reach the program reach the command.
 
+use std::net::TcpListener;
+
 use rstest::rstest;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::pushgateway::Pushgateway;
 use crate::simplepipe::{PROGRAM, Run, Running, eventually};
 
 /// A script that waits for signals, and does this on each of them.
 pub fn waiting(traps: &str) -> String {
+    // The sleep ignores Ctrl-C from its beginning. A shell sees to it by itself, but maybe not before it is pressed.
     format!(
-        "sleep 1000 & trap 'kill $!' EXIT; {traps}; echo ready; while kill -0 $!; do wait $!; done"
+        "trap '' INT; sleep 1000 & trap - INT; trap 'kill $!' EXIT; {traps}; echo ready; while kill -0 $!; do wait $!; done"
     )
 }
 
@@ -31,6 +34,11 @@ fn start(script: &str, gateway: &Pushgateway) -> Running {
 #[case("ABRT", Signal::ABORT)]
 #[case("CONT", Signal::CONT)]
 #[case("URG", Signal::URG)]
+#[case("XCPU", Signal::XCPU)]
+#[case("VTALRM", Signal::VTALARM)]
+#[case("PROF", Signal::PROF)]
+#[case("IO", Signal::IO)]
+#[case("PWR", Signal::POWER)]
 fn a_signal_reaches_the_command_which_decides(#[case] name: &str, #[case] signal: Signal) {
     let gateway = Pushgateway::start();
     let running = start(
@@ -116,6 +124,13 @@ fn the_command_begins_with_nothing_caught_blocked_or_ignored() {
     assert_eq!(masks, [0, 0, 0]);
 }
 
+fn status_line(process: Pid, name: &str) -> String {
+    let status = format!("/proc/{}/status", process.as_raw_nonzero());
+    let status = std::fs::read_to_string(status).unwrap();
+    let line = status.lines().find(|line| line.starts_with(name));
+    line.unwrap().to_owned()
+}
+
 /// The mask of a line in /proc/PID/status; the standard signals, for the C library has two more of its own.
 fn signals(line: &str) -> u64 {
     let (_, mask) = line.split_once(":\t").unwrap();
@@ -129,15 +144,64 @@ fn a_command_that_stops_and_goes_on_is_waited_for() {
     let mut stdin = running.stdin();
     running.signal(Signal::TSTP);
     // The program stops once the command has.
-    eventually("the program stops", || state_is(&running, 'T'));
+    eventually("the program stops", || state_is(running.pid(), 'T'));
     running.signal(Signal::CONT);
-    eventually("the program goes on", || state_is(&running, 'S'));
+    eventually("the program goes on", || state_is(running.pid(), 'S'));
     std::io::Write::write_all(&mut stdin, b"line\n").unwrap();
     running.end().assert_code(4);
 }
 
-fn state_is(running: &Running, wanted: char) -> Result<(), String> {
-    let pid = running.pid().as_raw_nonzero();
+/// A program that stopped by itself would pass nothing on, and never end.
+#[test]
+fn the_program_does_not_stop_where_the_command_does_not_or_where_that_is_over() {
+    let gateway = Pushgateway::start();
+    let traps = "trap 'echo stop' TSTP; trap 'echo on' USR2; trap 'echo go' CONT; trap 'exit 5' USR1; echo $$";
+    let running = Run::script(&waiting(traps))
+        .gateway(gateway.address())
+        .start();
+    let command = Pid::from_raw(running.next_line().parse().unwrap()).unwrap();
+    running.says("ready");
+    running.signal(Signal::TSTP);
+    running.says("stop");
+    running.signal(Signal::USR2);
+    running.says("on");
+    running.signal(Signal::CONT);
+    running.says("go");
+    // Somebody stops the command alone.
+    kill_process(command, Signal::STOP).unwrap();
+    eventually("the command stops", || state_is(command, 'T'));
+    running.signal(Signal::USR1);
+    eventually("the signal waits for the command", || {
+        let pending = signals(&status_line(command, "ShdPnd"));
+        if pending == 1 << (Signal::USR1.as_raw() - 1) {
+            Ok(())
+        } else {
+            Err(pending)
+        }
+    });
+    kill_process(command, Signal::CONT).unwrap();
+    running.end().assert_code(5);
+}
+
+#[test]
+fn the_program_stops_and_goes_on_while_it_pushes_too() {
+    let gateway = TcpListener::bind("127.0.0.1:0").unwrap();
+    let running = Run::script("exit 3")
+        .gateway(&gateway.local_addr().unwrap().to_string())
+        .option("--timeout", "600")
+        .start();
+    let _push = gateway.accept().unwrap();
+    running.signal(Signal::TSTP);
+    eventually("the program stops", || state_is(running.pid(), 'T'));
+    running.signal(Signal::CONT);
+    eventually("the program goes on", || state_is(running.pid(), 'S'));
+    running.signal(Signal::TERM);
+    running.signal(Signal::INT);
+    running.end().assert_code(3);
+}
+
+fn state_is(process: Pid, wanted: char) -> Result<(), String> {
+    let pid = process.as_raw_nonzero();
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let state = stat.rsplit_once(") ").unwrap().1;
     if state.starts_with(wanted) {

@@ -71,9 +71,15 @@ impl Terminal {
     /// Waits for a line; a shell may say more before it.
     #[track_caller]
     fn shows(&self, line: &str) {
-        let next = || self.screen.recv_timeout(PATIENCE).unwrap();
-        // The terminal ends a line by a carriage return too.
-        while next().trim_end() != line {}
+        let mut before = Vec::new();
+        loop {
+            match self.screen.recv_timeout(PATIENCE) {
+                // The terminal ends a line by a carriage return too.
+                Ok(shown) if shown.trim_end() == line => return,
+                Ok(shown) => before.push(shown),
+                Err(error) => panic!("{line:?} is not shown: {error}, after {before:?}"),
+            }
+        }
     }
 
     fn signal(&self, signal: Signal) {
