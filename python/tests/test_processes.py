@@ -38,9 +38,9 @@ def training(before: str = "", training: str = FOREVER, patience: float = 10) ->
     return TRAINING.format(before=before, training=training, patience=patience)
 
 
-def sigterm(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Sends it once the training trains; the exit code (negative: the signal that ended it), and the rest."""
-    script.wait_for_line(process, "training")
+def sigterm(process: subprocess.Popen[str], once: str = "training") -> tuple[int, str]:
+    """Sends it once the process prints that; the exit code (negative: the signal that ended it), and the rest."""
+    script.wait_for_line(process, once)
     process.send_signal(signal.SIGTERM)
     rest, _ = process.communicate(timeout=60)
     return process.returncode, rest
@@ -87,16 +87,17 @@ def test_a_handler_that_comes_later_may_call_ours(tmp_path: Path, gateway: Pushg
     later = """
         ours = signal.getsignal(signal.SIGTERM)
         signal.signal(signal.SIGTERM, lambda *args: (print("saved", flush=True), ours(*args)))
+        print("installed", flush=True)
         FOREVER""".replace("FOREVER", FOREVER)
-    code, rest = sigterm(script.start(tmp_path, training(training=later.strip()), gateway.address))
+    code, rest = sigterm(script.start(tmp_path, training(training=later.strip()), gateway.address), "installed")
     assert code == -signal.SIGTERM
     assert rest.startswith("saved")
     assert gateway.value("run_exit_code") == 143
 
 
 def test_runs_within_runs_all_push_on_sigterm(tmp_path: Path, gateway: Pushgateway) -> None:
-    inner = f"inner = simplepipe.run('inner').start(); inner.gauge('loss', 3); {FOREVER}"
-    code, _ = sigterm(script.start(tmp_path, training(training=inner), gateway.address))
+    inner = f"inner = simplepipe.run('inner').start(); inner.gauge('loss', 3); print('both', flush=True); {FOREVER}"
+    code, _ = sigterm(script.start(tmp_path, training(training=inner), gateway.address), "both")
     assert code == -signal.SIGTERM
     assert gateway.value("run_exit_code") == 143
     assert gateway.value("run_exit_code", job="inner") == 143
