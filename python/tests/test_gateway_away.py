@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import resource
 import socket
 import time
@@ -34,10 +35,10 @@ def test_a_gateway_that_is_killed_and_comes_back_has_the_last_values(
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
         (
             "WARNING",
-            f"not pushed: http://{gateway.address} can't be reached: Connection refused; the run goes on, "
+            f"run train: not pushed: http://{gateway.address} can't be reached: Connection refused; the run goes on, "
             "and so do the tries",
         ),
-        ("INFO", f"http://{gateway.address} takes pushes again"),
+        ("INFO", f"run train: http://{gateway.address} takes pushes again"),
     ]
 
 
@@ -58,10 +59,29 @@ def test_a_gateway_that_never_was_there_is_given_up_at_the_end(caplog: pytest.Lo
     with simplepipe.run("train", gateway=address, patience=0.5) as run:
         run.gauge("accuracy", 0.9)
     assert time.monotonic() - began < 10
-    assert [record.getMessage() for record in caplog.records] == [
-        f"not pushed: http://{address} can't be reached: Connection refused; the run goes on, and so do the tries",
-        f"run train: the last values were not pushed: http://{address} can't be reached: Connection refused",
+    assert caplog.messages == [
+        f"run train: not pushed: http://{address} can't be reached: Connection refused; the run goes on, and so do the "
+        "tries",
+        f"run train: the last values were not pushed: http://{address} can't be reached: Connection refused; all that "
+        "the run recorded is lost; see that the gateway is up, or give it longer with patience=",
     ]
+
+
+def test_the_last_push_says_what_is_lost_and_not_that_the_run_goes_on(
+    gateway: Pushgateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    with simplepipe.run("train", patience=0.5) as run:
+        run.gauge("accuracy", 0.1)
+        wait_for(lambda: gateway.value("run_start_timestamp_seconds"), lambda: "the first push")
+        run.gauge("accuracy", 0.9)
+        gateway.kill()
+    (message,) = caplog.messages
+    assert re.fullmatch(
+        f"run train: the last values were not pushed: http://{gateway.address} can't be reached: Connection refused; "
+        "all that came after the push [0-9]+ s ago is lost; see that the gateway is up, or give it longer with "
+        "patience=",
+        message,
+    )
 
 
 def test_the_last_push_is_tried_for_all_the_time_that_it_has(caplog: pytest.LogCaptureFixture) -> None:
@@ -71,7 +91,7 @@ def test_the_last_push_is_tried_for_all_the_time_that_it_has(caplog: pytest.LogC
         pass
     server.close()
     assert time.monotonic() - began > 4.9
-    assert caplog.messages[-1].endswith("can't take the push now: it answered 503 Not yet")
+    assert "can't take the push now: it answered 503 Not yet" in caplog.messages[-1]
 
 
 def test_a_gateway_that_hangs_costs_neither_time_nor_memory(
@@ -90,8 +110,8 @@ def test_a_gateway_that_hangs_costs_neither_time_nor_memory(
     assert recorded - began < 60
     assert ended - recorded < 10, "the last push has one second"
     assert "gave no proper answer" not in caplog.text, "a try that is broken off is not told as the gateway's fault"
-    message = f"run train: the last values were not pushed: http://{hanging.address} did not answer in time"
-    assert caplog.messages[-1] == message
+    message = f"run train: the last values were not pushed: http://{hanging.address} did not answer in time; "
+    assert caplog.messages[-1].startswith(message)
 
 
 def test_a_try_that_hangs_does_not_use_up_the_time_of_the_last_push(caplog: pytest.LogCaptureFixture) -> None:

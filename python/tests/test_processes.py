@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -173,6 +174,28 @@ def test_sigterm_ends_the_process_in_time_though_the_gateway_hangs(tmp_path: Pat
     code, _ = sigterm(process)
     assert code == -signal.SIGTERM
     assert time.monotonic() - began < 8, "the last push has a second, and a try by itself would take 10"
+
+
+@pytest.mark.parametrize(
+    ("before", "exit_code", "told"),
+    [
+        (
+            "",
+            -signal.SIGTERM,
+            "run train: the last values were not pushed: http://GATEWAY can't be reached: Connection refused; all "
+            "that the run recorded is lost; see that the gateway is up, or give it longer with patience=\n",
+        ),
+        # The run may go on.
+        ("signal.signal(signal.SIGTERM, lambda *_: os._exit(7))", 7, ""),
+    ],
+)
+def test_values_that_are_lost_by_sigterm_are_told(tmp_path: Path, before: str, exit_code: int, told: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+    code, output = sigterm(script.start(tmp_path, training(before, patience=0.5), address))
+    assert code == exit_code
+    assert output.endswith(told.replace("GATEWAY", address))
+    assert output.count("the last values") == bool(told)
 
 
 def test_a_sigterm_during_the_last_push_is_not_lost(tmp_path: Path, hanging: FaultyServer) -> None:

@@ -159,9 +159,12 @@ class Run:
             self._sigterm.remove()
             _runs.remove(self)
         if failed is not None:
-            logger.warning("run %s: the last values were not pushed: %s", self.job, failed)
+            self._say_lost(failed)
             return PushError(f"run {self.job}: the last values were not pushed: {failed}", transient=failed.transient)
         return None
+
+    def _say_lost(self, failed: PushError) -> None:
+        logger.warning("run %s: the last values were not pushed: %s", self.job, failed)
 
     def _conclude(self, exit_code: int | None) -> None:
         """The verdict; none for a run that nobody ended."""
@@ -182,7 +185,17 @@ class Run:
         if self._orphaned or self._pusher is None or not self._pusher.is_alive():
             return False
         before = (lambda: self._conclude(SIGTERM_EXIT_CODE)) if ends_process else None
-        self._pusher.order_at_once(LastPush(time.monotonic() + self._patience, before=before, done=done))
+
+        def after(failed: PushError | None) -> None:
+            try:
+                # Where the run may go on, its next push brings the same.
+                if ends_process and failed is not None:
+                    self._say_lost(failed)
+            finally:
+                done()
+
+        deadline = time.monotonic() + self._patience
+        self._pusher.order_at_once(LastPush(deadline, over=ends_process, before=before, done=after))
         return True
 
     # Recording
