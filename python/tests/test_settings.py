@@ -158,6 +158,8 @@ def test_a_password_file_holds_one_line(tmp_path: Path, content: str) -> None:
     [
         ("", {}, "job is empty"),
         ("a\nb", {}, "job .* has a control character"),
+        ("a\x9fb", {}, "job .* has a control character"),
+        ("caf\udce9", {}, r'job "caf\\u{dce9}" is what UTF-8 can\'t hold'),
         ("train", {"job": "x"}, 'grouping label "job" is the job\'s own'),
         ("train", {"a-b": "x"}, 'grouping label "a-b" is not a label name'),
         ("train", {"__a": "x"}, 'grouping label "__a" begins with __'),

@@ -7,7 +7,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, SupportsFloat
 
@@ -17,6 +17,7 @@ from simplepipe._gateway import Client, Group, Settings
 from simplepipe._pusher import LastPush, Pusher
 from simplepipe._sigterm import Done, SigtermHandler
 from simplepipe._store import DEFAULT_BUCKETS, Store
+from simplepipe._terminal import one_line, quoted
 from simplepipe._timing import Timer
 from simplepipe._usage import usage
 from simplepipe.errors import MetricError, PushError, SettingsError
@@ -212,25 +213,19 @@ class Run:
     ) -> None:
         """The value now, in place of the last one. `step` goes beside it as `NAME_step`: as a label it would make a
         new series each time."""
-        if self._silent():
-            return
-        try:
+
+        def write() -> None:
             self._store.gauge(name, value, labels or {}, help, unit)
             if step is not None:
                 self._store.gauge(f"{name}_step", step, labels or {}, f"Step of the last {name}", "")
-        except MetricError as error:
-            self._wrong(error)
+
+        self._record(name, write)
 
     def counter(
         self, name: str, amount: SupportsFloat = 1, *, labels: Labels = None, help: str = "", unit: str = ""
     ) -> None:
         """Counts up; becomes `NAME_total`. It begins at 0 with each run."""
-        if self._silent():
-            return
-        try:
-            self._store.counter(name, amount, labels or {}, help, unit)
-        except MetricError as error:
-            self._wrong(error)
+        self._record(name, lambda: self._store.counter(name, amount, labels or {}, help, unit))
 
     def histogram(
         self,
@@ -243,32 +238,17 @@ class Run:
         unit: str = "",
     ) -> None:
         """One observation; `buckets` are upper bounds, the same each time."""
-        if self._silent():
-            return
-        try:
-            self._store.observe(name, value, labels or {}, help, unit, buckets)
-        except MetricError as error:
-            self._wrong(error)
+        self._record(name, lambda: self._store.observe(name, value, labels or {}, help, unit, buckets))
 
     def summary(
         self, name: str, value: SupportsFloat, *, labels: Labels = None, help: str = "", unit: str = ""
     ) -> None:
         """One observation; becomes `NAME_sum` and `NAME_count`."""
-        if self._silent():
-            return
-        try:
-            self._store.observe(name, value, labels or {}, help, unit, None)
-        except MetricError as error:
-            self._wrong(error)
+        self._record(name, lambda: self._store.observe(name, value, labels or {}, help, unit, None))
 
     def info(self, name: str, labels: Mapping[str, object], *, help: str = "") -> None:
         """What is so, in labels; becomes `NAME_info`, in place of what it said before."""
-        if self._silent():
-            return
-        try:
-            self._store.info(name, labels, help)
-        except MetricError as error:
-            self._wrong(error)
+        self._record(name, lambda: self._store.info(name, labels, help))
 
     def push_registry(self, registry: CollectorRegistry) -> None:
         """Pushes a prometheus_client registry too, as it is, from now to the run's end."""
@@ -303,13 +283,19 @@ class Run:
 
     def processed(self, *, items: SupportsFloat = 0, bytes: SupportsFloat = 0) -> None:
         """`run_processed_items`, `run_processed_bytes`: adds to what the run has worked through."""
+        self._record("run_processed_items", lambda: self._store.add("run_processed_items", items))
+        self._record("run_processed_bytes", lambda: self._store.add("run_processed_bytes", bytes))
+
+    def _record(self, name: str, write: Callable[[], None]) -> None:
         if self._silent():
             return
         try:
-            self._store.add("run_processed_items", items)
-            self._store.add("run_processed_bytes", bytes)
+            write()
         except MetricError as error:
             self._wrong(error)
+        except Exception as error:  # What types forbid comes too, and values and labels have methods of their own.
+            cause = one_line(f"{type(error).__name__}: {error}", 200)
+            self._wrong(MetricError(f"{quoted(str(name))} can't be recorded: {cause}"))
 
     def _silent(self) -> bool:
         """Whether there is nothing to record: after the end, and in a child that was forked."""
