@@ -7,6 +7,7 @@ import itertools
 import logging
 import threading
 import time
+from collections.abc import AsyncIterator, Generator, Iterator
 from types import SimpleNamespace
 
 import prometheus_client
@@ -274,6 +275,71 @@ def test_blocks_of_coroutines_that_take_turns_keep_their_own_times(
         asyncio.run(in_turns(run.timed("block", buckets=(1, 2, 3))))
     assert gateway.value("block_seconds_bucket", le="1") == 0
     assert gateway.value("block_seconds_bucket", le="2") == 2
+
+
+def test_blocks_of_generators_that_take_turns_keep_their_own_times(
+    gateway: Pushgateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = itertools.count()
+    monkeypatch.setattr("simplepipe._timing.time", SimpleNamespace(perf_counter=lambda: next(clock)))
+
+    def rows(timer: simplepipe.Timer) -> Generator[int, None, None]:
+        with timer:
+            yield 1
+
+    with simplepipe.run("train") as run:
+        outer, inner = run.timed("outer"), run.timed("inner")
+        # Entered at 0 and 1, left at 2 and 3: each takes 2.
+        with outer:
+            generator = rows(inner)
+            next(generator)
+        generator.close()
+        # Begun here and ended elsewhere: not timed, and no error.
+        elsewhere = rows(inner)
+        next(elsewhere)
+        thread = threading.Thread(target=elsewhere.close)
+        thread.start()
+        thread.join()
+    assert gateway.value("outer_seconds_sum") == 2
+    assert gateway.value("inner_seconds_sum") == 2
+    assert gateway.value("inner_seconds_count") == 1
+
+
+def test_methods_are_timed_and_generators_refused(gateway: Pushgateway) -> None:
+    class Model:
+        @simplepipe.timed("fit")
+        def fit(self) -> Model:
+            return self
+
+        @classmethod
+        @simplepipe.timed("load")
+        def load(cls) -> Model:
+            return cls()
+
+        @simplepipe.timed("ask", buckets=(60,), labels={"of": "model"})
+        async def ask(self) -> None:
+            """Asks."""
+            raise ConnectionError
+
+    def rows() -> Iterator[int]:
+        yield 1
+
+    async def answers() -> AsyncIterator[int]:
+        yield 1
+
+    with simplepipe.run("train") as run:
+        model = Model.load()
+        assert model.fit() is model
+        with pytest.raises(ConnectionError):
+            asyncio.run(model.ask())
+        with pytest.raises(TypeError, match="rows is a generator, which takes its caller's time too"):
+            simplepipe.timed("rows")(rows)
+        with pytest.raises(TypeError, match="answers is a generator"):
+            run.timed("answers")(answers)
+    assert Model.ask.__doc__ == "Asks."
+    assert gateway.value("load_seconds_count") == 1
+    assert gateway.value("fit_seconds_count") == 1
+    assert gateway.series()['ask_seconds_bucket{instance="",job="train",of="model",le="60"}'] == "1"
 
 
 def test_a_metric_that_is_wrong_is_logged_once_and_left_out(
