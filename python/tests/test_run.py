@@ -72,6 +72,9 @@ def test_a_failed_run_leaves_the_last_success_as_it_is(gateway: Pushgateway) -> 
         (SystemExit(), 0),
         (SystemExit(3), 3),
         (SystemExit("no such file"), 1),
+        (SystemExit(-1), 255),
+        (SystemExit(256), 0),
+        (SystemExit(True), 1),
         (KeyboardInterrupt(), 130),
     ],
 )

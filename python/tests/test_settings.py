@@ -174,9 +174,9 @@ def test_wrong_groups_are_refused(job: str, labels: dict[str, str], message: str
 
 
 @pytest.mark.parametrize("name", ["interval", "patience", "ttl"])
-@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
-def test_times_are_above_zero(name: str, seconds: float) -> None:
-    with pytest.raises(simplepipe.SettingsError, match=f"{name} is .*; write a number of seconds above 0"):
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), 1e10])
+def test_times_are_above_zero_and_can_be_waited_for(name: str, seconds: float) -> None:
+    with pytest.raises(simplepipe.SettingsError, match=f"{name} is .*; write a number of seconds above 0, and"):
         simplepipe.run("train", **{name: seconds})  # type: ignore[arg-type]
 
 

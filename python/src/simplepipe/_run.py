@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import logging
-import math
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,6 +33,8 @@ INTERVAL = 15.0
 """Seconds between pushes: as often as a Prometheus usually looks."""
 PATIENCE = 10.0
 """Seconds that the last push may take: well below the 30 that Kubernetes gives a pod to end."""
+LONGEST = 1e9
+"""Seconds that anything may last, some thirty years: Python can't wait for much longer."""
 SIGTERM_EXIT_CODE = 128 + 15
 INTERRUPT_EXIT_CODE = 128 + 2
 
@@ -75,8 +77,8 @@ class Run:
         strict: bool = False,
     ) -> None:
         for name, seconds in (("interval", interval), ("patience", patience), ("ttl", 1 if ttl is None else ttl)):
-            if not (0 < seconds < math.inf):
-                raise SettingsError(f"{name} is {seconds}; write a number of seconds above 0")
+            if not (0 < seconds <= LONGEST):
+                raise SettingsError(f"{name} is {seconds}; write a number of seconds above 0, and up to {LONGEST:g}")
         self.job = job
         self._group = Group.of(job, grouping_labels)
         self._settings = Settings.find(gateway)
@@ -360,7 +362,10 @@ def _exit_code(error: BaseException | None) -> int:
         return INTERRUPT_EXIT_CODE
     if isinstance(error, SystemExit):
         code = error.code
-        return 0 if code is None else code if isinstance(code, int) else 1
+        if isinstance(code, int):
+            # What a parent sees of it.
+            return code if sys.platform == "win32" else code & 0xFF
+        return 0 if code is None else 1
     return 1
 
 
