@@ -162,10 +162,11 @@ def test_what_happens_between_two_pushes_is_one_push(gateway: Pushgateway) -> No
 
 
 def test_grouping_labels_keep_runs_of_one_job_apart(gateway: Pushgateway) -> None:
-    for rank in ("0", "a/b", ".."):
+    ranks = ("0", "a/b", "..", "~/~?")
+    for rank in ranks:
         with simplepipe.run("train all", grouping_labels={"rank": rank}) as run:
             run.gauge("accuracy", 1)
-    for rank in ("0", "a/b", ".."):
+    for rank in ranks:
         assert gateway.value("accuracy", job="train all", rank=rank) == 1
 
 
@@ -215,16 +216,22 @@ def test_a_registry_that_the_gateway_refuses_keeps_nothing_else_back(
     assert "refused the push: it answered 400" in caplog.text
 
 
+@pytest.mark.parametrize("error", [ZeroDivisionError, SystemExit])
 def test_a_collector_that_raises_keeps_nothing_else_back(
-    gateway: Pushgateway, caplog: pytest.LogCaptureFixture
+    gateway: Pushgateway, caplog: pytest.LogCaptureFixture, error: type[BaseException]
 ) -> None:
+    def fail() -> float:
+        raise error
+
     registry = prometheus_client.CollectorRegistry()
-    prometheus_client.Gauge("broken", "", registry=registry).set_function(lambda: 1 / 0)
+    prometheus_client.Gauge("broken", "", registry=registry).set_function(fail)
     with simplepipe.run("train") as run:
         run.push_registry(registry)
+        run.push_registry(_registry("good", 2))
         run.gauge("accuracy", 0.9)
     assert gateway.value("accuracy") == 0.9
-    assert caplog.text.count("a registry can't be collected: ZeroDivisionError") == 1
+    assert gateway.value("good") == 2
+    assert caplog.text.count(f"a registry can't be collected: {error.__name__}") == 1
 
 
 def test_functions_and_blocks_are_timed(gateway: Pushgateway) -> None:

@@ -338,11 +338,11 @@ class Run:
 
         try:
             return generate_latest(registry)
-        except Exception as error:  # A collector is the user's code.
+        except BaseException as error:  # A collector is the user's code, and may want to exit.
             self._wrong_registry(error)
             return b""
 
-    def _wrong_registry(self, error: Exception) -> None:
+    def _wrong_registry(self, error: BaseException) -> None:
         message = f"a registry can't be collected: {type(error).__name__}"
         if message not in self._told:
             self._told.add(message)
