@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import resource
 import socket
+import threading
 import time
-from threading import Timer
 
 import pytest
 from support.faulty import FaultyServer
@@ -46,7 +47,7 @@ def test_a_gateway_that_comes_back_during_the_last_push_has_the_last_values(gate
     gateway.kill()
     run = simplepipe.run("train", patience=60).start()
     run.gauge("accuracy", 0.9)
-    Timer(0.3, gateway.start).start()
+    threading.Timer(0.3, gateway.start).start()
     run.finish()
     assert gateway.value("accuracy") == 0.9
     assert gateway.value("run_succeeded") == 1
@@ -116,12 +117,43 @@ def test_a_gateway_that_hangs_costs_neither_time_nor_memory(
 
 def test_a_try_that_hangs_does_not_use_up_the_time_of_the_last_push(caplog: pytest.LogCaptureFixture) -> None:
     server = FaultyServer(None, b"HTTP/1.1 200 OK\r\n\r\n")
-    with simplepipe.run("train", gateway=server.address, patience=2) as run:
+    with simplepipe.run("train", gateway=server.address, patience=4) as run:
         wait_for(lambda: server.requests, lambda: "the first push hangs")
         run.gauge("accuracy", 0.9)
+        began = time.monotonic()
     server.close()
+    assert time.monotonic() - began < 4
     assert b"\naccuracy 0.9\n" in server.requests[1]
     assert "the last values were not pushed" not in caplog.text
+
+
+def test_an_answer_that_never_ends_is_given_up_in_time(caplog: pytest.LogCaptureFixture) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    address = f"127.0.0.1:{listener.getsockname()[1]}"
+    answering = threading.Event()
+
+    def answer_for_ever() -> None:
+        # Until the test shuts the listener, and for each connection until the client has left.
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection, contextlib.suppress(OSError):
+                    connection.sendall(b"HTTP/1.1 503 Busy\r\nX: ")
+                    while True:
+                        connection.sendall(b"x")
+                        answering.set()
+                        time.sleep(0.02)
+
+    server = threading.Thread(target=answer_for_ever)
+    server.start()
+    began = time.monotonic()
+    with simplepipe.run("train", gateway=address, patience=1):
+        answering.wait()
+    assert time.monotonic() - began < 8
+    listener.shutdown(socket.SHUT_RDWR)
+    server.join()
+    listener.close()
+    assert f"http://{address} did not answer in time; all that" in caplog.messages[-1]
 
 
 def test_labels_without_bound_are_cut_off(gateway: Pushgateway, caplog: pytest.LogCaptureFixture) -> None:

@@ -13,7 +13,7 @@ from support.faulty import FaultyServer
 from support.gateway import Pushgateway
 
 import simplepipe
-from simplepipe._gateway import Address, Settings
+from simplepipe._gateway import Address, Group, Settings
 
 PASSWORD = "s3cret-pass"
 BCRYPT = "$2b$04$Iwsf.ipg46nWCkttcqHp0.GFHyTZ/U8JibmdI1m/wU3wLM6slu/ae"
@@ -171,6 +171,10 @@ def test_a_password_file_holds_one_line(tmp_path: Path, content: str) -> None:
 def test_wrong_groups_are_refused(job: str, labels: dict[str, str], message: str) -> None:
     with pytest.raises(simplepipe.SettingsError, match=message):
         simplepipe.run(job, grouping_labels=labels)
+
+
+def test_a_group_has_its_labels_in_any_order() -> None:
+    assert Group.of("train", {"rank": "0", "fold": "1"}) == Group.of("train", {"fold": "1", "rank": "0"})
 
 
 @pytest.mark.parametrize("name", ["interval", "patience", "ttl"])
