@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import re
 import resource
 import socket
+import threading
 import time
-from threading import Timer
 
 import pytest
 from support.faulty import FaultyServer
@@ -34,10 +36,10 @@ def test_a_gateway_that_is_killed_and_comes_back_has_the_last_values(
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
         (
             "WARNING",
-            f"not pushed: http://{gateway.address} can't be reached: Connection refused; the run goes on, "
+            f"run train: not pushed: http://{gateway.address} can't be reached: Connection refused; the run goes on, "
             "and so do the tries",
         ),
-        ("INFO", f"http://{gateway.address} takes pushes again"),
+        ("INFO", f"run train: http://{gateway.address} takes pushes again"),
     ]
 
 
@@ -45,7 +47,7 @@ def test_a_gateway_that_comes_back_during_the_last_push_has_the_last_values(gate
     gateway.kill()
     run = simplepipe.run("train", patience=60).start()
     run.gauge("accuracy", 0.9)
-    Timer(0.3, gateway.start).start()
+    threading.Timer(0.3, gateway.start).start()
     run.finish()
     assert gateway.value("accuracy") == 0.9
     assert gateway.value("run_succeeded") == 1
@@ -58,10 +60,29 @@ def test_a_gateway_that_never_was_there_is_given_up_at_the_end(caplog: pytest.Lo
     with simplepipe.run("train", gateway=address, patience=0.5) as run:
         run.gauge("accuracy", 0.9)
     assert time.monotonic() - began < 10
-    assert [record.getMessage() for record in caplog.records] == [
-        f"not pushed: http://{address} can't be reached: Connection refused; the run goes on, and so do the tries",
-        f"run train: the last values were not pushed: http://{address} can't be reached: Connection refused",
+    assert caplog.messages == [
+        f"run train: not pushed: http://{address} can't be reached: Connection refused; the run goes on, and so do the "
+        "tries",
+        f"run train: the last values were not pushed: http://{address} can't be reached: Connection refused; all that "
+        "the run recorded is lost; see that the gateway is up, or give it longer with patience=",
     ]
+
+
+def test_the_last_push_says_what_is_lost_and_not_that_the_run_goes_on(
+    gateway: Pushgateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    with simplepipe.run("train", patience=0.5) as run:
+        run.gauge("accuracy", 0.1)
+        wait_for(lambda: gateway.value("run_start_timestamp_seconds"), lambda: "the first push")
+        run.gauge("accuracy", 0.9)
+        gateway.kill()
+    (message,) = caplog.messages
+    assert re.fullmatch(
+        f"run train: the last values were not pushed: http://{gateway.address} can't be reached: Connection refused; "
+        "all that came after the push [0-9]+ s ago is lost; see that the gateway is up, or give it longer with "
+        "patience=",
+        message,
+    )
 
 
 def test_the_last_push_is_tried_for_all_the_time_that_it_has(caplog: pytest.LogCaptureFixture) -> None:
@@ -71,7 +92,7 @@ def test_the_last_push_is_tried_for_all_the_time_that_it_has(caplog: pytest.LogC
         pass
     server.close()
     assert time.monotonic() - began > 4.9
-    assert caplog.messages[-1].endswith("can't take the push now: it answered 503 Not yet")
+    assert "can't take the push now: it answered 503 Not yet" in caplog.messages[-1]
 
 
 def test_a_gateway_that_hangs_costs_neither_time_nor_memory(
@@ -90,18 +111,49 @@ def test_a_gateway_that_hangs_costs_neither_time_nor_memory(
     assert recorded - began < 60
     assert ended - recorded < 10, "the last push has one second"
     assert "gave no proper answer" not in caplog.text, "a try that is broken off is not told as the gateway's fault"
-    message = f"run train: the last values were not pushed: http://{hanging.address} did not answer in time"
-    assert caplog.messages[-1] == message
+    message = f"run train: the last values were not pushed: http://{hanging.address} did not answer in time; "
+    assert caplog.messages[-1].startswith(message)
 
 
 def test_a_try_that_hangs_does_not_use_up_the_time_of_the_last_push(caplog: pytest.LogCaptureFixture) -> None:
     server = FaultyServer(None, b"HTTP/1.1 200 OK\r\n\r\n")
-    with simplepipe.run("train", gateway=server.address, patience=2) as run:
+    with simplepipe.run("train", gateway=server.address, patience=4) as run:
         wait_for(lambda: server.requests, lambda: "the first push hangs")
         run.gauge("accuracy", 0.9)
+        began = time.monotonic()
     server.close()
+    assert time.monotonic() - began < 4
     assert b"\naccuracy 0.9\n" in server.requests[1]
     assert "the last values were not pushed" not in caplog.text
+
+
+def test_an_answer_that_never_ends_is_given_up_in_time(caplog: pytest.LogCaptureFixture) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    address = f"127.0.0.1:{listener.getsockname()[1]}"
+    answering = threading.Event()
+
+    def answer_for_ever() -> None:
+        # Until the test shuts the listener, and for each connection until the client has left.
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection, contextlib.suppress(OSError):
+                    connection.sendall(b"HTTP/1.1 503 Busy\r\nX: ")
+                    while True:
+                        connection.sendall(b"x")
+                        answering.set()
+                        time.sleep(0.02)
+
+    server = threading.Thread(target=answer_for_ever)
+    server.start()
+    began = time.monotonic()
+    with simplepipe.run("train", gateway=address, patience=1):
+        answering.wait()
+    assert time.monotonic() - began < 8
+    listener.shutdown(socket.SHUT_RDWR)
+    server.join()
+    listener.close()
+    assert f"http://{address} did not answer in time; all that" in caplog.messages[-1]
 
 
 def test_labels_without_bound_are_cut_off(gateway: Pushgateway, caplog: pytest.LogCaptureFixture) -> None:

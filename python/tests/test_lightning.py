@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -79,3 +80,50 @@ def test_training_validation_and_test_arrive(gateway: Pushgateway, tmp_path: Pat
     assert gateway.value("model_score", split="validation", score="f1") == 0.5
     assert gateway.value("model_accuracy", split="test") == 0.25
     assert {name for name in gateway.series() if 'score="f1"' in name and 'split="train"' in name} == set()
+
+
+def trainer(measures: dict[str, float], **more: Any) -> Any:
+    """As Lightning's is at some point of a training."""
+    given = {"is_global_zero": True, "sanity_checking": False, "global_step": 4, "log_every_n_steps": 2, "fn": "fit"}
+    given.update(more)
+    return SimpleNamespace(**given, state=SimpleNamespace(fn=given["fn"]), callback_metrics=measures)
+
+
+def test_only_the_first_of_several_processes_is_recorded(gateway: Pushgateway) -> None:
+    with simplepipe.run("train") as run:
+        push = simplepipe.lightning.PushCallback(run)
+        other = trainer({"loss": 1.0, "val_loss": 1.0}, is_global_zero=False)
+        push.on_train_batch_end(other)
+        push.on_train_epoch_end(other)
+        push.on_validation_end(other)
+        push.on_test_end(other)
+    assert not any(name.startswith("model_") for name in gateway.series())
+
+
+def test_batches_are_recorded_as_often_as_lightning_logs_them(gateway: Pushgateway) -> None:
+    with simplepipe.run("train") as run:
+        push = simplepipe.lightning.PushCallback(run)
+        push.on_train_batch_end(trainer({"loss": 1.0}, global_step=4))
+        push.on_train_batch_end(trainer({"loss": 2.0}, global_step=5))
+    assert gateway.value("model_loss", split="train") == 1
+    assert gateway.value("model_loss_step", split="train") == 4
+
+
+def test_an_epoch_ends_with_its_averages(gateway: Pushgateway) -> None:
+    with simplepipe.run("train") as run:
+        push = simplepipe.lightning.PushCallback(run)
+        push.on_train_epoch_end(trainer({"loss": 3.0, "val_loss": 4.0}, global_step=5))
+    assert gateway.value("model_loss", split="train") == 3
+    assert gateway.value("model_loss", split="validation") is None
+
+
+def test_a_validation_is_known_by_names_during_fit_and_by_itself_otherwise(gateway: Pushgateway) -> None:
+    with simplepipe.run("train") as run:
+        push = simplepipe.lightning.PushCallback(run)
+        push.on_validation_end(trainer({"val_f1": 0.1}, sanity_checking=True))
+        push.on_validation_end(trainer({"f1": 0.2, "val_auc": 0.3}))
+    assert gateway.value("model_score", split="validation", score="f1") is None
+    assert gateway.value("model_score", split="validation", score="auc") == 0.3
+    with simplepipe.run("train") as run:
+        simplepipe.lightning.PushCallback(run).on_validation_end(trainer({"f1": 0.4}, fn="validate"))
+    assert gateway.value("model_score", split="validation", score="f1") == 0.4

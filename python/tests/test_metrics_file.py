@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import random
 import struct
+from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -50,11 +52,13 @@ def test_of_many_problems_the_first_are_kept_and_all_are_counted() -> None:
         (b"[" * 100_000, "is nested too deeply"),
         (b'[{"name": "\\ud800"}]', "half of a surrogate pair"),
         (b" " * (metrics_file.MAX_BYTES + 1), "is too large; a metrics file has at most 8 MiB"),
+        (" " * (metrics_file.MAX_BYTES + 1), "is too large; a metrics file has at most 8 MiB"),
+        ('a{b="caf\udce9"} 1', "is not UTF-8 text (byte 8)"),
         (b'[{"name": "\x1b[2J\xe2\x80\xae"}]', "is not JSON"),
         (b'[{"name": "\\u001b[2J\\u202e"}]', '"\\u{1b}[2J\\u{202e}" is not a metric name'),
     ],
 )
-def test_hostile_content_is_refused_in_words_that_are_safe_to_print(content: bytes, message: str) -> None:
+def test_hostile_content_is_refused_in_words_that_are_safe_to_print(content: bytes | str, message: str) -> None:
     text = refusal(content)
     assert message in text
     assert all(each.isprintable() or each == "\n" for each in text)
@@ -69,6 +73,53 @@ def test_what_is_in_memory_is_checked_alike() -> None:
         metrics_file.parse_metrics([{"name": "a", "value": None, "metric_type": "gauge"}])
     with pytest.raises(MetricsFileError, match="holds a number, not metrics"):
         metrics_file.parse_metrics(6)
+    endless: list[object] = []
+    endless.append(endless)
+    with pytest.raises(MetricsFileError, match="is nested too deeply"):
+        metrics_file.parse_metrics(endless)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"labels": {"file": "caf\udce9"}}, "half of a surrogate pair"),
+        ({"value": 10**400}, "is too large"),
+        ({"value": True}, 'field "value": is a boolean'),
+    ],
+)
+def test_what_no_file_could_hold_is_refused_in_memory_too(value: dict[str, object], message: str) -> None:
+    with pytest.raises(MetricsFileError, match=message):
+        metrics_file.parse_metrics([{"name": "a", "value": 1, "metric_type": "gauge", **value}])
+
+
+def test_numbers_in_memory_are_what_they_would_be_in_a_file() -> None:
+    file = metrics_file.parse_metrics(
+        [
+            {"name": "a", "value": Fraction(1, 4), "metric_type": "gauge"},
+            {"name": "b", "value": float("-inf"), "metric_type": "gauge"},
+            {"name": "c", "value": 1e16, "metric_type": "info"},
+            {"name": "d", "metric_type": "histogram", "buckets": {1e-7: 1, float("inf"): 2}, "sum": 1},
+        ]
+    )
+    assert [line for line in file.exposition().splitlines() if not line.startswith("#")] == [
+        "a 0.25",
+        "b -Inf",
+        'c_info{value="10000000000000000"} 1',
+        'd_bucket{le="1e-7"} 1',
+        'd_bucket{le="+Inf"} 2',
+        "d_sum 1",
+        "d_count 2",
+    ]
+
+
+def test_a_file_that_is_not_read_yet_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "metrics.json"
+    file.write_text("a 1")
+    with file.open() as opened, pytest.raises(TypeError, match="not TextIOWrapper; read the file first"):
+        metrics_file.parse(opened)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="not PosixPath; read the file first"):
+        metrics_file.parse(file)  # type: ignore[arg-type]
+    assert metrics_file.parse(file.read_bytes()).exposition() == "# TYPE a untyped\na 1\n"
 
 
 def test_prometheus_own_parser_reads_what_comes_out() -> None:

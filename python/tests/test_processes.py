@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -38,9 +39,9 @@ def training(before: str = "", training: str = FOREVER, patience: float = 10) ->
     return TRAINING.format(before=before, training=training, patience=patience)
 
 
-def sigterm(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Sends it once the training trains; the exit code (negative: the signal that ended it), and the rest."""
-    script.wait_for_line(process, "training")
+def sigterm(process: subprocess.Popen[str], once: str = "training") -> tuple[int, str]:
+    """Sends it once the process prints that; the exit code (negative: the signal that ended it), and the rest."""
+    script.wait_for_line(process, once)
     process.send_signal(signal.SIGTERM)
     rest, _ = process.communicate(timeout=60)
     return process.returncode, rest
@@ -87,16 +88,17 @@ def test_a_handler_that_comes_later_may_call_ours(tmp_path: Path, gateway: Pushg
     later = """
         ours = signal.getsignal(signal.SIGTERM)
         signal.signal(signal.SIGTERM, lambda *args: (print("saved", flush=True), ours(*args)))
+        print("installed", flush=True)
         FOREVER""".replace("FOREVER", FOREVER)
-    code, rest = sigterm(script.start(tmp_path, training(training=later.strip()), gateway.address))
+    code, rest = sigterm(script.start(tmp_path, training(training=later.strip()), gateway.address), "installed")
     assert code == -signal.SIGTERM
     assert rest.startswith("saved")
     assert gateway.value("run_exit_code") == 143
 
 
 def test_runs_within_runs_all_push_on_sigterm(tmp_path: Path, gateway: Pushgateway) -> None:
-    inner = f"inner = simplepipe.run('inner').start(); inner.gauge('loss', 3); {FOREVER}"
-    code, _ = sigterm(script.start(tmp_path, training(training=inner), gateway.address))
+    inner = f"inner = simplepipe.run('inner').start(); inner.gauge('loss', 3); print('both', flush=True); {FOREVER}"
+    code, _ = sigterm(script.start(tmp_path, training(training=inner), gateway.address), "both")
     assert code == -signal.SIGTERM
     assert gateway.value("run_exit_code") == 143
     assert gateway.value("run_exit_code", job="inner") == 143
@@ -172,6 +174,28 @@ def test_sigterm_ends_the_process_in_time_though_the_gateway_hangs(tmp_path: Pat
     code, _ = sigterm(process)
     assert code == -signal.SIGTERM
     assert time.monotonic() - began < 8, "the last push has a second, and a try by itself would take 10"
+
+
+@pytest.mark.parametrize(
+    ("before", "exit_code", "told"),
+    [
+        (
+            "",
+            -signal.SIGTERM,
+            "run train: the last values were not pushed: http://GATEWAY can't be reached: Connection refused; all "
+            "that the run recorded is lost; see that the gateway is up, or give it longer with patience=\n",
+        ),
+        # The run may go on.
+        ("signal.signal(signal.SIGTERM, lambda *_: os._exit(7))", 7, ""),
+    ],
+)
+def test_values_that_are_lost_by_sigterm_are_told(tmp_path: Path, before: str, exit_code: int, told: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+    code, output = sigterm(script.start(tmp_path, training(before, patience=0.5), address))
+    assert code == exit_code
+    assert output.endswith(told.replace("GATEWAY", address))
+    assert output.count("the last values") == bool(told)
 
 
 def test_a_sigterm_during_the_last_push_is_not_lost(tmp_path: Path, hanging: FaultyServer) -> None:

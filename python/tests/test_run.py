@@ -7,6 +7,7 @@ import itertools
 import logging
 import threading
 import time
+from collections.abc import AsyncIterator, Generator, Iterator
 from types import SimpleNamespace
 
 import prometheus_client
@@ -71,6 +72,9 @@ def test_a_failed_run_leaves_the_last_success_as_it_is(gateway: Pushgateway) -> 
         (SystemExit(), 0),
         (SystemExit(3), 3),
         (SystemExit("no such file"), 1),
+        (SystemExit(-1), 255),
+        (SystemExit(256), 0),
+        (SystemExit(True), 1),
         (KeyboardInterrupt(), 130),
     ],
 )
@@ -158,10 +162,11 @@ def test_what_happens_between_two_pushes_is_one_push(gateway: Pushgateway) -> No
 
 
 def test_grouping_labels_keep_runs_of_one_job_apart(gateway: Pushgateway) -> None:
-    for rank in ("0", "a/b", ".."):
+    ranks = ("0", "a/b", "..", "~/~?")
+    for rank in ranks:
         with simplepipe.run("train all", grouping_labels={"rank": rank}) as run:
             run.gauge("accuracy", 1)
-    for rank in ("0", "a/b", ".."):
+    for rank in ranks:
         assert gateway.value("accuracy", job="train all", rank=rank) == 1
 
 
@@ -211,16 +216,22 @@ def test_a_registry_that_the_gateway_refuses_keeps_nothing_else_back(
     assert "refused the push: it answered 400" in caplog.text
 
 
+@pytest.mark.parametrize("error", [ZeroDivisionError, SystemExit])
 def test_a_collector_that_raises_keeps_nothing_else_back(
-    gateway: Pushgateway, caplog: pytest.LogCaptureFixture
+    gateway: Pushgateway, caplog: pytest.LogCaptureFixture, error: type[BaseException]
 ) -> None:
+    def fail() -> float:
+        raise error
+
     registry = prometheus_client.CollectorRegistry()
-    prometheus_client.Gauge("broken", "", registry=registry).set_function(lambda: 1 / 0)
+    prometheus_client.Gauge("broken", "", registry=registry).set_function(fail)
     with simplepipe.run("train") as run:
         run.push_registry(registry)
+        run.push_registry(_registry("good", 2))
         run.gauge("accuracy", 0.9)
     assert gateway.value("accuracy") == 0.9
-    assert caplog.text.count("a registry can't be collected: ZeroDivisionError") == 1
+    assert gateway.value("good") == 2
+    assert caplog.text.count(f"a registry can't be collected: {error.__name__}") == 1
 
 
 def test_functions_and_blocks_are_timed(gateway: Pushgateway) -> None:
@@ -274,6 +285,71 @@ def test_blocks_of_coroutines_that_take_turns_keep_their_own_times(
         asyncio.run(in_turns(run.timed("block", buckets=(1, 2, 3))))
     assert gateway.value("block_seconds_bucket", le="1") == 0
     assert gateway.value("block_seconds_bucket", le="2") == 2
+
+
+def test_blocks_of_generators_that_take_turns_keep_their_own_times(
+    gateway: Pushgateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = itertools.count()
+    monkeypatch.setattr("simplepipe._timing.time", SimpleNamespace(perf_counter=lambda: next(clock)))
+
+    def rows(timer: simplepipe.Timer) -> Generator[int, None, None]:
+        with timer:
+            yield 1
+
+    with simplepipe.run("train") as run:
+        outer, inner = run.timed("outer"), run.timed("inner")
+        # Entered at 0 and 1, left at 2 and 3: each takes 2.
+        with outer:
+            generator = rows(inner)
+            next(generator)
+        generator.close()
+        # Begun here and ended elsewhere: not timed, and no error.
+        elsewhere = rows(inner)
+        next(elsewhere)
+        thread = threading.Thread(target=elsewhere.close)
+        thread.start()
+        thread.join()
+    assert gateway.value("outer_seconds_sum") == 2
+    assert gateway.value("inner_seconds_sum") == 2
+    assert gateway.value("inner_seconds_count") == 1
+
+
+def test_methods_are_timed_and_generators_refused(gateway: Pushgateway) -> None:
+    class Model:
+        @simplepipe.timed("fit")
+        def fit(self) -> Model:
+            return self
+
+        @classmethod
+        @simplepipe.timed("load")
+        def load(cls) -> Model:
+            return cls()
+
+        @simplepipe.timed("ask", buckets=(60,), labels={"of": "model"})
+        async def ask(self) -> None:
+            """Asks."""
+            raise ConnectionError
+
+    def rows() -> Iterator[int]:
+        yield 1
+
+    async def answers() -> AsyncIterator[int]:
+        yield 1
+
+    with simplepipe.run("train") as run:
+        model = Model.load()
+        assert model.fit() is model
+        with pytest.raises(ConnectionError):
+            asyncio.run(model.ask())
+        with pytest.raises(TypeError, match="rows is a generator, which takes its caller's time too"):
+            simplepipe.timed("rows")(rows)
+        with pytest.raises(TypeError, match="answers is a generator"):
+            run.timed("answers")(answers)
+    assert Model.ask.__doc__ == "Asks."
+    assert gateway.value("load_seconds_count") == 1
+    assert gateway.value("fit_seconds_count") == 1
+    assert gateway.series()['ask_seconds_bucket{instance="",job="train",of="model",le="60"}'] == "1"
 
 
 def test_a_metric_that_is_wrong_is_logged_once_and_left_out(

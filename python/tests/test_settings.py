@@ -13,7 +13,7 @@ from support.faulty import FaultyServer
 from support.gateway import Pushgateway
 
 import simplepipe
-from simplepipe._gateway import Address, Settings
+from simplepipe._gateway import Address, Group, Settings
 
 PASSWORD = "s3cret-pass"
 BCRYPT = "$2b$04$Iwsf.ipg46nWCkttcqHp0.GFHyTZ/U8JibmdI1m/wU3wLM6slu/ae"
@@ -158,6 +158,8 @@ def test_a_password_file_holds_one_line(tmp_path: Path, content: str) -> None:
     [
         ("", {}, "job is empty"),
         ("a\nb", {}, "job .* has a control character"),
+        ("a\x9fb", {}, "job .* has a control character"),
+        ("caf\udce9", {}, r'job "caf\\u{dce9}" is what UTF-8 can\'t hold'),
         ("train", {"job": "x"}, 'grouping label "job" is the job\'s own'),
         ("train", {"a-b": "x"}, 'grouping label "a-b" is not a label name'),
         ("train", {"__a": "x"}, 'grouping label "__a" begins with __'),
@@ -171,10 +173,14 @@ def test_wrong_groups_are_refused(job: str, labels: dict[str, str], message: str
         simplepipe.run(job, grouping_labels=labels)
 
 
+def test_a_group_has_its_labels_in_any_order() -> None:
+    assert Group.of("train", {"rank": "0", "fold": "1"}) == Group.of("train", {"fold": "1", "rank": "0"})
+
+
 @pytest.mark.parametrize("name", ["interval", "patience", "ttl"])
-@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
-def test_times_are_above_zero(name: str, seconds: float) -> None:
-    with pytest.raises(simplepipe.SettingsError, match=f"{name} is .*; write a number of seconds above 0"):
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), 1e10])
+def test_times_are_above_zero_and_can_be_waited_for(name: str, seconds: float) -> None:
+    with pytest.raises(simplepipe.SettingsError, match=f"{name} is .*; write a number of seconds above 0, and"):
         simplepipe.run("train", **{name: seconds})  # type: ignore[arg-type]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -62,3 +63,19 @@ def test_logs_and_evaluations_arrive(gateway: Pushgateway, tmp_path: Path) -> No
     assert gateway.value("model_score", split="validation", score="f1") == 0.5
     assert gateway.value("model_score", split="train", score="learning_rate") is not None
     assert not any("runtime" in name or "epoch" in name for name in gateway.series())
+
+
+def test_only_the_first_of_several_processes_is_recorded_and_no_bookkeeping(gateway: Pushgateway) -> None:
+    def log(is_first: bool, **logs: float) -> None:
+        state = SimpleNamespace(is_world_process_zero=is_first, global_step=3)
+        simplepipe.transformers.PushCallback(run).on_log(None, state, None, logs)
+
+    with simplepipe.run("train") as run:
+        log(False, loss=1, eval_f1=1)
+        log(True, loss=2, epoch=1, total_flos=9, train_runtime=3, eval_steps_per_second=4)
+        # The Trainer gives none where it has nothing to say.
+        simplepipe.transformers.PushCallback(run).on_log(
+            None, SimpleNamespace(is_world_process_zero=True, global_step=3), None
+        )
+    assert gateway.value("model_loss", split="train") == 2
+    assert not any(name.startswith("model_score") for name in gateway.series())

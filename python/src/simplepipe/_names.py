@@ -45,6 +45,15 @@ def check_unit(unit: str) -> None:
         raise MetricError(f"{quoted(unit)} is not a unit; write letters, digits and _ only, such as seconds or bytes")
 
 
+def check_text(where: str, text: str) -> None:
+    """Raises MetricError for what can't be written down: file names that are no text come so from Python, and one of
+    them would hold back everything that is pushed with it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise MetricError(f"{where} is {quoted(text)}, which UTF-8 can't hold; write whole characters") from None
+
+
 def family_name(name: str, metric_type: str, unit: str = "") -> str:
     """The name in the exposition: with its unit, and with what the type puts behind it."""
     suffix = {"counter": "_total", "info": "_info"}.get(metric_type, "")

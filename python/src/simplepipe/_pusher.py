@@ -30,8 +30,11 @@ class LastPush:
     """Asks for a push that is tried until `deadline` (monotonic)."""
 
     deadline: float
+    over: bool
+    """Whether the run is over then: what has not arrived is lost."""
     before: Callable[[], None] | None = None
-    done: Callable[[], None] | None = None
+    done: Callable[[PushError | None], None] | None = None
+    """Gets what `finish` would return."""
     end: bool = False
     """Whether the thread ends then."""
 
@@ -61,6 +64,7 @@ class Pusher:
         self._broken_off = False
         self._told: bool | None = None
         self._last_error: PushError | None = None
+        self._arrived_at: float | None = None
         self._thread = threading.Thread(target=self._run, name="simplepipe-pusher", daemon=True)
 
     def start(self) -> None:
@@ -84,13 +88,13 @@ class Pusher:
 
     def finish(self, patience: float) -> PushError | None:
         """The last push. Returns after `patience` seconds at about the latest, with the thread gone. An error names the
-        gateway."""
+        gateway, and what is lost."""
         error = self._end(patience)
-        return error and PushError(f"{self._client.gateway} {error}", transient=error.transient)
+        return error and self._lost(error)
 
     def _end(self, patience: float) -> PushError | None:
         deadline = time.monotonic() + patience
-        self.order(LastPush(deadline, end=True))
+        self.order(LastPush(deadline, over=True, end=True))
         # A try that hangs since before must not use up the time of the last push.
         if not self._taken_up.wait(patience / 2):
             self._break_off()
@@ -103,6 +107,15 @@ class Pusher:
             if self._thread.is_alive() or self._last_error is not None:
                 return PushError("did not answer in time", transient=True)
         return self._last_error
+
+    def _lost(self, error: PushError) -> PushError:
+        if not error.transient:
+            lost = "what it did not take is lost; mend that before the next run"
+        else:
+            at = self._arrived_at
+            what = "the run recorded" if at is None else f"came after the push {time.monotonic() - at:.0f} s ago"
+            lost = f"all that {what} is lost; see that the gateway is up, or give it longer with patience="
+        return PushError(f"{self._client.gateway} {error}; {lost}", transient=error.transient)
 
     def _break_off(self) -> None:
         """Ends a try that is going on, which is then not told as the gateway's fault."""
@@ -122,9 +135,9 @@ class Pusher:
                 self._taken_up.set()
             if last.before is not None:
                 last.before()
-            self._push_until(last.deadline)
+            error = self._push_until(last.deadline, last.over)
             if last.done is not None:
-                last.done()
+                last.done(error and self._lost(error))
             if last.end:
                 return
 
@@ -135,22 +148,22 @@ class Pusher:
             return self._interval
         return min(self._backoff.wait(), self._interval)
 
-    def _push_until(self, deadline: float) -> None:
+    def _push_until(self, deadline: float, over: bool) -> PushError | None:
         self._backoff.reset()
         while True:
-            error = self._try(deadline)
+            error = self._try(deadline, over)
             if error is None or not error.transient or time.monotonic() >= deadline:
-                return
+                return error
             time.sleep(max(0.0, min(self._backoff.wait(), deadline - time.monotonic())))
 
-    def _try(self, deadline: float = math.inf) -> PushError | None:
+    def _try(self, deadline: float = math.inf, over: bool = False) -> PushError | None:
         """One try of everything that there is to push."""
         try:
             self._last_error = self._push_all(deadline)
         except BaseException as error:  # A fault of ours, or a collector that exits, must not end the pushes of days.
             logger.debug("a push failed in an unforeseen way", exc_info=True)
             self._last_error = PushError(f"could not be pushed to ({type(error).__name__})", transient=True)
-        self._tell()
+        self._tell(over)
         return self._last_error
 
     def _push_all(self, deadline: float) -> PushError | None:
@@ -177,17 +190,19 @@ class Pusher:
         self._replace = False
         return None
 
-    def _tell(self) -> None:
-        """Once when pushes begin to fail, and once when they arrive again: a log of days is not for each try."""
-        error = self._last_error
+    def _tell(self, over: bool) -> None:
+        """Once when pushes begin to fail, and once when they arrive again: a log of days is not for each try. Of a run
+        that is over its owner says what is lost."""
+        error, job, gateway = self._last_error, self._group.job, self._client.gateway
         if error is None:
+            self._arrived_at = time.monotonic()
             self._backoff.reset()
             if self._told is not None:
-                logger.info("%s takes pushes again", self._client.gateway)
+                logger.info("run %s: %s takes pushes again", job, gateway)
                 self._told = None
-        elif self._told == error.transient or self._broken_off:
-            logger.debug("%s %s", self._client.gateway, error)
+        elif self._told == error.transient or self._broken_off or over:
+            logger.debug("run %s: %s %s", job, gateway, error)
         else:
             tries = ", and so do the tries" if error.transient else ""
-            logger.warning("not pushed: %s %s; the run goes on%s", self._client.gateway, error, tries)
+            logger.warning("run %s: not pushed: %s %s; the run goes on%s", job, gateway, error, tries)
             self._told = error.transient

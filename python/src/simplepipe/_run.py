@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import atexit
 import logging
-import math
+import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, SupportsFloat
 
@@ -17,6 +17,7 @@ from simplepipe._gateway import Client, Group, Settings
 from simplepipe._pusher import LastPush, Pusher
 from simplepipe._sigterm import Done, SigtermHandler
 from simplepipe._store import DEFAULT_BUCKETS, Store
+from simplepipe._terminal import one_line, quoted
 from simplepipe._timing import Timer
 from simplepipe._usage import usage
 from simplepipe.errors import MetricError, PushError, SettingsError
@@ -32,6 +33,8 @@ INTERVAL = 15.0
 """Seconds between pushes: as often as a Prometheus usually looks."""
 PATIENCE = 10.0
 """Seconds that the last push may take: well below the 30 that Kubernetes gives a pod to end."""
+LONGEST = 1e9
+"""Seconds that anything may last, some thirty years: Python can't wait for much longer."""
 SIGTERM_EXIT_CODE = 128 + 15
 INTERRUPT_EXIT_CODE = 128 + 2
 
@@ -74,8 +77,8 @@ class Run:
         strict: bool = False,
     ) -> None:
         for name, seconds in (("interval", interval), ("patience", patience), ("ttl", 1 if ttl is None else ttl)):
-            if not (0 < seconds < math.inf):
-                raise SettingsError(f"{name} is {seconds}; write a number of seconds above 0")
+            if not (0 < seconds <= LONGEST):
+                raise SettingsError(f"{name} is {seconds}; write a number of seconds above 0, and up to {LONGEST:g}")
         self.job = job
         self._group = Group.of(job, grouping_labels)
         self._settings = Settings.find(gateway)
@@ -159,9 +162,12 @@ class Run:
             self._sigterm.remove()
             _runs.remove(self)
         if failed is not None:
-            logger.warning("run %s: the last values were not pushed: %s", self.job, failed)
+            self._say_lost(failed)
             return PushError(f"run {self.job}: the last values were not pushed: {failed}", transient=failed.transient)
         return None
+
+    def _say_lost(self, failed: PushError) -> None:
+        logger.warning("run %s: the last values were not pushed: %s", self.job, failed)
 
     def _conclude(self, exit_code: int | None) -> None:
         """The verdict; none for a run that nobody ended."""
@@ -182,7 +188,17 @@ class Run:
         if self._orphaned or self._pusher is None or not self._pusher.is_alive():
             return False
         before = (lambda: self._conclude(SIGTERM_EXIT_CODE)) if ends_process else None
-        self._pusher.order_at_once(LastPush(time.monotonic() + self._patience, before=before, done=done))
+
+        def after(failed: PushError | None) -> None:
+            try:
+                # Where the run may go on, its next push brings the same.
+                if ends_process and failed is not None:
+                    self._say_lost(failed)
+            finally:
+                done()
+
+        deadline = time.monotonic() + self._patience
+        self._pusher.order_at_once(LastPush(deadline, over=ends_process, before=before, done=after))
         return True
 
     # Recording
@@ -199,25 +215,19 @@ class Run:
     ) -> None:
         """The value now, in place of the last one. `step` goes beside it as `NAME_step`: as a label it would make a
         new series each time."""
-        if self._silent():
-            return
-        try:
+
+        def write() -> None:
             self._store.gauge(name, value, labels or {}, help, unit)
             if step is not None:
                 self._store.gauge(f"{name}_step", step, labels or {}, f"Step of the last {name}", "")
-        except MetricError as error:
-            self._wrong(error)
+
+        self._record(name, write)
 
     def counter(
         self, name: str, amount: SupportsFloat = 1, *, labels: Labels = None, help: str = "", unit: str = ""
     ) -> None:
         """Counts up; becomes `NAME_total`. It begins at 0 with each run."""
-        if self._silent():
-            return
-        try:
-            self._store.counter(name, amount, labels or {}, help, unit)
-        except MetricError as error:
-            self._wrong(error)
+        self._record(name, lambda: self._store.counter(name, amount, labels or {}, help, unit))
 
     def histogram(
         self,
@@ -230,32 +240,17 @@ class Run:
         unit: str = "",
     ) -> None:
         """One observation; `buckets` are upper bounds, the same each time."""
-        if self._silent():
-            return
-        try:
-            self._store.observe(name, value, labels or {}, help, unit, buckets)
-        except MetricError as error:
-            self._wrong(error)
+        self._record(name, lambda: self._store.observe(name, value, labels or {}, help, unit, buckets))
 
     def summary(
         self, name: str, value: SupportsFloat, *, labels: Labels = None, help: str = "", unit: str = ""
     ) -> None:
         """One observation; becomes `NAME_sum` and `NAME_count`."""
-        if self._silent():
-            return
-        try:
-            self._store.observe(name, value, labels or {}, help, unit, None)
-        except MetricError as error:
-            self._wrong(error)
+        self._record(name, lambda: self._store.observe(name, value, labels or {}, help, unit, None))
 
     def info(self, name: str, labels: Mapping[str, object], *, help: str = "") -> None:
         """What is so, in labels; becomes `NAME_info`, in place of what it said before."""
-        if self._silent():
-            return
-        try:
-            self._store.info(name, labels, help)
-        except MetricError as error:
-            self._wrong(error)
+        self._record(name, lambda: self._store.info(name, labels, help))
 
     def push_registry(self, registry: CollectorRegistry) -> None:
         """Pushes a prometheus_client registry too, as it is, from now to the run's end."""
@@ -290,13 +285,19 @@ class Run:
 
     def processed(self, *, items: SupportsFloat = 0, bytes: SupportsFloat = 0) -> None:
         """`run_processed_items`, `run_processed_bytes`: adds to what the run has worked through."""
+        self._record("run_processed_items", lambda: self._store.add("run_processed_items", items))
+        self._record("run_processed_bytes", lambda: self._store.add("run_processed_bytes", bytes))
+
+    def _record(self, name: str, write: Callable[[], None]) -> None:
         if self._silent():
             return
         try:
-            self._store.add("run_processed_items", items)
-            self._store.add("run_processed_bytes", bytes)
+            write()
         except MetricError as error:
             self._wrong(error)
+        except Exception as error:  # What types forbid comes too, and values and labels have methods of their own.
+            cause = one_line(f"{type(error).__name__}: {error}", 200)
+            self._wrong(MetricError(f"{quoted(str(name))} can't be recorded: {cause}"))
 
     def _silent(self) -> bool:
         """Whether there is nothing to record: after the end, and in a child that was forked."""
@@ -337,11 +338,11 @@ class Run:
 
         try:
             return generate_latest(registry)
-        except Exception as error:  # A collector is the user's code.
+        except BaseException as error:  # A collector is the user's code, and may want to exit.
             self._wrong_registry(error)
             return b""
 
-    def _wrong_registry(self, error: Exception) -> None:
+    def _wrong_registry(self, error: BaseException) -> None:
         message = f"a registry can't be collected: {type(error).__name__}"
         if message not in self._told:
             self._told.add(message)
@@ -361,7 +362,10 @@ def _exit_code(error: BaseException | None) -> int:
         return INTERRUPT_EXIT_CODE
     if isinstance(error, SystemExit):
         code = error.code
-        return 0 if code is None else code if isinstance(code, int) else 1
+        if isinstance(code, int):
+            # What a parent sees of it.
+            return code if sys.platform == "win32" else code & 0xFF
+        return 0 if code is None else 1
     return 1
 
 

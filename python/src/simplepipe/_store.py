@@ -64,7 +64,7 @@ class Store:
 
     def add(self, name: str, amount: SupportsFloat) -> None:
         """Adds to one of the run's own."""
-        given = _number(name, amount)
+        given = _increase(name, amount)
         with self._lock:
             values = self._families[name].values
             if given or values:
@@ -80,9 +80,7 @@ class Store:
 
     def counter(self, name: str, amount: SupportsFloat, labels: Mapping[str, object], help: str, unit: str) -> None:
         """Adds to a counter."""
-        given = _number(name, amount)
-        if not given >= 0:
-            raise MetricError(f"{quoted(name)} can't be counted up by {given}; a counter only goes up")
+        given = _increase(name, amount)
         with self._lock:
             series = self._series("counter", name, help, unit)
             key = self._key(series, labels, series.values)
@@ -137,7 +135,10 @@ class Store:
             return known
         if not isinstance(name, str):
             raise MetricError(f"a metric's name is a string, not {type(name).__name__}")
+        if not name:
+            raise MetricError("a metric's name is empty; write one such as run_time_seconds")
         _names.check_metric(name)
+        _names.check_text(f"help of {quoted(name)}", help)
         if unit:
             _names.check_unit(unit)
         family = _names.family_name(name, metric_type, unit)
@@ -160,11 +161,11 @@ class Store:
     def _key(self, series: _Series, labels: Mapping[str, object], known: Mapping[Labels, object]) -> Labels:
         """The labels as they are written; checked the first time that they come."""
         # Prometheus knows no difference between an empty label and none.
-        key = tuple((name, str(value)) for name, value in labels.items() if value != "")
+        key = tuple((name, text) for name, value in labels.items() if (text := str(value)))
         if key in known:
             return key
-        for name, _ in key:
-            self._check_label(series, name)
+        for name, text in key:
+            self._check_label(series, name, text)
         # The same labels in another order are the same series.
         ordered = tuple(sorted(key))
         first = series.orders.get(ordered)
@@ -178,7 +179,7 @@ class Store:
         series.orders[ordered] = key
         return key
 
-    def _check_label(self, series: _Series, name: str) -> None:
+    def _check_label(self, series: _Series, name: str, text: str) -> None:
         where = f"label {quoted(str(name))} of {quoted(series.name)}"
         try:
             _names.check_label(name)
@@ -188,6 +189,7 @@ class Store:
             raise MetricError(f"{where} is the push group's; write another name")
         if name == _names.RESERVED_LABEL.get(series.type):
             raise MetricError(f"{where} is written by the {series.type} itself; write another name")
+        _names.check_text(where, text)
 
 
 def _number(name: str, value: SupportsFloat) -> float:
@@ -195,6 +197,13 @@ def _number(name: str, value: SupportsFloat) -> float:
         return float(value)
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # RuntimeError: a tensor of many elements
         raise MetricError(f"{quoted(str(name))} wants a number, not {type(value).__name__}: {error}") from None
+
+
+def _increase(name: str, amount: SupportsFloat) -> float:
+    given = _number(name, amount)
+    if not given >= 0:
+        raise MetricError(f"{quoted(name)} can't be counted up by {given}; a counter only goes up")
+    return given
 
 
 def _set_bounds(series: _Series, name: str, buckets: Sequence[float]) -> None:

@@ -17,8 +17,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-_began: ContextVar[tuple[float, ...]] = ContextVar("began", default=())
-"""When the blocks began that this thread or coroutine is in, the innermost last."""
+_entered: ContextVar[tuple[tuple[Timer, float], ...]] = ContextVar("entered", default=())
+"""The blocks that this thread or coroutine is in, and when they began, the innermost last."""
 
 
 class Timer:
@@ -37,6 +37,8 @@ class Timer:
         self._labels = labels
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError(f"{function.__name__} is a generator, which takes its caller's time too; time blocks in it")
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
@@ -60,14 +62,18 @@ class Timer:
         return timed_function
 
     def __enter__(self) -> None:
-        _began.set((*_began.get(), time.perf_counter()))
+        _entered.set((*_entered.get(), (self, time.perf_counter())))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        *outer, began = _began.get()
-        _began.set(tuple(outer))
-        self._observe(began)
+        entered = _entered.get()
+        # Not always the innermost: generators leave their blocks when they like, and maybe in another thread, where the
+        # beginning is not known.
+        at = next((at for at in reversed(range(len(entered))) if entered[at][0] is self), None)
+        if at is not None:
+            _entered.set(entered[:at] + entered[at + 1 :])
+            self._observe(entered[at][1])
 
     def _observe(self, began: float) -> None:
         run = self._find_run()

@@ -57,6 +57,8 @@ def value_problem(value: object) -> str | None:
         return "is empty; write a name such as train"
     if any(each < " " or "\x7f" <= each <= "\x9f" for each in value):
         return f"{quoted(value)} has a control character or line end; write plain text"
+    if any("\ud800" <= each <= "\udfff" for each in value):
+        return f"{quoted(value)} is what UTF-8 can't hold; write whole characters"
     return None
 
 

@@ -8,7 +8,7 @@ The Rust program and this module pass the same test vectors.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from simplepipe import _exposition
@@ -40,12 +40,15 @@ class MetricsFile:
 
 def parse(content: bytes | str) -> MetricsFile:
     """Reads JSON, Prometheus' text format or OpenMetrics. Raises MetricsFileError with all problems."""
+    if not isinstance(content, bytes | str):
+        kind = type(content).__name__
+        raise TypeError(f"parse wants what a metrics file holds, as bytes or str, not {kind}; read the file first")
     problems = Problems()
     text = _decoded(content, problems)
     if text is None:
         families: tuple[Family, ...] = ()
     elif text.lstrip()[:1] in ("[", "{"):
-        return _parsed_json(text, problems)
+        return _checked(lambda: _json.read(text), problems)
     else:
         families = _text.read(text, problems)
     problems.raise_if_any()
@@ -54,20 +57,16 @@ def parse(content: bytes | str) -> MetricsFile:
 
 def parse_metrics(metrics: object) -> MetricsFile:
     """Checks what is in memory already, as `json.loads` gives it: a list of metrics, or the long form."""
-    return _checked(_json.from_python(metrics), Problems())
+    return _checked(lambda: _json.from_python(metrics), Problems())
 
 
-def _parsed_json(text: str, problems: Problems) -> MetricsFile:
+def _checked(read: Callable[[], _json.Json], problems: Problems) -> MetricsFile:
     try:
-        json = _json.read(text)
+        json = read()
     except _json.NotJson as error:
         problems.add(str(error))
         problems.raise_if_any()
         raise
-    return _checked(json, problems)
-
-
-def _checked(json: _json.Json, problems: Problems) -> MetricsFile:
     document = Document(problems)
     document.read(json)
     problems.raise_if_any()
@@ -75,17 +74,19 @@ def _checked(json: _json.Json, problems: Problems) -> MetricsFile:
 
 
 def _decoded(content: bytes | str, problems: Problems) -> str | None:
-    if isinstance(content, bytes):
-        if len(content) > MAX_BYTES:
-            problems.add(f"is too large; a metrics file has at most {MAX_BYTES // 1024 // 1024} MiB")
-            return None
-        try:
-            content = content.decode()
-        except UnicodeDecodeError as error:
-            problems.add(f"is not UTF-8 text (byte {error.start}); write UTF-8")
-            return None
+    if isinstance(content, str):
+        # A text has the limits of a file; what UTF-8 can't hold shows below.
+        content = content.encode(errors="surrogatepass")
+    if len(content) > MAX_BYTES:
+        problems.add(f"is too large; a metrics file has at most {MAX_BYTES // 1024 // 1024} MiB")
+        return None
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        problems.add(f"is not UTF-8 text (byte {error.start}); write UTF-8")
+        return None
     # Editors on Windows write a byte order mark, which is no part of the text.
-    text = content.removeprefix("\ufeff")
+    text = text.removeprefix("\ufeff")
     if not text.strip():
         problems.add("is empty; write at least one metric")
         return None

@@ -46,15 +46,23 @@ def read(text: str) -> Json:
     except json.JSONDecodeError as error:
         raise NotJson(f"is not JSON: {error.msg} at line {error.lineno} column {error.colno}") from None
     except RecursionError:
-        raise NotJson("is not JSON of a metrics file: it is nested too deeply") from None
-    # Half of a character that JSON wrote as two has no form in UTF-8.
-    if "\\ud" in text.lower() and _has_half_a_character(value):
-        raise NotJson("is not JSON: a string has half of a surrogate pair; write both, or the character itself")
+        raise _too_deep() from None
+    if "\\ud" in text.lower():
+        _check_characters(value)
     return value
 
 
 def from_python(value: object) -> Json:
-    """What is in memory already, as far as JSON could hold it."""
+    """What is in memory already, as far as JSON could hold it. Raises NotJson."""
+    try:
+        json = _converted(value)
+    except RecursionError:
+        raise _too_deep() from None
+    _check_characters(json)
+    return json
+
+
+def _converted(value: object) -> Json:
     if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, numbers.Integral):
@@ -62,9 +70,9 @@ def from_python(value: object) -> Json:
     if isinstance(value, numbers.Real):
         return Number(float(value), number(float(value)))
     if isinstance(value, Mapping):
-        return Object(tuple((_key(name), from_python(each)) for name, each in value.items()))
+        return Object(tuple((_key(name), _converted(each)) for name, each in value.items()))
     if isinstance(value, Sequence):
-        return [from_python(each) for each in value]
+        return [_converted(each) for each in value]
     return str(value)
 
 
@@ -96,6 +104,16 @@ def _constant(word: str) -> Number:
 
 def _key(name: object) -> str:
     return number(float(name)) if isinstance(name, numbers.Real) else str(name)
+
+
+def _too_deep() -> NotJson:
+    return NotJson("is not JSON of a metrics file: it is nested too deeply")
+
+
+def _check_characters(value: Json) -> None:
+    """Half of a character that JSON wrote as two has no form in UTF-8."""
+    if _has_half_a_character(value):
+        raise NotJson("is not JSON: a string has half of a surrogate pair; write both, or the character itself")
 
 
 def _has_half_a_character(value: Json) -> bool:
