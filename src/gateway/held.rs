@@ -205,7 +205,7 @@ fn group<E: de::Error>(
     fields: BTreeMap<String, Box<RawValue>>,
     wanted: impl Fn(&Labels) -> bool,
 ) -> Result<Option<HeldGroup>, E> {
-    let read = |name| fields.get(name).map(|json: &Box<RawValue>| json.get());
+    let read = |name| fields.get(name).map(|json| json.get());
     let own = read("labels").and_then(|labels| serde_json::from_str::<Labels>(labels).ok());
     let Some(labels) = own else {
         let pushed: Option<HeldFamily> =

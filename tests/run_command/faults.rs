@@ -131,7 +131,7 @@ fn a_gateway_that_is_away_is_not_tried_again_for_each_part_of_the_metrics() {
     .option("--retry-for", "0")
     .end();
     ended.assert_code(0).assert_says(&format!(
-        "the metrics of job \"sh\" were not pushed: http://{} did not answer in time",
+        "the metrics of job \"sh\" were not pushed: http://{} did not answer within 1 s (--timeout)",
         gateway.address()
     ));
     assert_eq!(gateway.waiting(), 1);
