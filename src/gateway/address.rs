@@ -93,6 +93,12 @@ impl Address {
         self.credentials.as_ref()
     }
 
+    /// Where it is, as far as a connection goes.
+    pub(super) fn host_and_port(&self) -> (&str, u16) {
+        let port = self.url.port_or_known_default().unwrap_or_default();
+        (self.url.host_str().unwrap_or_default(), port)
+    }
+
     /// Where the gateway has a group, without user and password.
     pub fn of_group(&self, group: &Group) -> String {
         self.join(group.path().iter().map(String::as_str)).into()

@@ -11,7 +11,7 @@ use ureq::{Agent, AsSendBody, Body};
 
 use super::connect::{self, Pin};
 use super::error::{Answer, Request, Timeouts};
-use super::{Address, Credentials, Group, PushError, TlsError, TlsFiles};
+use super::{Address, Credentials, Group, Proxy, PushError, TlsError, TlsFiles};
 
 /// For one try, from looking up the host to the end of the answer, where nobody says otherwise.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,6 +33,8 @@ pub struct Settings {
     pub credentials: Option<Credentials>,
     /// Where the address is https.
     pub tls: TlsFiles,
+    /// What is between.
+    pub proxy: Option<Proxy>,
     /// For one try, from looking up the host to the end of the answer.
     pub timeout: Duration,
 }
@@ -44,6 +46,8 @@ pub struct Client {
     address: Address,
     authorization: Option<HeaderValue>,
     timeouts: Timeouts,
+    /// The variable that names it.
+    proxy: Option<&'static str>,
 }
 
 impl Settings {
@@ -53,6 +57,7 @@ impl Settings {
             address,
             credentials: None,
             tls: TlsFiles::default(),
+            proxy: None,
             timeout: TIMEOUT,
         }
     }
@@ -69,6 +74,7 @@ impl Client {
             address,
             credentials,
             tls,
+            proxy,
             timeout,
         } = settings;
         let timeouts = Timeouts {
@@ -84,7 +90,7 @@ impl Client {
             .accept_encoding(AutoHeaderValue::None)
             .input_buffer_size(BUFFER)
             .output_buffer_size(BUFFER)
-            .proxy(connect::proxy(&address))
+            .proxy(proxy.as_ref().map(|proxy| proxy.inner.clone()))
             .timeout_global(Some(timeouts.whole))
             .timeout_resolve(Some(timeouts.connect))
             .timeout_connect(Some(timeouts.connect));
@@ -101,6 +107,7 @@ impl Client {
                 .and_then(authorization),
             address,
             timeouts,
+            proxy: proxy.map(|proxy| proxy.origin),
         })
     }
 
@@ -145,6 +152,7 @@ impl Client {
             address: self.address.clone(),
             authorization: self.authorization.clone(),
             timeouts: self.timeouts,
+            proxy: self.proxy,
         }
     }
 
@@ -190,6 +198,13 @@ impl Client {
         }
     }
 
+    fn trouble(&self, error: ureq::Error) -> PushError {
+        match (PushError::of(error, &self.timeouts), self.proxy) {
+            (PushError::Unreachable(cause), Some(proxy)) => PushError::Proxy(proxy, cause),
+            (error, _) => error,
+        }
+    }
+
     fn send<B: AsSendBody>(
         &self,
         what: Request,
@@ -198,7 +213,7 @@ impl Client {
         let response = request
             .map_err(ureq::Error::Http)
             .and_then(|request| self.agent.run(request))
-            .map_err(|error| PushError::of(error, &self.timeouts))?;
+            .map_err(|error| self.trouble(error))?;
         if !response.status().is_success() {
             Err(refusal(what, response))
         } else if is_web_page(&response) {

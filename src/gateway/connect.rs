@@ -1,7 +1,6 @@
 //! Connecting, such that a request that never left can be told from one without an answer, and that a client can be
 //! held to the connection that it has.
 
-use std::env;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -11,12 +10,12 @@ use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
-    ConnectProxyConnector, ConnectionDetails, Connector, NextTimeout, RustlsConnector,
+    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, NextTimeout, RustlsConnector,
     TcpConnector, Transport,
 };
-use ureq::{Agent, Error, Proxy};
+use ureq::{Agent, Error};
 
-use super::Address;
+use super::error::is_about_tls;
 
 /// Looking up the host or connecting failed: nothing was sent.
 #[derive(Debug)]
@@ -35,27 +34,9 @@ pub(super) fn agent(config: Config, pin: Pin) -> Agent {
     let connectors =
         ().chain(ConnectProxyConnector::default())
             .chain(tcp)
-            .chain(RustlsConnector::default());
+            .chain(RustlsConnector::default())
+            .chain(LastWords);
     Agent::with_parts(config, connectors, Lookup::default())
-}
-
-/// The proxy that the environment names for the scheme of the address. ureq would take one for any scheme, but knows
-/// for which hosts there is none.
-pub(super) fn proxy(address: &Address) -> Option<Proxy> {
-    let any = Proxy::try_from_env()?;
-    let uri: Uri = address.join([]).as_str().parse().ok()?;
-    if any.is_no_proxy(&uri) {
-        return None;
-    }
-    let names = if address.is_https() {
-        ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
-    } else {
-        ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]
-    };
-    names
-        .into_iter()
-        .filter_map(|name| env::var(name).ok())
-        .find_map(|proxy| Proxy::new(&proxy).ok())
 }
 
 impl Pin {
@@ -114,6 +95,57 @@ impl<In: Transport> Connector<In> for Tcp {
         self.inner
             .connect(details, chained)
             .map_err(NotConnected::mark)
+    }
+}
+
+/// Reads once more where writing failed: a server that refuses a client's certificate says so and closes, and may have
+/// done both before the request is written.
+#[derive(Debug)]
+struct LastWords;
+
+#[derive(Debug)]
+struct Heard<T>(T);
+
+impl<In: Transport> Connector<In> for LastWords {
+    type Out = Heard<In>;
+
+    fn connect(
+        &self,
+        _: &ConnectionDetails,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, Error> {
+        Ok(chained.map(Heard))
+    }
+}
+
+impl<T: Transport> Transport for Heard<T> {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.0.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        let Err(error) = self.0.transmit_output(amount, timeout) else {
+            return Ok(());
+        };
+        if !matches!(error, Error::Io(_)) || !self.0.is_tls() {
+            return Err(error);
+        }
+        match self.0.await_input(timeout) {
+            Err(refusal) if is_about_tls(&refusal) => Err(refusal),
+            _ => Err(error),
+        }
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        self.0.await_input(timeout)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.0.is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.0.is_tls()
     }
 }
 

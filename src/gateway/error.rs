@@ -26,6 +26,9 @@ pub enum PushError {
     /// No connection, hence nothing was sent.
     #[error("can't be reached: {0}")]
     Unreachable(String),
+    /// No connection through a proxy, whose variable is named.
+    #[error("can't be reached through the proxy from {0}: {1}")]
+    Proxy(&'static str, String),
     /// A connection that broke off, or on which something else than HTTP came back. The request may have arrived all
     /// the same.
     #[error("gave no proper answer: {0}")]
@@ -82,6 +85,7 @@ impl PushError {
             Self::NotConnected(_)
             | Self::Timeout(_)
             | Self::Unreachable(_)
+            | Self::Proxy(..)
             | Self::NoAnswer(_)
             | Self::Unavailable(..) => true,
             Self::Tls(_) | Self::Refused(..) | Self::NoMetrics(_) | Self::Elsewhere(_) => false,
@@ -95,6 +99,7 @@ impl PushError {
             Self::Timeout(_) | Self::NoAnswer(_) | Self::Tls(_) | Self::Unavailable(..) => true,
             Self::NotConnected(_)
             | Self::Unreachable(_)
+            | Self::Proxy(..)
             | Self::Refused(..)
             | Self::NoMetrics(_)
             | Self::Elsewhere(_) => false,
@@ -157,8 +162,21 @@ impl PushError {
     }
 }
 
+/// Whether either side of a TLS connection refused the other.
+pub(super) fn is_about_tls(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::Rustls(_) => true,
+        ureq::Error::Io(error) => is_of_tls(error),
+        _ => false,
+    }
+}
+
+fn is_of_tls(error: &io::Error) -> bool {
+    causes(error).any(|cause| cause.is::<rustls::Error>())
+}
+
 fn io_error(error: &io::Error) -> PushError {
-    if causes(error).any(|cause| cause.is::<rustls::Error>()) {
+    if is_of_tls(error) {
         PushError::Tls(innermost(error))
     } else {
         PushError::NoAnswer(innermost(error))

@@ -8,7 +8,9 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Address, AddressError, Client, Credentials, Settings, TlsError, TlsFiles};
+use super::{
+    Address, AddressError, Client, Credentials, Proxy, ProxyError, Settings, TlsError, TlsFiles,
+};
 use crate::terminal::quoted;
 
 /// Where the gateway's address is looked for after `--gateway`, in this order. The second is the first Simplepipe's.
@@ -123,6 +125,9 @@ pub enum OptionsError {
     /// Certificates that can't be used.
     #[error("{0}")]
     Tls(#[from] TlsError),
+    /// A proxy that can't be used.
+    #[error("{0}")]
+    Proxy(#[from] ProxyError),
 }
 
 /// A value, and the argument or variable that it is from.
@@ -163,7 +168,9 @@ impl Options {
         let address = self.address(set)?;
         let credentials = self.credentials(&address, set)?;
         let tls = self.tls(&address, set)?;
+        let proxy = Proxy::of(&address, |name| variable(name)?.into_string().ok())?;
         Ok(Settings {
+            proxy,
             address,
             credentials,
             tls,
