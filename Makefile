@@ -28,8 +28,9 @@ tools: ## Print the folder of the built programs: kubectl, helm, promtool, etcd,
 	@tests/cluster/tools all
 
 .PHONY: build image generate
-build: ## Build the program
+build: ## Build the program, and print where it is
 	cargo build --locked
+	@echo "$$CARGO_TARGET_DIR/debug/simplepipe"
 image: ## Build the operator's image, and print where its archive is
 	@tests/demo/operator-image --build
 generate: ## Write the files that are made from others: crds/, the chart's copies, config/base
@@ -39,7 +40,7 @@ generate: ## Write the files that are made from others: crds/, the chart's copie
 .PHONY: test test-quick lint bench
 test: ## Test everything, on real parts
 	@tests/run
-test-quick: ## Test what needs no cluster: format, lints, unit and snapshot tests
+test-quick: ## Test what needs no cluster: lints, the programs, the Python package on each Python that is there
 	@tests/run quick
 lint: ## Check format and lints only
 	@tests/run lint

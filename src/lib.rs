@@ -3,13 +3,14 @@
 //! The modules, and what each may use. Arrows point downwards only; nothing knows `main`.
 //!
 //! - [`operator`]: watches `MetricsNamespace` objects and makes their children so. Uses `api`, `exit_code` and `terminal`.
-//! - [`push`]: the `push` subcommand. Uses `accumulate`, `destination`, `parcel`, `duration` and `exit_code`, and what
-//!   these use.
-//! - [`run`]: the `run` subcommand. Uses `destination`, `parcel`, `duration` and `exit_code`, and what these use.
+//! - [`push`]: the `push` subcommand. Uses `accumulate`, `destination`, `gateway_options`, `parcel` and `exit_code`, and
+//!   what these use.
+//! - [`run`]: the `run` subcommand. Uses `destination`, `gateway_options`, `parcel` and `exit_code`, and what these use.
 //! - [`install`]: the `install` subcommand. Uses `terminal`.
 //! - [`destination`]: which push group a file's metrics go to. Uses `metrics_file` and `gateway`.
 //! - [`parcel`]: the metrics of several files, checked together. Uses `metrics_file` and `gateway`.
 //! - [`accumulate`]: adding metrics to those that a gateway holds. Uses `metrics_file` and `gateway`.
+//! - [`gateway_options`]: the command line's and the environment's word on a gateway. Uses `gateway` and `duration`.
 //! - [`gateway`]: a Pushgateway over HTTP. Uses `terminal`.
 //! - [`metrics_file`]: the file that a workflow step writes: read, check, exposition. Uses `terminal`.
 //! - [`duration`]: durations as people write them. Uses nobody.
@@ -24,6 +25,7 @@ pub mod destination;
 pub mod duration;
 pub mod exit_code;
 pub mod gateway;
+pub mod gateway_options;
 pub mod install;
 pub mod metrics_file;
 pub mod old_arguments;

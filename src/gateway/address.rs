@@ -35,6 +35,9 @@ pub enum AddressError {
         /// What is too much.
         part: &'static str,
     },
+    /// The address of what is pushed, not of the gateway.
+    #[error("{} has the path of a push, which is added by itself; write the address up to /metrics", quoted(.0))]
+    Push(String),
     /// No URL at all.
     #[error("{} is not an address ({cause}); write http://HOST:PORT", quoted(.shown))]
     NotUrl {
@@ -76,6 +79,8 @@ impl Address {
             "an @ in its path (a / in a password is written %2F)"
         } else if scheme.is_empty() && url.port().is_none() && !names_port_80(text) {
             return Err(AddressError::NoPort(shown));
+        } else if is_path_of_a_push(url.path()) {
+            return Err(AddressError::Push(shown));
         } else {
             let credentials = take_credentials(&mut url);
             return Ok(Self { url, credentials });
@@ -149,6 +154,10 @@ fn take_credentials(url: &mut Url) -> Option<Credentials> {
     let _ = url.set_password(None);
     (!user.is_empty() || password.is_some())
         .then(|| Credentials::new(user, password.unwrap_or_default()))
+}
+
+fn is_path_of_a_push(path: &str) -> bool {
+    path.trim_end_matches('/').ends_with("/metrics") || path.contains("/metrics/job")
 }
 
 /// Whether a text without a scheme has the port that a URL leaves out.
@@ -232,6 +241,14 @@ mod tests {
     #[case(
         "http://host:9091?job=a",
         r#""http://host:9091?job=a" has a query; write http://HOST:PORT, with a path where the gateway has a prefix"#
+    )]
+    #[case(
+        "http://host:9091/push/metrics/",
+        r#""http://host:9091/push/metrics/" has the path of a push, which is added by itself; write the address up to /metrics"#
+    )]
+    #[case(
+        "host:9091/metrics/job/train",
+        r#""host:9091/metrics/job/train" has the path of a push, which is added by itself; write the address up to /metrics"#
     )]
     #[case(
         "http://host:9091/#a",

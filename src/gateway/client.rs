@@ -14,7 +14,7 @@ use super::error::{Answer, Request, Timeouts};
 use super::{Address, Credentials, Group, Proxy, PushError, TlsError, TlsFiles};
 
 /// For one try, from looking up the host to the end of the answer, where nobody says otherwise.
-pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
+pub const TIMEOUT: Duration = Duration::from_secs(10);
 /// For looking up the host, and for connecting: less, for a host that swallows packets.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// After how much of an answer's body no more of it is asked for, in bytes.

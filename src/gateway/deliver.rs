@@ -58,12 +58,16 @@ pub fn deliver<T>(
         let Some(wait) = wait else {
             return Err(Undelivered { cause, tries });
         };
-        let left = retry_for.saturating_sub(start.elapsed());
+        let left = retry_for.saturating_sub(start.elapsed() + wait);
+        let how_long = if left.is_zero() {
+            "once more".to_owned()
+        } else {
+            format!("for {:.0} s more", (left + wait).as_secs_f64())
+        };
         progress(&format!(
-            "{} {cause}; trying again in {:.1} s (for {:.0} s more)",
+            "{} {cause}; trying again in {:.1} s ({how_long})",
             client.address(),
             wait.as_secs_f64(),
-            left.as_secs_f64()
         ));
         thread::sleep(wait);
     }

@@ -31,7 +31,7 @@ impl Proxy {
     ///
     /// # Errors
     /// When what the variable holds is no proxy, or one that is spoken to in another way.
-    pub(super) fn of(
+    pub fn of(
         address: &Address,
         variable: impl Fn(&'static str) -> Option<String>,
     ) -> Result<Option<Self>, ProxyError> {

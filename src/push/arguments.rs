@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::error::ArgumentsError;
 use crate::destination::{Destination, DestinationError};
 use crate::duration::duration;
-use crate::gateway::{Group, Options, grouping_label};
+use crate::gateway::Group;
+use crate::gateway_options::{Options, grouping_label};
 use crate::metrics_file::Source;
 
 /// Push the metrics of files to a Pushgateway.

@@ -5,7 +5,8 @@ use std::io;
 use crate::accumulate::CantAdd;
 use crate::destination::{DestinationError, FileGroupError};
 use crate::exit_code::ExitCode;
-use crate::gateway::{OptionsError, Undelivered, UpdateError};
+use crate::gateway::{Undelivered, UpdateError};
+use crate::gateway_options::OptionsError;
 use crate::metrics_file::{ReadError, Rejection};
 use crate::parcel::Unfit;
 

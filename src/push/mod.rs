@@ -15,7 +15,8 @@ use arguments::{Action, Method};
 use pack::pack;
 
 use crate::accumulate;
-use crate::gateway::{Client, Group, OptionsError, Patience, deliver, update};
+use crate::gateway::{Client, Group, Patience, deliver, update};
+use crate::gateway_options::OptionsError;
 use crate::metrics_file::exposition;
 use crate::parcel::Parcel;
 use crate::terminal::tell;

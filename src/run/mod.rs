@@ -24,7 +24,8 @@ pub use options::Arguments;
 
 use crate::destination::DestinationError;
 use crate::exit_code::ExitCode;
-use crate::gateway::{Client, OptionsError};
+use crate::gateway::Client;
+use crate::gateway_options::OptionsError;
 use crate::metrics_file::{Family, exposition};
 use crate::parcel;
 use crate::terminal::tell;

@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::target::Target;
 use crate::destination::{Destination, DestinationError};
 use crate::duration::duration;
-use crate::gateway::{Client, Options, OptionsError, grouping_label};
+use crate::gateway::Client;
+use crate::gateway_options::{Options, OptionsError, grouping_label};
 
 /// Where the job is looked for after `--job`.
 const JOB: &str = "SIMPLEPIPE_JOB";

@@ -8,8 +8,10 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{
-    Address, AddressError, Client, Credentials, Proxy, ProxyError, Settings, TlsError, TlsFiles,
+use crate::duration::duration;
+use crate::gateway::{
+    Address, AddressError, Client, Credentials, Proxy, ProxyError, Settings, TIMEOUT, TlsError,
+    TlsFiles,
 };
 use crate::terminal::quoted;
 
@@ -29,6 +31,8 @@ const OTHERS: [&str; 6] = [
     CERT_FILE,
     KEY_FILE,
 ];
+/// Longest time that somebody may be made to wait for a gateway.
+const LONGEST: Duration = Duration::from_secs(3600);
 /// Longest password, in bytes: a file that has more is some other file.
 const MAX_PASSWORD: u64 = 4096;
 
@@ -54,12 +58,12 @@ pub struct Options {
     /// The client certificate's key, in PEM [default: $PUSHGATEWAY_KEY_FILE]
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
-    /// How long one try may take.
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
-    timeout: u64,
+    /// How long one try may take: seconds, or with a unit, such as 30s or 2m [default: 10]
+    #[arg(long, value_name = "DURATION", value_parser = timeout)]
+    timeout: Option<Duration>,
     /// For how long a gateway that can't be reached is tried again; 0 tries once [default: 30; of run: 10]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=3600))]
-    retry_for: Option<u64>,
+    #[arg(long, value_name = "DURATION", value_parser = seconds)]
+    retry_for: Option<Duration>,
 }
 
 /// What is wrong with the options. No message shows a password.
@@ -144,7 +148,7 @@ impl Options {
 
     /// For how long a gateway that can't be reached is tried again; by default, for so long.
     pub fn retry_for_or(&self, default: Duration) -> Duration {
-        self.retry_for.map_or(default, Duration::from_secs)
+        self.retry_for.unwrap_or(default)
     }
 
     fn settings(
@@ -174,7 +178,7 @@ impl Options {
             address,
             credentials,
             tls,
-            timeout: Duration::from_secs(self.timeout),
+            timeout: self.timeout.unwrap_or(TIMEOUT),
         })
     }
 
@@ -247,6 +251,27 @@ impl Options {
             identity,
         })
     }
+}
+
+/// Reads a number of seconds, or a duration with units.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => duration(text)?,
+    };
+    if seconds > LONGEST {
+        return Err("is longer than an hour; write 1h or less".to_owned());
+    }
+    Ok(seconds)
+}
+
+/// As [`seconds`], for what can't be nothing.
+fn timeout(text: &str) -> Result<Duration, String> {
+    let timeout = seconds(text)?;
+    if timeout.is_zero() {
+        return Err("leaves no time at all; write 1 or more".to_owned());
+    }
+    Ok(timeout)
 }
 
 /// Reads NAME=VALUE, for options that name labels of a push group.
