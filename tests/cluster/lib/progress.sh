@@ -12,7 +12,8 @@ fail() {
 # long, and on failure the end of the output. Don't call it in an `if` or before `||`: bash would then go on after a
 # failed line inside COMMAND.
 step() {
-  local what=$1 file log ticker status started=$SECONDS owner=$BASHPID
+  # What runs in here sees these names in place of its own.
+  local what=$1 file log ticker status step_started=$SECONDS owner=$BASHPID
   shift
   # Without a name from the start, so that a killed step leaves no file.
   file=$(mktemp)
@@ -29,7 +30,7 @@ step() {
   set -e
   kill "$ticker" 2>/dev/null || true
   wait "$ticker" 2>/dev/null || true
-  local took=$((SECONDS - started))
+  local took=$((SECONDS - step_started))
   if ((status != 0)); then
     say "$(line_start)failed after $took s: $what"
     tail -n 20 "/proc/$BASHPID/fd/$log" | sed 's/^/  | /' >&2
