@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::str::FromStr;
 
 use crate::gateway::{Group, HeldFamily, HeldGroup, HeldMetric};
-use crate::metrics_file::{
+use crate::metrics::{
     COUNT_LIMIT, Family, Histogram, LabelName, Labels, MetricType, Series, Summary, Value,
 };
 use crate::terminal::{one_line, quoted};
@@ -143,7 +143,7 @@ fn own_labels(metric: &str, held: &HeldMetric, group: &Group) -> Result<Labels, 
         .filter(|(name, value)| !value.is_empty() && !of_group(name));
     let labels = own.map(|(name, value)| Ok((LabelName::new(name)?, value.clone())));
     labels
-        .collect::<Result<_, crate::metrics_file::LabelNameError>>()
+        .collect::<Result<_, crate::metrics::LabelNameError>>()
         .map(sorted)
         .map_err(|error| form(metric, error.to_string()))
 }

@@ -8,11 +8,12 @@
 //! - [`run`]: the `run` subcommand. Uses `destination`, `gateway_options`, `parcel` and `exit_code`, and what these use.
 //! - [`install`]: the `install` subcommand. Uses `terminal`.
 //! - [`destination`]: which push group a file's metrics go to. Uses `metrics_file` and `gateway`.
-//! - [`parcel`]: the metrics of several files, checked together. Uses `metrics_file` and `gateway`.
-//! - [`accumulate`]: adding metrics to those that a gateway holds. Uses `metrics_file` and `gateway`.
+//! - [`parcel`]: the metrics of several files, checked together. Uses `metrics` and `gateway`.
+//! - [`accumulate`]: adding metrics to those that a gateway holds. Uses `metrics` and `gateway`.
 //! - [`gateway_options`]: the command line's and the environment's word on a gateway. Uses `gateway` and `duration`.
 //! - [`gateway`]: a Pushgateway over HTTP. Uses `terminal`.
-//! - [`metrics_file`]: the file that a workflow step writes: read, check, exposition. Uses `terminal`.
+//! - [`metrics_file`]: the file that a workflow step writes, read and checked. Uses `metrics` and `terminal`.
+//! - [`metrics`]: metrics as they are pushed, and their text. Uses `terminal`.
 //! - [`duration`]: durations as people write them. Uses nobody.
 //! - [`terminal`]: lines for a person, and text from outside made safe to print. Uses nobody.
 //! - [`old_arguments`]: the arguments of the first Simplepipe. Uses nobody.
@@ -27,6 +28,7 @@ pub mod exit_code;
 pub mod gateway;
 pub mod gateway_options;
 pub mod install;
+pub mod metrics;
 pub mod metrics_file;
 pub mod old_arguments;
 pub mod operator;

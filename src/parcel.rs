@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::gateway::{Group, LOCK_JOB, RESERVED_LABELS};
-use crate::metrics_file::{Family, Labels, MetricName, MetricType, Series};
+use crate::metrics::{Family, Labels, MetricName, MetricType, Series};
 use crate::terminal::quoted;
 
 /// The gauge that `--ttl` adds.
@@ -205,7 +205,8 @@ fn key(parcel: usize, family: &Family, series: &Series) -> (usize, MetricName, L
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics_file::{MetricsFile, exposition};
+    use crate::metrics::exposition;
+    use crate::metrics_file::MetricsFile;
 
     fn add(packing: &mut Packing, file: &str, job: &str, text: &str) -> Result<(), String> {
         let content = MetricsFile::parse(text.as_bytes()).unwrap();

@@ -18,7 +18,8 @@ use std::path::{Path, PathBuf};
 
 use pushgateway::Pushgateway;
 use serde_json::{Map, Value, json};
-use simplepipe::metrics_file::{MetricsFile, Place, Rejection, exposition, schema_json};
+use simplepipe::metrics::exposition;
+use simplepipe::metrics_file::{MetricsFile, Place, Rejection, schema_json};
 
 /// What should come of an input, or did.
 #[derive(Debug, PartialEq)]

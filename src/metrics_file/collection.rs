@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use super::family::{Labels, MetricType, Series, Value, names};
-use super::{Family, MetricName, Place};
+use super::Place;
+use crate::metrics::{Family, MetricName};
+use crate::metrics::{Labels, MetricType, Series, Value, names};
 use crate::terminal::quoted;
 
 /// Gathers series into families, in the order in which these are first seen.

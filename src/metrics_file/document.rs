@@ -3,10 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use super::collection::{Collection, Origin};
-use super::family::Labels;
 use super::json::{self, Json, METRICS};
 use super::metric::{Metric, label, metric};
 use super::{MetricsFile, Place, Problems, Rejection};
+use crate::metrics::Labels;
 use crate::terminal::quoted;
 
 /// The fields of the long form.
@@ -146,7 +146,7 @@ impl Check {
 
     fn group_labels(&mut self, given: Vec<(String, Json)>) {
         for (name, json) in given {
-            let known = |(known, _): &(super::LabelName, String)| known.as_str() == name;
+            let known = |(known, _): &(crate::metrics::LabelName, String)| known.as_str() == name;
             let read = if self.grouping_labels.iter().any(known) {
                 Err("is there twice; write it once".to_owned())
             } else if name == JOB {

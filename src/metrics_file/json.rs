@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::number::number;
+use crate::metrics::number::number;
 
 /// The field of the long form that holds the metrics.
 pub(super) const METRICS: &str = "metrics";

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::family::{COUNT_LIMIT, Histogram, Labels, MetricType, Summary, Value};
 use super::json::Json;
-use super::number::{number, numeric};
-use super::{LabelName, MetricName};
+use crate::metrics::number::{numeric, whole};
+use crate::metrics::{Histogram, Labels, MetricType, Summary, Value};
+use crate::metrics::{LabelName, MetricName};
 use crate::terminal::quoted;
 
 /// The fields of a metric.
@@ -431,18 +431,6 @@ fn amount(json: Json) -> Result<Amount, String> {
             "is {}; write a number such as 6 or \"6.5\"",
             other.kind()
         )),
-    }
-}
-
-/// A number of observations.
-pub(super) fn whole(count: f64) -> Result<f64, String> {
-    if (0.0..COUNT_LIMIT).contains(&count) && count.fract() == 0.0 {
-        Ok(count)
-    } else {
-        Err(format!(
-            "is {}, not a number of observations; write a whole number from 0 and below {COUNT_LIMIT}",
-            number(count)
-        ))
     }
 }
 

@@ -1,7 +1,8 @@
 //! From the bytes of a metrics file, in any of its formats, to a [`MetricsFile`], or to all that is wrong with it.
 
-use super::family::Labels;
-use super::{Family, Problems, document, text};
+use super::{Problems, document, text};
+use crate::metrics::Family;
+use crate::metrics::Labels;
 
 /// A file that was checked: only [`MetricsFile::parse`] makes it, so having it means that nothing is wrong with it.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,7 +82,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::metrics_file::exposition;
+    use crate::metrics::exposition;
 
     fn message(json: &str) -> String {
         MetricsFile::parse(json.as_bytes()).unwrap_err().to_string()
@@ -147,7 +148,7 @@ mod tests {
                     "name": format!("m{index}"),
                     "description": description,
                     "labels": {"label": label},
-                    "value": super::super::number::number(value),
+                    "value": crate::metrics::number::number(value),
                     "metric_type": metric_type,
                 })
             }).collect();

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::LabelName;
-use super::family::Labels;
+use crate::metrics::LabelName;
+use crate::metrics::Labels;
 use crate::terminal::quoted;
 
 /// A sample, its labels checked; the name and the value are as written.

@@ -3,11 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use super::collection::{Collection, Origin};
-use super::family::{Histogram, Labels, MetricType, Summary, Value};
-use super::metric::whole;
-use super::number::numeric;
 use super::sample_line::{Sample, sample};
-use super::{MetricName, MetricsFile, Place, Problems, Rejection};
+use super::{MetricsFile, Place, Problems, Rejection};
+use crate::metrics::MetricName;
+use crate::metrics::number::numeric;
+use crate::metrics::number::whole;
+use crate::metrics::{Histogram, Labels, MetricType, Summary, Value};
 use crate::terminal::quoted;
 
 /// What the last line of an OpenMetrics text is.

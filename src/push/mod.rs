@@ -17,7 +17,7 @@ use pack::pack;
 use crate::accumulate;
 use crate::gateway::{Client, Group, Patience, deliver, update};
 use crate::gateway_options::OptionsError;
-use crate::metrics_file::exposition;
+use crate::metrics::exposition;
 use crate::parcel::Parcel;
 use crate::terminal::tell;
 

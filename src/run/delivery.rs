@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::report::Report;
 use crate::gateway::{Client, Group, Patience, PushError, Undelivered, deliver};
-use crate::metrics_file::{Family, exposition};
+use crate::metrics::{Family, exposition};
 use crate::terminal::tell;
 
 /// Pushes all of the report, adding to what the groups hold. What did not arrive, as lines for a person.

@@ -26,7 +26,7 @@ use crate::destination::DestinationError;
 use crate::exit_code::ExitCode;
 use crate::gateway::Client;
 use crate::gateway_options::OptionsError;
-use crate::metrics_file::{Family, exposition};
+use crate::metrics::{Family, exposition};
 use crate::parcel;
 use crate::terminal::tell;
 use heartbeat::Heartbeat;

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use super::place::Place;
 use super::standard;
 use super::target::Target;
-use crate::metrics_file::{Family, MetricsFile, Source};
+use crate::metrics::Family;
+use crate::metrics_file::{MetricsFile, Source};
 use crate::parcel::{self, Packing, Parcel};
 
 /// What is pushed, and what is not.
@@ -111,7 +112,7 @@ mod tests {
 
     use super::*;
     use crate::destination::Destination;
-    use crate::metrics_file::exposition;
+    use crate::metrics::exposition;
 
     /// Of these files, in this order, for job "train" with label team="a", of which only the label was given.
     fn report(files: &[&str]) -> Report {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::ending::Ending;
 use super::usage::Usage;
-use crate::metrics_file::{Family, LabelName, Labels};
+use crate::metrics::{Family, LabelName, Labels};
 
 /// Those that are measured here, and so are nobody else's to say of a run. Not all are pushed each time: a failed run
 /// leaves the last success as it is.
@@ -152,7 +152,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::metrics_file::exposition;
+    use crate::metrics::exposition;
 
     fn measured(ending: Ending) -> Measured {
         let start = Start {

@@ -117,7 +117,7 @@ impl MetricType {
     }
 
     /// The endings of the names of its samples.
-    pub(super) fn suffixes(self) -> &'static [&'static str] {
+    pub(crate) fn suffixes(self) -> &'static [&'static str] {
         match self {
             Self::Gauge | Self::Counter | Self::Untyped => &[""],
             Self::Summary => &["", "_sum", "_count"],
@@ -127,7 +127,7 @@ impl MetricType {
 }
 
 /// The names of a family's samples, and its own.
-pub(super) fn names(family: &str, metric_type: MetricType) -> Vec<String> {
+pub(crate) fn names(family: &str, metric_type: MetricType) -> Vec<String> {
     let mut names: Vec<String> = metric_type
         .suffixes()
         .iter()

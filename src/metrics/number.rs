@@ -1,9 +1,10 @@
 //! Numbers as Prometheus writes and reads them.
 
+use super::COUNT_LIMIT;
 use crate::terminal::quoted;
 
 /// A value as the text format has it: the shortest text that reads back as the same number.
-pub(super) fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     if value.is_nan() {
         "NaN".to_owned()
     } else if value.is_infinite() {
@@ -21,7 +22,7 @@ pub(super) fn number(value: f64) -> String {
 ///
 /// # Errors
 /// With what is wrong, and what would be right.
-pub(super) fn numeric(text: &str) -> Result<f64, String> {
+pub fn numeric(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number.is_infinite() && text.contains(|each: char| each.is_ascii_digit()) => {
             Err(format!(
@@ -40,6 +41,18 @@ pub(super) fn numeric(text: &str) -> Result<f64, String> {
             "{} is not a number; write decimal digits such as \"6\", \"6.5\" or \"1e3\", without units or separators",
             quoted(text)
         )),
+    }
+}
+
+/// A number of observations.
+pub fn whole(count: f64) -> Result<f64, String> {
+    if (0.0..COUNT_LIMIT).contains(&count) && count.fract() == 0.0 {
+        Ok(count)
+    } else {
+        Err(format!(
+            "is {}, not a number of observations; write a whole number from 0 and below {COUNT_LIMIT}",
+            number(count)
+        ))
     }
 }
 
