@@ -13,6 +13,8 @@ use crate::terminal::quoted;
 pub(super) const FIELDS: [&str; 4] = [JOB, GROUPING_LABELS, METRICS, "$schema"];
 const JOB: &str = "job";
 const GROUPING_LABELS: &str = "grouping_labels";
+/// They all stand in the path of a push.
+pub(super) const MAX_GROUPING_LABELS: usize = 64;
 
 /// Reads a JSON file, which begins with `[` or `{`.
 pub(super) fn parse(text: &str) -> Result<MetricsFile, Rejection> {
@@ -123,6 +125,12 @@ impl Check {
     fn set(&mut self, field: &str, json: Json) -> Result<(), String> {
         match (field, json) {
             (JOB, Json::Text(job)) => self.job = Some(group_value(job)?),
+            (GROUPING_LABELS, Json::Object(labels)) if labels.len() > MAX_GROUPING_LABELS => {
+                return Err(format!(
+                    "has {} labels; a push group has at most {MAX_GROUPING_LABELS}",
+                    labels.len()
+                ));
+            }
             (GROUPING_LABELS, Json::Object(labels)) => self.group_labels(labels),
             (METRICS, Json::Array) | ("$schema", Json::Text(_)) => {}
             (JOB | "$schema", other) => {

@@ -10,6 +10,8 @@ use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
+use super::document::MAX_GROUPING_LABELS;
+
 /// The whole schema, as pretty JSON with a line end.
 ///
 /// # Errors
@@ -138,7 +140,9 @@ impl JsonSchema for GroupingLabels {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        labels(json!({"type": "string", "minLength": 1}))
+        let mut schema = labels(json!({"type": "string", "minLength": 1}));
+        schema.insert("maxProperties".to_owned(), MAX_GROUPING_LABELS.into());
+        schema
     }
 }
 

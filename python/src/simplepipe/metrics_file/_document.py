@@ -9,6 +9,8 @@ from simplepipe.metrics_file._json import Json, Object, kind
 from simplepipe.metrics_file._metric import Metric, label, read_metric, text
 from simplepipe.metrics_file._problems import Problems
 
+# They all stand in the path of a push.
+MAX_GROUPING_LABELS = 64
 FIELDS = ("job", "grouping_labels", "metrics", "$schema")
 
 
@@ -96,6 +98,10 @@ class Document:
         elif name == "grouping_labels":
             if not isinstance(value, Object):
                 raise ValueError(f"is {kind(value)}; write an object of strings")
+            if len(value.fields) > MAX_GROUPING_LABELS:
+                raise ValueError(
+                    f"has {len(value.fields)} labels; a push group has at most {MAX_GROUPING_LABELS}"
+                )
             self._group_labels(value)
         elif name == "metrics":
             if not isinstance(value, list):
