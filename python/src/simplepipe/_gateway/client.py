@@ -54,6 +54,8 @@ class Client:
                     _check(response)
             except TimeoutError:
                 raise PushError("did not answer in time", transient=True) from None
+            except ssl.SSLError as error:  # Since TLS 1.3 a certificate of ours is refused only here.
+                raise _tls_error(error) from None
             except (http.client.HTTPException, OSError, ValueError, AttributeError) as error:
                 # The last two are what a connection gives that is aborted meanwhile.
                 raise PushError(f"gave no proper answer: {_cause(error)}", transient=True) from None
@@ -88,9 +90,17 @@ def _connect(connection: http.client.HTTPConnection) -> None:
     try:
         connection.connect()
     except ssl.SSLError as error:
-        raise PushError(f"can't be spoken to over TLS: {_cause(error)}", transient=False) from None
+        raise _tls_error(error) from None
     except (OSError, UnicodeError) as error:
         raise PushError(f"can't be reached: {_cause(error)}", transient=True) from None
+
+
+def _tls_error(error: ssl.SSLError) -> PushError:
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        # The alert that says why may be lost behind the end.
+        hint = "as one does that is being restarted, or wants another client certificate (PUSHGATEWAY_CERT_FILE)"
+        return PushError(f"ended the TLS connection, {hint}", transient=True)
+    return PushError(f"can't be spoken to over TLS: {_cause(error)}", transient=False)
 
 
 def _check(response: http.client.HTTPResponse) -> None:
