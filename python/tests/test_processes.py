@@ -323,6 +323,27 @@ def test_a_forked_child_does_not_push_the_parents_run(tmp_path: Path, gateway: P
     assert gateway.value("run_exit_code") == 0
 
 
+def test_a_signal_that_comes_while_a_child_is_made_waits_until_its_handlers_are_in_order(
+    tmp_path: Path, gateway: Pushgateway
+) -> None:
+    code = """
+        import os, signal
+        def waits():
+            return signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+        seen = []
+        # What is registered first is called first in a child.
+        os.register_at_fork(after_in_child=lambda: seen.append(waits()))
+        import simplepipe
+        with simplepipe.run("train"), simplepipe.run("inner"):
+            child = os.fork()
+            if child == 0:
+                os._exit(seen != [True] or waits() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL)
+            assert os.waitpid(child, 0)[1] == 0
+            assert not waits()
+    """
+    assert script.run(tmp_path, code, gateway.address) == (0, "")
+
+
 def test_forked_children_never_deadlock_however_busy_the_parent_is(tmp_path: Path, gateway: Pushgateway) -> None:
     code = """
         import os, threading, simplepipe
