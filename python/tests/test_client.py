@@ -59,6 +59,24 @@ def test_of_a_long_answer_the_beginning_is_told() -> None:
     assert str(refusal(b"HTTP/1.1 400 No\r\n\r\n" + b"x" * 100_000)).endswith(f"400 No: {'x' * 400}...")
 
 
+def test_an_answer_before_the_whole_push_is_heard() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def refuse() -> None:
+        connection, _ = listener.accept()
+        connection.recv(1)
+        connection.sendall(b"HTTP/1.1 413 Too large\r\n\r\n")
+        connection.close()
+
+    refuser = threading.Thread(target=refuse)
+    refuser.start()
+    with pytest.raises(PushError, match="refused the push: it answered 413 Too large") as error:
+        client_of(f"127.0.0.1:{listener.getsockname()[1]}").push("POST", Group.of("train"), b"a 1\n" * 5_000_000)
+    refuser.join()
+    listener.close()
+    assert not error.value.transient
+
+
 @pytest.mark.parametrize(("address", "port"), [("http://h", 80), ("https://h", 443), ("https://h:9091", 9091)])
 def test_an_address_without_a_port_has_its_schemes(address: str, port: int) -> None:
     assert client_of(address)._make_connection(1).port == port

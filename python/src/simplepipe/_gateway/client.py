@@ -49,7 +49,9 @@ class Client:
                 _connect(connection)
                 connection.sock.settimeout(timeout)
                 path = self._settings.address.prefix + group.path
-                connection.request(method, path, body=exposition, headers=headers)
+                # Who leaves before all is there may have said why.
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
+                    connection.request(method, path, body=exposition, headers=headers)
                 with connection.getresponse() as response:
                     _check(response)
             except TimeoutError:
@@ -96,11 +98,9 @@ def _connect(connection: http.client.HTTPConnection) -> None:
 
 
 def _tls_error(error: ssl.SSLError) -> PushError:
-    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        # The alert that says why may be lost behind the end.
-        hint = "as one does that is being restarted, or wants another client certificate (PUSHGATEWAY_CERT_FILE)"
-        return PushError(f"ended the TLS connection, {hint}", transient=True)
-    return PushError(f"can't be spoken to over TLS: {_cause(error)}", transient=False)
+    """All but the mere end of the connection, as of a gateway that is just being restarted, will stay so."""
+    transient = isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError)
+    return PushError(f"can't be spoken to over TLS: {_cause(error)}", transient=transient)
 
 
 def _check(response: http.client.HTTPResponse) -> None:
