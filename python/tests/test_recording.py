@@ -120,7 +120,7 @@ def test_numbers_of_any_kind_are_taken(gateway: Pushgateway) -> None:
         run.gauge("truth", True)
         run.gauge("decimal", decimal.Decimal("0.1"))
         run.gauge("fraction", fractions.Fraction(1, 4))
-        run.histogram("size", math.inf, buckets=(1,))
+        run.histogram("size", math.inf, buckets=(1, math.inf))
     assert math.isnan(gateway.value("nan") or 0)
     assert gateway.value("infinite") == -math.inf
     assert gateway.value("truth") == 1

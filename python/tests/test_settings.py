@@ -133,6 +133,10 @@ def test_credentials_are_found(tmp_path: Path) -> None:
             "PUSHGATEWAY_USERNAME has a colon, which basic authentication can't carry",
         ),
         (
+            {"PUSHGATEWAY_USERNAME": "alice", "PUSHGATEWAY_PASSWORD": f"{PASSWORD}\udce9"},
+            "user and password are not text in UTF-8; write them so",
+        ),
+        (
             {"PUSHGATEWAY_USERNAME": "alice", "PUSHGATEWAY_PASSWORD_FILE": "/missing"},
             'the file "/missing" from PUSHGATEWAY_PASSWORD_FILE can\'t be read: No such file or directory',
         ),

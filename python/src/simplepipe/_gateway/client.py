@@ -83,8 +83,7 @@ class Client:
         headers = {"Content-Type": TEXT_FORMAT, "User-Agent": f"simplepipe-python/{VERSION}", "Connection": "close"}
         credentials = self._settings.credentials
         if credentials is not None:
-            pair = f"{credentials.username}:{credentials.read_password()}"
-            headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
+            headers["Authorization"] = "Basic " + base64.b64encode(credentials.pair()).decode()
         return headers
 
 
