@@ -7,13 +7,15 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Generator, Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import prometheus_client
 import pytest
 from support.gateway import Pushgateway
 from support.waiting import pusher_threads, wait_for
+from typing_extensions import assert_type
 
 import simplepipe
 
@@ -246,6 +248,10 @@ def test_functions_and_blocks_are_timed(gateway: Pushgateway) -> None:
         return "fetched"
 
     assert load(1) == 1  # Without a run it is the function alone.
+    # Type checkers see the function as it is.
+    assert_type(load(1), int)
+    load("1")  # type: ignore[arg-type]
+    assert_type(fetch(), Coroutine[Any, Any, str]).close()
     with simplepipe.run("train") as run:
         assert load(rows=2) == 2
         assert load(3) == 3
