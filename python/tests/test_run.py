@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Coroutine, Generator, Iterator
@@ -410,6 +411,15 @@ def test_without_a_gateway_the_training_runs_and_one_line_says_so(caplog: pytest
     ]
 
 
+@pytest.fixture
+def _threads_take_turns_often() -> Iterator[None]:
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("_threads_take_turns_often")
 def test_many_threads_record_at_once(gateway: Pushgateway) -> None:
     with simplepipe.run("train", interval=0.01) as run:
 
