@@ -200,6 +200,8 @@ def test_a_registry_is_pushed_as_it_is(gateway: Pushgateway) -> None:
     requests = prometheus_client.Counter("requests", "Requests", ["path"], registry=registry)
     with simplepipe.run("train") as run:
         run.push_registry(registry)
+        run.push_registry(registry)
+        assert run._registries == [registry]
         requests.labels(path="/").inc(3)
     assert gateway.value("requests_total", path="/") == 3
 
@@ -338,6 +340,10 @@ def test_methods_are_timed_and_generators_refused(gateway: Pushgateway) -> None:
             """Asks."""
             raise ConnectionError
 
+    @simplepipe.timed("fail")
+    def fail() -> None:
+        raise ConnectionError
+
     def rows() -> Iterator[int]:
         yield 1
 
@@ -349,6 +355,8 @@ def test_methods_are_timed_and_generators_refused(gateway: Pushgateway) -> None:
         assert model.fit() is model
         with pytest.raises(ConnectionError):
             asyncio.run(model.ask())
+        with pytest.raises(ConnectionError):
+            fail()
         with pytest.raises(TypeError, match="rows is a generator, which takes its caller's time too"):
             simplepipe.timed("rows")(rows)
         with pytest.raises(TypeError, match="answers is a generator"):
@@ -356,6 +364,7 @@ def test_methods_are_timed_and_generators_refused(gateway: Pushgateway) -> None:
     assert Model.ask.__doc__ == "Asks."
     assert gateway.value("load_seconds_count") == 1
     assert gateway.value("fit_seconds_count") == 1
+    assert gateway.value("fail_seconds_count") == 1
     assert gateway.series()['ask_seconds_bucket{instance="",job="train",of="model",le="60"}'] == "1"
 
 

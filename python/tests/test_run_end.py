@@ -36,6 +36,13 @@ def test_what_never_began_has_no_end(gateway: Pushgateway) -> None:
     assert gateway.exposition() == ""
 
 
+def test_what_comes_after_the_end_is_not_looked_at(gateway: Pushgateway) -> None:
+    with simplepipe.run("train", strict=True) as run:
+        pass
+    run.gauge("no name", 1)
+    run.processed(items=-1)
+
+
 def test_the_run_that_began_last_is_the_current_one(gateway: Pushgateway) -> None:
     with simplepipe.run("outer") as outer:
         with simplepipe.run("inner") as inner:
