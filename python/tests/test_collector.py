@@ -55,8 +55,11 @@ def test_what_is_wrong_is_raised_and_nothing_is_pushed(gateway: Pushgateway, tmp
         collector.parse_and_push(METRICS, "")
     assert gateway.exposition() == ""
     gateway.kill()
-    with pytest.raises(PushError, match=f"not pushed: http://{gateway.address} can't be reached: Connection refused"):
+    with pytest.raises(
+        PushError, match=f"not pushed: http://{gateway.address} can't be reached: Connection refused"
+    ) as error:
         collector.parse_and_push(METRICS, "simple")
+    assert error.value.transient
 
 
 def test_without_a_gateway_there_is_no_collector() -> None:

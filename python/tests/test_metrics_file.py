@@ -45,6 +45,10 @@ def test_of_many_problems_the_first_are_kept_and_all_are_counted() -> None:
     assert "index 20" not in message
 
 
+def test_long_text_is_cut_in_messages() -> None:
+    assert f'"-{"a" * 79}"... is not a metric name' in refusal(f'[{{"name": "-{"a" * 90}"}}]')
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import simplepipe
@@ -17,8 +18,10 @@ def built(ending: str) -> Path:
     return file
 
 
-def test_what_is_tested_is_the_installed_wheel() -> None:
+def test_what_is_tested_is_installed_with_its_types() -> None:
     assert Path(simplepipe.__file__).is_relative_to(sys.prefix)
+    assert Path(simplepipe.__file__).with_name("py.typed").exists()
+    assert version("simplepipe") == simplepipe.__version__
 
 
 def test_the_wheel_is_typed_and_has_nothing_but_the_package() -> None:

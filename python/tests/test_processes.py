@@ -17,6 +17,7 @@ from support.faulty import FaultyServer
 from support.gateway import Pushgateway
 from support.waiting import wait_for
 
+import simplepipe
 from simplepipe import _sigterm
 from simplepipe._sigterm import SigtermHandler
 
@@ -87,7 +88,7 @@ def test_a_handler_that_ends_the_training_in_its_own_way_says_how_it_ended(
 def test_a_handler_that_comes_later_may_call_ours(tmp_path: Path, gateway: Pushgateway) -> None:
     later = """
         ours = signal.getsignal(signal.SIGTERM)
-        signal.signal(signal.SIGTERM, lambda *args: (print("saved", flush=True), ours(*args)))
+        signal.signal(signal.SIGTERM, lambda *args: (os.write(1, b"saved\\n"), ours(*args)))
         print("installed", flush=True)
         FOREVER""".replace("FOREVER", FOREVER)
     code, rest = sigterm(script.start(tmp_path, training(training=later.strip()), gateway.address), "installed")
@@ -103,6 +104,64 @@ def test_runs_within_runs_all_push_on_sigterm(tmp_path: Path, gateway: Pushgatew
     assert gateway.value("run_exit_code") == 143
     assert gateway.value("run_exit_code", job="inner") == 143
     assert gateway.value("loss", job="inner") == 3
+
+
+def test_no_run_says_that_it_ended_where_the_program_has_a_handler_beneath_all(
+    tmp_path: Path, gateway: Pushgateway
+) -> None:
+    before = "signal.signal(signal.SIGTERM, lambda *_: os._exit(7))"
+    inner = f"inner = simplepipe.run('inner').start(); inner.gauge('loss', 3); print('both', flush=True); {FOREVER}"
+    code, _ = sigterm(script.start(tmp_path, training(before, inner), gateway.address), "both")
+    assert code == 7
+    assert gateway.value("loss", job="inner") == 3
+    assert gateway.value("run_exit_code", job="inner") is None
+
+
+def test_a_handler_that_came_later_stays_after_the_run(gateway: Pushgateway) -> None:
+    def later(*_: object) -> None:
+        """The program's own."""
+
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with simplepipe.run("train"):
+            signal.signal(signal.SIGTERM, later)
+        assert signal.getsignal(signal.SIGTERM) is later
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_run_that_goes_on_after_sigterm_pushes_and_tells_as_before(
+    gateway: Pushgateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    handled = threading.Event()
+    before = signal.signal(signal.SIGTERM, lambda *_: handled.set())
+    try:
+        with simplepipe.run("train", interval=0.05) as run:
+            signal.raise_signal(signal.SIGTERM)
+            wait_for(handled.is_set, lambda: "the program's handler")
+            run.gauge("accuracy", 0.9)
+            gateway.wait_for_value("accuracy", 0.9)
+            gateway.kill()
+            wait_for(lambda: "the run goes on" in caplog.text, lambda: caplog.text)
+            gateway.start()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert gateway.value("run_succeeded") == 1
+
+
+@pytest.mark.parametrize("end", ["remove", "forget"])
+def test_a_signal_that_nobody_answered_is_passed_on_by_the_process_that_got_it(end: str) -> None:
+    passed_on: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda signum, _: passed_on.append(signum))
+    handler = SigtermHandler(lambda _ends_process, _done: True)
+    try:
+        handler.install()
+        signal.raise_signal(signal.SIGTERM)
+        # `forget` is for a child, forked before the answer came.
+        getattr(handler, end)()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert passed_on == ([signal.SIGTERM] if end == "remove" else [])
 
 
 def test_each_run_pushes_once_on_sigterm() -> None:
@@ -262,6 +321,27 @@ def test_a_forked_child_does_not_push_the_parents_run(tmp_path: Path, gateway: P
     assert script.run(tmp_path, code, gateway.address) == (0, "")
     assert gateway.value("accuracy") == 0.9
     assert gateway.value("run_exit_code") == 0
+
+
+def test_a_signal_that_comes_while_a_child_is_made_waits_until_its_handlers_are_in_order(
+    tmp_path: Path, gateway: Pushgateway
+) -> None:
+    code = """
+        import os, signal
+        def waits():
+            return signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+        seen = []
+        # What is registered first is called first in a child.
+        os.register_at_fork(after_in_child=lambda: seen.append(waits()))
+        import simplepipe
+        with simplepipe.run("train"), simplepipe.run("inner"):
+            child = os.fork()
+            if child == 0:
+                os._exit(seen != [True] or waits() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL)
+            assert os.waitpid(child, 0)[1] == 0
+            assert not waits()
+    """
+    assert script.run(tmp_path, code, gateway.address) == (0, "")
 
 
 def test_forked_children_never_deadlock_however_busy_the_parent_is(tmp_path: Path, gateway: Pushgateway) -> None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Generator, Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import prometheus_client
 import pytest
 from support.gateway import Pushgateway
 from support.waiting import pusher_threads, wait_for
+from typing_extensions import assert_type
 
 import simplepipe
 
@@ -197,6 +200,8 @@ def test_a_registry_is_pushed_as_it_is(gateway: Pushgateway) -> None:
     requests = prometheus_client.Counter("requests", "Requests", ["path"], registry=registry)
     with simplepipe.run("train") as run:
         run.push_registry(registry)
+        run.push_registry(registry)
+        assert run._registries == [registry]
         requests.labels(path="/").inc(3)
     assert gateway.value("requests_total", path="/") == 3
 
@@ -246,6 +251,10 @@ def test_functions_and_blocks_are_timed(gateway: Pushgateway) -> None:
         return "fetched"
 
     assert load(1) == 1  # Without a run it is the function alone.
+    # Type checkers see the function as it is.
+    assert_type(load(1), int)
+    load("1")  # type: ignore[arg-type]
+    assert_type(fetch(), Coroutine[Any, Any, str]).close()
     with simplepipe.run("train") as run:
         assert load(rows=2) == 2
         assert load(3) == 3
@@ -331,6 +340,10 @@ def test_methods_are_timed_and_generators_refused(gateway: Pushgateway) -> None:
             """Asks."""
             raise ConnectionError
 
+    @simplepipe.timed("fail")
+    def fail() -> None:
+        raise ConnectionError
+
     def rows() -> Iterator[int]:
         yield 1
 
@@ -342,6 +355,8 @@ def test_methods_are_timed_and_generators_refused(gateway: Pushgateway) -> None:
         assert model.fit() is model
         with pytest.raises(ConnectionError):
             asyncio.run(model.ask())
+        with pytest.raises(ConnectionError):
+            fail()
         with pytest.raises(TypeError, match="rows is a generator, which takes its caller's time too"):
             simplepipe.timed("rows")(rows)
         with pytest.raises(TypeError, match="answers is a generator"):
@@ -349,6 +364,7 @@ def test_methods_are_timed_and_generators_refused(gateway: Pushgateway) -> None:
     assert Model.ask.__doc__ == "Asks."
     assert gateway.value("load_seconds_count") == 1
     assert gateway.value("fit_seconds_count") == 1
+    assert gateway.value("fail_seconds_count") == 1
     assert gateway.series()['ask_seconds_bucket{instance="",job="train",of="model",le="60"}'] == "1"
 
 
@@ -404,6 +420,15 @@ def test_without_a_gateway_the_training_runs_and_one_line_says_so(caplog: pytest
     ]
 
 
+@pytest.fixture
+def _threads_take_turns_often() -> Iterator[None]:
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("_threads_take_turns_often")
 def test_many_threads_record_at_once(gateway: Pushgateway) -> None:
     with simplepipe.run("train", interval=0.01) as run:
 

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-import ssl
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.faulty import FaultyServer
-from support.gateway import Pushgateway
 
 import simplepipe
 from simplepipe._gateway import Address, Group, Settings
@@ -76,6 +70,20 @@ def test_addresses_are_shown_as_typed_without_password(text: str, shown: str) ->
             'gateway from argument gateway "http://host:x" is not an address; write http://HOST:PORT',
         ),
         (
+            f"http://{'a' * 64}:9091",
+            f'gateway from argument gateway "http://{"a" * 64}:9091" is not an address; write http://HOST:PORT',
+        ),
+        (
+            "http://host\u202e:9091",
+            'gateway from argument gateway "http://host\\u{202e}:9091" has a character that does not print; write '
+            "http://HOST:PORT",
+        ),
+        (
+            "http://host:9091/#a",
+            'gateway from argument gateway "http://host:9091/#a" has a fragment; write http://HOST:PORT, with a path '
+            "where the gateway has a prefix",
+        ),
+        (
             "http://host:9091?job=a",
             'gateway from argument gateway "http://host:9091?job=a" has a query; write http://HOST:PORT, with a path '
             "where the gateway has a prefix",
@@ -106,6 +114,10 @@ def test_credentials_are_found(tmp_path: Path) -> None:
         "env",
         "in file",
     )
+    file.write_text("of Windows\r\n")
+    assert credentials(PUSHGATEWAY_PASSWORD_FILE=str(file), **of_url) == ("url", "of Windows")
+    settings = Settings.find(None, {"PUSHGATEWAY_USERNAME": "env", "PUSHGATEWAY_PASSWORD": PASSWORD, **of_url})
+    assert PASSWORD not in repr(settings)
 
 
 @pytest.mark.parametrize(
@@ -119,6 +131,10 @@ def test_credentials_are_found(tmp_path: Path) -> None:
         (
             {"PUSHGATEWAY_USERNAME": "a:b", "PUSHGATEWAY_PASSWORD": PASSWORD},
             "PUSHGATEWAY_USERNAME has a colon, which basic authentication can't carry",
+        ),
+        (
+            {"PUSHGATEWAY_USERNAME": "alice", "PUSHGATEWAY_PASSWORD": f"{PASSWORD}\udce9"},
+            "user and password are not text in UTF-8; write them so",
         ),
         (
             {"PUSHGATEWAY_USERNAME": "alice", "PUSHGATEWAY_PASSWORD_FILE": "/missing"},
@@ -182,76 +198,3 @@ def test_a_group_has_its_labels_in_any_order() -> None:
 def test_times_are_above_zero_and_can_be_waited_for(name: str, seconds: float) -> None:
     with pytest.raises(simplepipe.SettingsError, match=f"{name} is .*; write a number of seconds above 0, and"):
         simplepipe.run("train", **{name: seconds})  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def guarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pushgateway]:
-    """A gateway over TLS that wants a user and a password."""
-    certificate, key, config = (tmp_path / name for name in ("gateway.crt", "gateway.key", "web.yaml"))
-    subprocess.run(
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=gateway "
-        f"-addext subjectAltName=IP:127.0.0.1 -keyout {key} -out {certificate}".split(),
-        check=True,
-        capture_output=True,
-    )
-    config.write_text(
-        f'tls_server_config: {{cert_file: "{certificate}", key_file: "{key}"}}\n'
-        f'basic_auth_users: {{alice: "{BCRYPT}"}}\n'
-    )
-    gateway = Pushgateway([f"--web.config.file={config}"])
-    gateway.open_as("alice", PASSWORD, ssl.create_default_context(cafile=str(certificate)))
-    monkeypatch.setenv("PUSHGATEWAY_URL", f"https://{gateway.address}")
-    monkeypatch.setenv("PUSHGATEWAY_CA_FILE", str(certificate))
-    monkeypatch.setenv("PUSHGATEWAY_USERNAME", "alice")
-    yield gateway
-    gateway.kill()
-
-
-def test_a_gateway_over_tls_that_wants_a_password_gets_it(
-    guarded: Pushgateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PUSHGATEWAY_PASSWORD", PASSWORD)
-    with simplepipe.run("train") as run:
-        run.gauge("accuracy", 0.9)
-    assert guarded.value("accuracy") == 0.9
-
-
-def test_a_password_that_changes_during_the_run_is_read_anew(
-    guarded: Pushgateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    file = tmp_path / "password"
-    file.write_text("an old one")
-    monkeypatch.setenv("PUSHGATEWAY_PASSWORD_FILE", str(file))
-    with simplepipe.run("train", interval=0.05) as run:
-        run.gauge("accuracy", 0.9)
-        file.write_text(PASSWORD + "\n")
-        guarded.wait_for_value("accuracy", 0.9)
-
-
-def test_no_secret_is_logged_at_any_level(
-    guarded: Pushgateway, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    monkeypatch.setenv("PUSHGATEWAY_PASSWORD", "wr0ng-pass")
-    with simplepipe.run("train", patience=1):
-        pass
-    assert "refused the push: it answered 401 Unauthorized" in caplog.text
-    monkeypatch.delenv("PUSHGATEWAY_CA_FILE")
-    with simplepipe.run("train", gateway=f"https://alice:wr0ng-pass@{guarded.address}", patience=1):
-        pass
-    assert "can't be spoken to over TLS: " in caplog.text
-    assert "wr0ng-pass" not in caplog.text
-    assert "Basic" not in caplog.text
-
-
-def test_a_redirect_is_not_followed_with_the_password(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    elsewhere = FaultyServer(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-    server = FaultyServer(f"HTTP/1.1 307 Moved\r\nLocation: http://{elsewhere.address}/\r\n\r\n".encode())
-    with simplepipe.run("train", gateway=f"alice:{PASSWORD}@{server.address}", patience=1):
-        pass
-    server.close()
-    elsewhere.close()
-    assert b"Authorization: Basic YWxpY2U6czNjcmV0LXBhc3M=" in server.requests[0]
-    assert elsewhere.requests == []

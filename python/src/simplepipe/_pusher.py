@@ -160,7 +160,7 @@ class Pusher:
         """One try of everything that there is to push."""
         try:
             self._last_error = self._push_all(deadline)
-        except BaseException as error:  # A fault of ours, or a collector that exits, must not end the pushes of days.
+        except Exception as error:  # A fault of ours must not end the pushes of days.
             logger.debug("a push failed in an unforeseen way", exc_info=True)
             self._last_error = PushError(f"could not be pushed to ({type(error).__name__})", transient=True)
         self._tell(over)

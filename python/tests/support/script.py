@@ -15,7 +15,8 @@ def start(folder: Path, code: str, gateway: str, **environment: str) -> subproce
     file.write_text(dedent(code))
     return subprocess.Popen(
         [sys.executable, "-W", "error", "-W", "ignore:This process:DeprecationWarning", str(file)],
-        env={**os.environ, "PUSHGATEWAY_URL": f"http://{gateway}", **environment},
+        # Unbuffered, a line and its end are written apart, and another thread's line may come between.
+        env={**os.environ, "PUSHGATEWAY_URL": f"http://{gateway}", "PYTHONUNBUFFERED": "", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -49,11 +49,15 @@ class Client:
                 _connect(connection)
                 connection.sock.settimeout(timeout)
                 path = self._settings.address.prefix + group.path
-                connection.request(method, path, body=exposition, headers=headers)
+                # Who leaves before all is there may have said why.
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
+                    connection.request(method, path, body=exposition, headers=headers)
                 with connection.getresponse() as response:
                     _check(response)
             except TimeoutError:
                 raise PushError("did not answer in time", transient=True) from None
+            except ssl.SSLError as error:  # Since TLS 1.3 a certificate of ours is refused only here.
+                raise _tls_error(error) from None
             except (http.client.HTTPException, OSError, ValueError, AttributeError) as error:
                 # The last two are what a connection gives that is aborted meanwhile.
                 raise PushError(f"gave no proper answer: {_cause(error)}", transient=True) from None
@@ -79,8 +83,7 @@ class Client:
         headers = {"Content-Type": TEXT_FORMAT, "User-Agent": f"simplepipe-python/{VERSION}", "Connection": "close"}
         credentials = self._settings.credentials
         if credentials is not None:
-            pair = f"{credentials.username}:{credentials.read_password()}"
-            headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
+            headers["Authorization"] = "Basic " + base64.b64encode(credentials.pair()).decode()
         return headers
 
 
@@ -88,9 +91,15 @@ def _connect(connection: http.client.HTTPConnection) -> None:
     try:
         connection.connect()
     except ssl.SSLError as error:
-        raise PushError(f"can't be spoken to over TLS: {_cause(error)}", transient=False) from None
+        raise _tls_error(error) from None
     except (OSError, UnicodeError) as error:
         raise PushError(f"can't be reached: {_cause(error)}", transient=True) from None
+
+
+def _tls_error(error: ssl.SSLError) -> PushError:
+    """All but the mere end of the connection, as of a gateway that is just being restarted, will stay so."""
+    transient = isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError)
+    return PushError(f"can't be spoken to over TLS: {_cause(error)}", transient=transient)
 
 
 def _check(response: http.client.HTTPResponse) -> None:

@@ -26,6 +26,13 @@ class Credentials:
     password: str = field(default="", repr=False)
     password_file: Path | None = None
 
+    def pair(self) -> bytes:
+        """As basic authentication has them."""
+        try:
+            return f"{self.username}:{self.read_password()}".encode()
+        except UnicodeEncodeError:  # not chained: it holds the password
+            raise SettingsError("user and password are not text in UTF-8; write them so") from None
+
     def read_password(self) -> str:
         """The password now: a file is read each time, since a secret may be changed during a long run."""
         return self.password if self.password_file is None else _read_password(self.password_file)
@@ -72,7 +79,7 @@ class Settings:
         if (self.cert_file is None) != (self.key_file is None):
             raise SettingsError("a client certificate wants both PUSHGATEWAY_CERT_FILE and PUSHGATEWAY_KEY_FILE")
         if self.credentials is not None:
-            self.credentials.read_password()
+            self.credentials.pair()
         self.tls()
 
     def tls(self) -> ssl.SSLContext | None:

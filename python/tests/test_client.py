@@ -1,0 +1,112 @@
+"""One push over HTTP."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+
+import pytest
+from support.faulty import FaultyServer
+
+import simplepipe
+from simplepipe._gateway import Client, Group, Settings, client
+from simplepipe.errors import PushError
+
+
+def client_of(address: str) -> Client:
+    settings = Settings.find(address, {})
+    assert settings is not None
+    return Client(settings)
+
+
+def refusal(*answers: bytes) -> PushError:
+    server = FaultyServer(*answers)
+    try:
+        with pytest.raises(PushError) as error:
+            client_of(server.address).push("POST", Group.of("train"), b"a 1\n")
+    finally:
+        server.close()
+    return error.value
+
+
+def test_a_push_is_one_request_below_the_gateways_path() -> None:
+    server = FaultyServer(b"HTTP/1.1 202 Accepted\r\n\r\n")
+    client_of(f"http://{server.address}/push gateway/").push("PUT", Group.of("train", {"rank": "0"}), b"a 1\n")
+    server.close()
+    head, _, body = server.requests[0].decode().partition("\r\n\r\n")
+    first, *headers = head.split("\r\n")
+    assert first == "PUT /push%20gateway/metrics/job/train/rank/0 HTTP/1.1"
+    assert {
+        f"User-Agent: simplepipe-python/{simplepipe.__version__}",
+        "Content-Type: text/plain; version=0.0.4; charset=utf-8",
+        "Connection: close",
+    } <= set(headers)
+    assert body == "a 1\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "transient"),
+    [(400, False), (401, False), (404, False), (308, False), (408, True), (429, True), (500, True), (502, True)],
+)
+def test_an_answer_says_whether_another_try_may_help(status: int, transient: bool) -> None:
+    error = refusal(f"HTTP/1.1 {status} Why\r\n\r\n".encode())
+    assert f"it answered {status} Why" in str(error)
+    assert error.transient == transient
+
+
+def test_of_a_long_answer_the_beginning_is_told() -> None:
+    assert str(refusal(b"HTTP/1.1 400 No\r\n\r\n" + b"x" * 100_000)).endswith(f"400 No: {'x' * 400}...")
+
+
+def test_an_answer_before_the_whole_push_is_heard() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def refuse() -> None:
+        connection, _ = listener.accept()
+        connection.recv(1)
+        connection.sendall(b"HTTP/1.1 413 Too large\r\n\r\n")
+        connection.close()
+
+    refuser = threading.Thread(target=refuse)
+    refuser.start()
+    with pytest.raises(PushError, match="refused the push: it answered 413 Too large") as error:
+        client_of(f"127.0.0.1:{listener.getsockname()[1]}").push("POST", Group.of("train"), b"a 1\n" * 5_000_000)
+    refuser.join()
+    listener.close()
+    assert not error.value.transient
+
+
+@pytest.mark.parametrize(("address", "port"), [("http://h", 80), ("https://h", 443), ("https://h:9091", 9091)])
+def test_an_address_without_a_port_has_its_schemes(address: str, port: int) -> None:
+    assert client_of(address)._make_connection(1).port == port
+
+
+def test_a_host_that_swallows_packets_is_given_up_before_one_that_thinks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "CONNECT_TIMEOUT", 0.2)
+    listener = socket.create_server(("127.0.0.1", 0), backlog=1)
+    address = listener.getsockname()
+    target = client_of(f"127.0.0.1:{address[1]}")
+
+    def think() -> None:
+        connection, _ = listener.accept()
+        time.sleep(0.6)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        connection.close()
+
+    thinker = threading.Thread(target=think)
+    thinker.start()
+    target.push("POST", Group.of("train"), b"a 1\n")
+    thinker.join()
+
+    # The system swallows packets for a queue that is full.
+    full = [socket.socket() for _ in range(3)]
+    for each in full:
+        each.setblocking(False)
+        each.connect_ex(address)
+    began = time.monotonic()
+    with pytest.raises(PushError, match="can't be reached: timed out"):
+        target.push("POST", Group.of("train"), b"a 1\n")
+    assert time.monotonic() - began < 5
+    for each in (*full, listener):
+        each.close()
