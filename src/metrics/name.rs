@@ -43,6 +43,15 @@ impl MetricName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether Prometheus writes metrics of this name itself, recording rules' results among them. Simplepipe's
+    /// ServiceMonitor drops a tenant's own.
+    pub fn is_prometheus_own(&self) -> bool {
+        let name = self.as_str();
+        ["up", "ALERTS", "ALERTS_FOR_STATE"].contains(&name)
+            || name.starts_with("scrape_")
+            || name.contains(':')
+    }
 }
 
 impl fmt::Display for MetricName {

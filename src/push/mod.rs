@@ -19,7 +19,7 @@ use crate::gateway::{Client, Group, Patience, deliver, update};
 use crate::gateway_options::OptionsError;
 use crate::metrics::exposition;
 use crate::parcel::Parcel;
-use crate::terminal::tell;
+use crate::terminal::{quoted, tell};
 
 /// For how long a gateway that can't be reached is tried again, where nobody says otherwise.
 const RETRY_FOR: Duration = Duration::from_secs(30);
@@ -41,7 +41,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
     };
     match action {
         Action::Delete(group) => delete(&client, &group, patience),
-        Action::Push(method, files) => push_all(&client, method, &pack(&files)?, patience),
+        Action::Push(method, files) => {
+            let parcels = pack(&files)?;
+            warn(&parcels);
+            push_all(&client, method, &parcels, patience)
+        }
     }
 }
 
@@ -87,6 +91,19 @@ fn push_all(
     Ok(())
 }
 
+/// Of what a gateway takes, and Prometheus doesn't.
+fn warn(parcels: &[Parcel]) {
+    for family in parcels.iter().flat_map(|parcel| &parcel.families) {
+        if family.name.is_prometheus_own() {
+            tell(&format!(
+                "note: metric {} will be dropped between gateway and Prometheus, which writes metrics of this name itself; \
+                 give it another name",
+                quoted(family.name.as_str())
+            ));
+        }
+    }
+}
+
 fn push(
     client: &Client,
     method: Method,
@@ -126,7 +143,9 @@ fn dry_run(arguments: &Arguments, action: &Action) -> Result<(), Error> {
             let _ = writeln!(text, "# DELETE {}\n# {group}", target(group));
         }
         Action::Push(method, files) => {
-            for Parcel { group, families } in pack(files)? {
+            let parcels = pack(files)?;
+            warn(&parcels);
+            for Parcel { group, families } in parcels {
                 let _ = writeln!(text, "# {method} {}\n# {group}", target(&group));
                 text += &exposition(&families);
             }

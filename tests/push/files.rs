@@ -265,6 +265,24 @@ fn what_does_not_fit_together_is_refused_before_anything_is_sent(
 }
 
 #[test]
+fn a_name_that_prometheus_keeps_for_itself_is_noted() {
+    let (gateway, folder) = (Pushgateway::start(), Folder::new());
+    folder.file("metrics", "up 1\njob:loss:min 2\nscrape_time 3\nuptime 4\n");
+    let ended = push(&folder, "{}/metrics train")
+        .gateway(gateway.address())
+        .run();
+    ended.assert_code(0);
+    let noted: Vec<&str> = (ended.standard_error.lines())
+        .filter_map(|line| {
+            line.strip_prefix("simplepipe: note: metric \"")?
+                .split('"')
+                .next()
+        })
+        .collect();
+    assert_eq!(noted, ["up", "job:loss:min", "scrape_time"]);
+}
+
+#[test]
 fn post_leaves_other_metrics_of_the_group_as_they_are() {
     let (gateway, folder) = (Pushgateway::start(), Folder::new());
     folder.file("rows", &gauge("rows", 1));

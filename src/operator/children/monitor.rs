@@ -89,3 +89,31 @@ pub fn pin(plan: &Plan, rules: &[RelabelConfig], dropped_labels: &str) -> Vec<Re
         .chain(pinned)
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::MetricName;
+
+    #[test]
+    fn what_push_warns_of_is_what_is_dropped() {
+        let dropped = regex_lite::Regex::new(&format!("^(?:{})$", PROMETHEUS_NAMES.join("|")));
+        let dropped = dropped.unwrap();
+        for name in [
+            "up",
+            "uptime",
+            "ALERTS",
+            "ALERTS_FOR_STATE",
+            "ALERTS_x",
+            "scrape_",
+            "scrape_time",
+            "scraped",
+            "job:loss:min",
+            ":",
+            "run_time",
+        ] {
+            let warned = MetricName::new(name).unwrap().is_prometheus_own();
+            assert_eq!(warned, dropped.is_match(name), "{name}");
+        }
+    }
+}
