@@ -117,3 +117,23 @@ impl Reason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_condition_is_among_all_of_them() {
+        // A new one does not compile until it has a place here.
+        let place = |type_| match type_ {
+            ConditionType::Ready => 0,
+            ConditionType::GatewayAvailable => 1,
+            ConditionType::ScrapeConfigured => 2,
+            ConditionType::ServingScrapeConfigured => 3,
+            ConditionType::DashboardPublished => 4,
+            ConditionType::ClientSettingsPublished => 5,
+            ConditionType::Paused => 6,
+        };
+        assert_eq!(ConditionType::ALL.map(place), [0, 1, 2, 3, 4, 5, 6]);
+    }
+}

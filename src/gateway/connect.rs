@@ -19,7 +19,7 @@ use super::error::is_about_tls;
 
 /// Looking up the host or connecting failed: nothing was sent.
 #[derive(Debug)]
-pub(super) struct NotConnected(pub io::Error);
+pub(super) struct NeverSent(pub io::Error);
 
 /// While set, a client opens no connection: its requests go over the one that it has, or fail.
 #[derive(Clone, Debug, Default)]
@@ -45,7 +45,7 @@ impl Pin {
     }
 }
 
-impl NotConnected {
+impl NeverSent {
     fn mark(error: Error) -> Error {
         match error {
             Error::Io(cause) => Error::Other(Box::new(Self(cause))),
@@ -66,7 +66,7 @@ impl Resolver for Lookup {
     ) -> Result<ResolvedSocketAddrs, Error> {
         self.0
             .resolve(uri, config, timeout)
-            .map_err(NotConnected::mark)
+            .map_err(NeverSent::mark)
     }
 }
 
@@ -90,11 +90,11 @@ impl<In: Transport> Connector<In> for Tcp {
     ) -> Result<Option<Self::Out>, Error> {
         if self.pin.0.load(Ordering::Relaxed) {
             let lost = io::Error::new(io::ErrorKind::ConnectionAborted, CLOSED);
-            return Err(NotConnected::mark(Error::Io(lost)));
+            return Err(NeverSent::mark(Error::Io(lost)));
         }
         self.inner
             .connect(details, chained)
-            .map_err(NotConnected::mark)
+            .map_err(NeverSent::mark)
     }
 }
 
@@ -149,13 +149,13 @@ impl<T: Transport> Transport for Heard<T> {
     }
 }
 
-impl fmt::Display for NotConnected {
+impl fmt::Display for NeverSent {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)
     }
 }
 
-impl std::error::Error for NotConnected {
+impl std::error::Error for NeverSent {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.0.source()
     }

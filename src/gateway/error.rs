@@ -8,7 +8,7 @@ use std::time::Duration;
 use ureq::Timeout;
 use ureq::http::StatusCode;
 
-use super::connect::NotConnected;
+use super::connect::NeverSent;
 use crate::terminal::one_line;
 
 /// How much of an answer is shown, in characters.
@@ -150,7 +150,7 @@ impl PushError {
             ureq::Error::Rustls(cause) => Self::Tls(innermost(&cause)),
             ureq::Error::Tls(cause) => Self::Tls(cause.to_owned()),
             ureq::Error::Io(cause) => io_error(&cause),
-            ureq::Error::Other(cause) if cause.is::<NotConnected>() => {
+            ureq::Error::Other(cause) if cause.is::<NeverSent>() => {
                 Self::Unreachable(innermost(cause.as_ref()))
             }
             ureq::Error::HostNotFound => Self::Unreachable("its name has no address".to_owned()),

@@ -33,7 +33,7 @@ pub type Labels = BTreeMap<String, String>;
 pub struct Held {
     /// In no order.
     pub groups: Vec<HeldGroup>,
-    /// When, by the gateway's own clock, to the second; none where it does not say.
+    /// When, by the `Date` of the answer: the gateway's own clock, to the second; none where it does not say.
     pub at: Option<Timestamp>,
 }
 

@@ -16,7 +16,8 @@
 //! An id is used for one write at most. So a holder that got no answer to its write bans it: refused, the write is
 //! there; taken, it is not there, and never will be, and the whole starts over. And a lock that a dead pusher left is
 //! broken, when it is [`STALE`] by the gateway's own clock, by banning its write before it is deleted: a holder that was
-//! only slow is refused, and starts over. Where the write is there already, whoever breaks the lock attests it before,
+//! only slow is refused, and starts over. (A proxy that puts its own `Date` on answers makes that early or late, no
+//! worse.) Where the write is there already, whoever breaks the lock attests it before,
 //! since the next write replaces the seal, and a holder that still waits for its answer must find out. No clock, and no
 //! delay in the network, can make two writes from one reading, or one push count twice.
 //!

@@ -75,3 +75,22 @@ impl Kind {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_among_all_of_them() {
+        // A new one does not compile until it has a place here.
+        let place = |kind| match kind {
+            Kind::ServiceAccount => 0,
+            Kind::ConfigMap => 1,
+            Kind::Service => 2,
+            Kind::Deployment => 3,
+            Kind::ServiceMonitor => 4,
+            Kind::PodMonitor => 5,
+        };
+        assert_eq!(Kind::ALL.map(place), [0, 1, 2, 3, 4, 5]);
+    }
+}
