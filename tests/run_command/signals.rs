@@ -1,5 +1,6 @@
 //! Signals that reach the program reach the command.
 
+use std::io::Write;
 use std::net::TcpListener;
 
 use rstest::rstest;
@@ -103,13 +104,15 @@ fn a_signal_that_was_ignored_stays_ignored() {
 #[test]
 fn an_end_is_seen_also_where_no_signal_tells_of_it() {
     let gateway = Pushgateway::start();
-    let ended = Run::under(
+    let mut running = Run::under(
         ["env", "--block-signal=CHLD", PROGRAM],
-        ["sh", "-c", "read line; exit 3"],
+        ["sh", "-c", "echo started; read line; exit 3"],
     )
     .gateway(gateway.address())
-    .end();
-    ended.assert_code(3);
+    .start();
+    running.says("started");
+    running.stdin().write_all(b"end\n").unwrap();
+    running.end().assert_code(3);
 }
 
 #[test]
