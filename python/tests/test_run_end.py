@@ -67,6 +67,18 @@ def test_a_system_without_a_thread_to_give_costs_the_metrics_and_not_the_trainin
     assert pusher_threads() == []
 
 
+@pytest.mark.parametrize("exit_code", [0, 1])
+def test_a_run_says_when_it_ended_once_it_has(gateway: Pushgateway, exit_code: int) -> None:
+    run = simplepipe.run("train").start()
+    wait_for(lambda: gateway.value("run_heartbeat_timestamp_seconds"), lambda: "the first push")
+    assert gateway.value("run_end_timestamp_seconds") is None
+    before = time.time()
+    run.finish(exit_code)
+    end = gateway.value("run_end_timestamp_seconds")
+    assert end is not None
+    assert before <= end <= time.time()
+
+
 def test_a_heart_stops_with_its_run(gateway: Pushgateway) -> None:
     with simplepipe.run("train"):
         wait_for(lambda: gateway.value("run_heartbeat_timestamp_seconds"), lambda: "the first push")

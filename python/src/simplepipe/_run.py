@@ -45,6 +45,7 @@ HELP = {
     "run_exit_code": "Exit code; 128 plus the signal where a signal ended the run",
     "run_succeeded": "Whether the run ended well",
     "run_start_timestamp_seconds": "When the run began",
+    "run_end_timestamp_seconds": "When the run ended",
     "run_last_success_timestamp_seconds": "When a run last ended well",
     "run_heartbeat_timestamp_seconds": "When the run last said that it goes on",
     "run_processed_items": "How many things the run worked through",
@@ -177,11 +178,13 @@ class Run:
             self._over = True
             if exit_code is None:
                 return
+            ended = time.time()
             self._store.standard("run_time_seconds", time.monotonic() - self._began)
+            self._store.standard("run_end_timestamp_seconds", ended)
             self._store.standard("run_exit_code", exit_code)
             self._store.standard("run_succeeded", exit_code == 0)
             if exit_code == 0:
-                self._store.standard("run_last_success_timestamp_seconds", time.time())
+                self._store.standard("run_last_success_timestamp_seconds", ended)
 
     def _last_push_on_sigterm(self, ends_process: bool, done: Done) -> bool:
         """In the signal handler: only what needs no lock."""
