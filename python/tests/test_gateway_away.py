@@ -165,7 +165,8 @@ def test_labels_without_bound_are_cut_off(gateway: Pushgateway, caplog: pytest.L
     assert gateway.value("run_succeeded") == 1
     assert sum(name.startswith("accuracy") for name in gateway.series()) == MAX_SERIES
     assert [record.getMessage() for record in caplog.records] == [
-        'run train: left out: "accuracy" is left out: the run has 10000 series already; use labels with few values'
+        'run train: left out: "accuracy" is left out: the run has 10000 series already; use few names, and labels '
+        "with few values"
     ]
 
 

@@ -174,6 +174,40 @@ def test_an_info_says_the_last_word_however_often_it_changes(
     ]
 
 
+@pytest.mark.parametrize("labels", [{}, {"no label": "x"}])
+def test_names_without_bound_are_cut_off(monkeypatch: pytest.MonkeyPatch, labels: dict[str, object]) -> None:
+    monkeypatch.setattr("simplepipe._store.MAX_SERIES", 5)
+    store = Store(frozenset(), HELP)
+    refused: list[str] = []
+    for step in range(20):
+        try:
+            store.gauge(f"loss_{step}", 1, labels, "", "")
+        except simplepipe.MetricError as error:
+            refused.append(str(error))
+    # As many are known as may be, and what is known goes on.
+    assert sum("the run has 5 series already; use few names" in message for message in refused) == 15
+    assert len(store._families) == len(store._taken) == len(store._by_request) == len(HELP) + 5
+    assert sum(family.name.startswith("loss_") for family in store.snapshot()) == (0 if labels else 5)
+    if not labels:
+        store.gauge("loss_0", 2, {}, "", "")
+        assert sum(family.samples[0].value for family in store.snapshot()) == 6
+
+
+def test_a_new_series_is_not_counted_anew_with_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(frozenset(), HELP)
+
+    class Families(dict[str, Any]):
+        """Nobody goes through them."""
+
+        def values(self) -> Any:
+            raise AssertionError("all families are looked at")
+
+    monkeypatch.setattr(store, "_families", Families(store._families))
+    for number in range(3):
+        store.gauge(f"loss_{number}", 1, {"fold": number}, "", "")
+    assert store._count == 3
+
+
 def test_a_signal_handler_may_record_in_the_middle_of_a_recording() -> None:
     store = Store(frozenset(), HELP)
 
