@@ -55,6 +55,13 @@ def test_an_answer_says_whether_another_try_may_help(status: int, transient: boo
     assert error.transient == transient
 
 
+@pytest.mark.parametrize("kind", ["text/html", "Text/HTML; charset=utf-8"])
+def test_a_web_page_is_no_gateway_whatever_its_status(kind: str) -> None:
+    error = refusal(f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n\r\n<p>Log in".encode())
+    assert str(error) == "is not the gateway: it answered 200 OK: a web page; name the gateway's own address"
+    assert not error.transient
+
+
 def test_of_a_long_answer_the_beginning_is_told() -> None:
     assert str(refusal(b"HTTP/1.1 400 No\r\n\r\n" + b"x" * 100_000)).endswith(f"400 No: {'x' * 400}...")
 
