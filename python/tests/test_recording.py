@@ -61,6 +61,10 @@ def wrong(record: Callable[[Any], None]) -> str:
         (lambda run: run.gauge("a", 1, labels={"x": Unprintable()}), '"a" can\'t be recorded: OSError: gone'),
         (lambda run: run.gauge("a", 1, labels={"__x": "y"}), 'label "__x" of "a" begins with __'),
         (
+            lambda run: run.gauge("a", 1, labels={"simplepipe_x": "y"}),
+            'label "simplepipe_x" of "a" begins as Simplepipe\'s own do; give the label another name',
+        ),
+        (
             lambda run: run.gauge("a", 1, labels={"file": HALF}),
             'label "file" of "a" is "caf\\u{dce9}", which UTF-8 can\'t hold; write whole characters',
         ),

@@ -187,6 +187,8 @@ class Store:
             _names.check_label(name)
         except MetricError as error:
             raise MetricError(f"{where} {error}") from None
+        if name.startswith(_names.OWN_PREFIX):
+            raise MetricError(f"{where} begins as Simplepipe's own do; give the label another name")
         if name in self._group_labels:
             raise MetricError(f"{where} is the push group's; write another name")
         if name == _names.RESERVED_LABEL.get(series.type):
