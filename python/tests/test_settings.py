@@ -66,6 +66,20 @@ def test_addresses_are_shown_as_typed_without_password(text: str, shown: str) ->
             'gateway from argument gateway "ftp://host" is neither http nor https; write http://HOST:PORT',
         ),
         (
+            f"user:{PASSWORD}://more@host:9091",
+            'gateway from argument gateway "host:9091" is neither http nor https; write http://HOST:PORT',
+        ),
+        (
+            "http://host:9091/push/metrics/",
+            'gateway from argument gateway "http://host:9091/push/metrics/" has the path of a push, which is added by '
+            "itself; write the address up to /metrics",
+        ),
+        (
+            "host:9091/metrics/job/train",
+            'gateway from argument gateway "host:9091/metrics/job/train" has the path of a push, which is added by '
+            "itself; write the address up to /metrics",
+        ),
+        (
             f"http://user:{PASSWORD}@host:x",
             'gateway from argument gateway "http://host:x" is not an address; write http://HOST:PORT',
         ),
