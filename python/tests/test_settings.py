@@ -130,6 +130,8 @@ def test_credentials_are_found(tmp_path: Path) -> None:
     )
     file.write_text("of Windows\r\n")
     assert credentials(PUSHGATEWAY_PASSWORD_FILE=str(file), **of_url) == ("url", "of Windows")
+    assert credentials(PUSHGATEWAY_USERNAME="env\n", PUSHGATEWAY_PASSWORD="of an editor\r\n") == ("env", "of an editor")
+    assert credentials(PUSHGATEWAY_PASSWORD="two ends\n\n", **of_url) == ("url", "two ends\n")
     settings = Settings.find(None, {"PUSHGATEWAY_USERNAME": "env", "PUSHGATEWAY_PASSWORD": PASSWORD, **of_url})
     assert PASSWORD not in repr(settings)
 
