@@ -62,7 +62,8 @@ class Run:
     """Made by `simplepipe.run`. Every method may be called from any thread; those that record return at once.
 
     A metric that can't be right (a bad name, a value that is no number) is logged once and left out, since a training
-    of days is worth more than one of its metrics; a `strict` run raises instead.
+    of days is worth more than one of its metrics, and so is a gateway's address or password; a `strict` run raises
+    instead. What the program itself gives, such as the job or the interval, always raises.
     """
 
     def __init__(
@@ -82,9 +83,7 @@ class Run:
                 raise SettingsError(f"{name} is {seconds}; write a number of seconds above 0, and up to {LONGEST:g}")
         self.job = job
         self._group = Group.of(job, grouping_labels)
-        self._settings = Settings.find(gateway)
-        if self._settings is None and strict:
-            raise SettingsError("no gateway to push to; give gateway=, or set PUSHGATEWAY_URL or PUSH_GATEWAY_HOSTNAME")
+        self._settings, self._wrong_settings = _settings(gateway, strict)
         self._interval = interval
         self._patience = patience
         self._strict = strict
@@ -128,6 +127,9 @@ class Run:
         if self._ttl is not None:
             self._store.standard("push_ttl_seconds", self._ttl)
         _runs.append(self)
+        if self._wrong_settings:
+            logger.error("run %s: nothing is pushed: %s", self.job, self._wrong_settings)
+            return self
         if client is None:
             logger.warning(
                 "run %s: no gateway, so nothing is pushed; set PUSHGATEWAY_URL or PUSH_GATEWAY_HOSTNAME, "
@@ -355,6 +357,19 @@ class Run:
 def current_run() -> Run | None:
     """The run that began last of those that are going on in this process."""
     return next((run for run in reversed(_runs) if not run._over), None)
+
+
+def _settings(gateway: str | None, strict: bool) -> tuple[Settings | None, str]:
+    """And what is wrong with them: a wrong address costs the training no more than a gateway that is away."""
+    try:
+        settings = Settings.find(gateway)
+    except SettingsError as error:
+        if strict:
+            raise
+        return None, str(error)
+    if settings is None and strict:
+        raise SettingsError("no gateway to push to; give gateway=, or set PUSHGATEWAY_URL or PUSH_GATEWAY_HOSTNAME")
+    return settings, ""
 
 
 def _exit_code(error: BaseException | None) -> int:
