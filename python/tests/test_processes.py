@@ -452,6 +452,23 @@ def test_workers_of_multiprocessing_work_beside_a_run(tmp_path: Path, gateway: P
     assert gateway.value("accuracy") == 0.9
 
 
+def test_a_run_that_is_given_to_a_spawned_process_is_silent_there(tmp_path: Path, gateway: Pushgateway) -> None:
+    code = """
+        import multiprocessing, simplepipe
+        def work(run):
+            run.gauge("accuracy", 0.1)
+            run.finish(exit_code=1)
+        if __name__ == "__main__":
+            with simplepipe.run("train") as run:
+                run.gauge("accuracy", 0.9)
+                with multiprocessing.get_context("spawn").Pool(1) as pool:
+                    pool.apply(work, (run,))
+    """
+    assert script.run(tmp_path, code, gateway.address) == (0, "")
+    assert gateway.value("accuracy") == 0.9
+    assert gateway.value("run_exit_code") == 0
+
+
 def test_a_child_that_gets_sigterm_ends_and_pushes_nothing(tmp_path: Path, gateway: Pushgateway) -> None:
     code = """
         import os, signal, time, simplepipe

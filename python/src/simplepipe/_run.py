@@ -103,6 +103,15 @@ class Run:
         # A child that was forked has the run's variables, but neither its thread nor the right to speak for it.
         self._orphaned = False
 
+    def __reduce__(self) -> tuple[Callable[[str], Run], tuple[str]]:
+        """Callbacks take their run along into processes that libraries spawn. There it records nothing, as in a child
+        that was forked."""
+        return _of_another_process, (self.job,)
+
+    def __deepcopy__(self, _: object) -> Run:
+        """Whoever copies a callback here means the same run."""
+        return self
+
     # Beginning and end
 
     def __enter__(self) -> Run:
@@ -305,7 +314,7 @@ class Run:
             self._wrong(MetricError(f"{quoted(str(name))} can't be recorded: {cause}"))
 
     def _silent(self) -> bool:
-        """Whether there is nothing to record: after the end, and in a child that was forked."""
+        """Whether there is nothing to record: after the end, and in another process than the run's."""
         if not self._started and not self._told_to_begin:
             self._told_to_begin = True
             logger.warning("run %s: has not begun, so nothing is pushed yet; begin it by with, or start()", self.job)
@@ -385,6 +394,12 @@ def _exit_code(error: BaseException | None) -> int:
             return code if sys.platform == "win32" else code & 0xFF
         return 0 if code is None else 1
     return 1
+
+
+def _of_another_process(job: str) -> Run:
+    run = Run(job)
+    run._started = run._orphaned = True
+    return run
 
 
 def _leave_to_the_parent() -> None:
