@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
+import prometheus_client
 import pytest
 from support.gateway import Pushgateway
 
@@ -82,6 +83,14 @@ def wrong(record: Callable[[Any], None]) -> str:
         (lambda run: run.histogram("a", 1, buckets=("low",)), '"a" can\'t be recorded: ValueError: '),
         (lambda run: run.histogram("a", 1, buckets=(1, 1)), 'the buckets of "a" are not ascending'),
         (lambda run: run.histogram("a", 1, buckets=(math.nan,)), 'the buckets of "a" are not ascending'),
+        (
+            lambda run: run.push_registry("x"),
+            "push_registry wants a CollectorRegistry of prometheus_client, not str",
+        ),
+        (
+            lambda run: run.push_registry(prometheus_client.CollectorRegistry),
+            "push_registry wants a CollectorRegistry of prometheus_client, not the class CollectorRegistry",
+        ),
         (lambda run: run.info("a", None), '"a" can\'t be recorded: AttributeError: '),
     ],
 )

@@ -268,8 +268,13 @@ class Run:
 
     def push_registry(self, registry: CollectorRegistry) -> None:
         """Pushes a prometheus_client registry too, as it is, from now to the run's end."""
-        if not self._silent() and registry not in self._registries:
-            self._registries.append(registry)
+        if self._silent() or registry in self._registries:
+            return
+        if isinstance(registry, type) or not callable(getattr(registry, "collect", None)):
+            given = f"the class {registry.__name__}" if isinstance(registry, type) else type(registry).__name__
+            self._wrong(MetricError(f"push_registry wants a CollectorRegistry of prometheus_client, not {given}"))
+            return
+        self._registries.append(registry)
 
     def timed(self, name: str, *, buckets: Sequence[float] | None = None, labels: Labels = None) -> Timer:
         """Decorator and context manager: how long it took, as summary `NAME_seconds` (a histogram with `buckets`)."""
