@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import signal
 import socket
 import subprocess
@@ -326,6 +327,33 @@ def test_a_sigterm_during_the_last_push_is_not_lost(tmp_path: Path, hanging: Fau
     rest, _ = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGTERM
     assert "after" not in rest
+
+
+WAITING = r"run train: waiting up to [0-9]+ s for the last push; {} ends the wait"
+
+
+def test_a_long_wait_for_the_last_push_is_told_at_sigterm(tmp_path: Path, hanging: FaultyServer) -> None:
+    process = script.start(tmp_path, training(patience=3000), hanging.address)
+    script.wait_for_line(process, "training")
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout is not None
+    assert re.fullmatch(WAITING.format("another SIGTERM"), process.stdout.readline().strip())
+    # As it says.
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGTERM
+
+
+def test_a_long_wait_for_the_last_push_is_told_at_the_end(tmp_path: Path, hanging: FaultyServer) -> None:
+    process = script.start(tmp_path, training(patience=3000), hanging.address)
+    script.wait_for_line(process, "training")
+    process.send_signal(signal.SIGINT)
+    assert process.stdout is not None
+    assert re.fullmatch(WAITING.format("Ctrl-C"), process.stdout.readline().strip())
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGINT
+    assert rest.endswith("KeyboardInterrupt\n")
 
 
 def test_a_second_sigterm_ends_the_process_at_once(tmp_path: Path, hanging: FaultyServer) -> None:
