@@ -84,6 +84,12 @@ def test_an_answer_before_the_whole_push_is_heard() -> None:
     assert not error.value.transient
 
 
+def test_a_gateway_that_hangs_is_told_with_the_time_that_it_had(hanging: FaultyServer) -> None:
+    with pytest.raises(PushError, match=r"^did not answer within 0\.2 s$") as error:
+        client_of(hanging.address).push("POST", Group.of("train"), b"a 1\n", timeout=0.2)
+    assert error.value.transient
+
+
 @pytest.mark.parametrize(("address", "port"), [("http://h", 80), ("https://h", 443), ("https://h:9091", 9091)])
 def test_an_address_without_a_port_has_its_schemes(address: str, port: int) -> None:
     assert client_of(address)._make_connection(1).port == port

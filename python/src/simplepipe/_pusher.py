@@ -112,7 +112,7 @@ class Pusher:
             self._thread.join(GRACE)
             # Where it is alive still, the system looks for the gateway's host and can't be asked to stop.
             if self._thread.is_alive() or self._last_error is not None:
-                return PushError("did not answer in time", transient=True)
+                return PushError(f"did not answer within {patience:g} s", transient=True)
         return self._last_error
 
     def _lost(self, error: PushError) -> PushError:

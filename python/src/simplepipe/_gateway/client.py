@@ -55,7 +55,7 @@ class Client:
                 with connection.getresponse() as response:
                     _check(response)
             except TimeoutError:
-                raise PushError("did not answer in time", transient=True) from None
+                raise PushError(f"did not answer within {timeout:.2g} s", transient=True) from None
             except ssl.SSLError as error:  # Since TLS 1.3 a certificate of ours is refused only here.
                 raise _tls_error(error) from None
             except (http.client.HTTPException, OSError, ValueError, AttributeError) as error:
