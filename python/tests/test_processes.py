@@ -147,6 +147,29 @@ def test_our_part_in_a_later_handler_calls_what_was_there_before_and_raises_noth
     assert called == ["later", "push, ends_process=False", "the program's own", "later", "the program's own"]
 
 
+def test_a_handler_that_comes_during_the_last_push_gets_the_signal_once() -> None:
+    called: list[str] = []
+    ordered: list[Callable[[], None]] = []
+
+    def push(_: bool, done: Callable[[], None]) -> bool:
+        ordered.append(done)
+        return True
+
+    before = signal.signal(signal.SIGTERM, lambda *_: called.append("the program's own"))
+    handler = SigtermHandler(push)
+    try:
+        handler.install()
+        signal.raise_signal(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, lambda *_: called.append("later"))
+        answer = threading.Thread(target=ordered[0])
+        answer.start()
+        wait_for(lambda: called and not answer.is_alive(), lambda: f"an answer: {called}")
+    finally:
+        handler.forget()
+        signal.signal(signal.SIGTERM, before)
+    assert called == ["later"]
+
+
 def test_after_the_run_our_part_in_a_later_handler_ends_nothing(tmp_path: Path, gateway: Pushgateway) -> None:
     code = """
         import signal, simplepipe

@@ -105,11 +105,14 @@ class SigtermHandler:
 
     def _answer(self) -> None:
         """In the pusher's thread. A signal that comes just as Python leaves the handler of the one before it stays
-        unnoticed until the next one, hence once is not enough."""
+        unnoticed until the next one, hence once is not enough; but for a handler that came since, which may tell us
+        nothing."""
         self._answered = True
         before = self._passed_on
         while self._active and self._passed_on == before:
             _raise_again()
+            if not self._is_installed():
+                return
             time.sleep(AGAIN)
 
     def _pass_on(self, signum: int, frame: FrameType | None) -> None:
