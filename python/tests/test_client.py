@@ -55,6 +55,13 @@ def test_an_answer_says_whether_another_try_may_help(status: int, transient: boo
     assert error.transient == transient
 
 
+@pytest.mark.parametrize("kind", ["text/html", "Text/HTML; charset=utf-8"])
+def test_a_web_page_is_no_gateway_whatever_its_status(kind: str) -> None:
+    error = refusal(f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n\r\n<p>Log in".encode())
+    assert str(error) == "is not the gateway: it answered 200 OK: a web page; name the gateway's own address"
+    assert not error.transient
+
+
 def test_of_a_long_answer_the_beginning_is_told() -> None:
     assert str(refusal(b"HTTP/1.1 400 No\r\n\r\n" + b"x" * 100_000)).endswith(f"400 No: {'x' * 400}...")
 
@@ -75,6 +82,12 @@ def test_an_answer_before_the_whole_push_is_heard() -> None:
     refuser.join()
     listener.close()
     assert not error.value.transient
+
+
+def test_a_gateway_that_hangs_is_told_with_the_time_that_it_had(hanging: FaultyServer) -> None:
+    with pytest.raises(PushError, match=r"^did not answer within 0\.2 s$") as error:
+        client_of(hanging.address).push("POST", Group.of("train"), b"a 1\n", timeout=0.2)
+    assert error.value.transient
 
 
 @pytest.mark.parametrize(("address", "port"), [("http://h", 80), ("https://h", 443), ("https://h:9091", 9091)])

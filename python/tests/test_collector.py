@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.gateway import Pushgateway
 
-from simplepipe import MetricCollector, MetricsFileError, PushError, SettingsError
+from simplepipe import MetricCollector, MetricError, MetricsFileError, PushError, SettingsError
 
 METRICS = [
     {"name": "run_time", "description": "Seconds that the training took", "value": "6", "metric_type": "gauge"},
@@ -53,6 +53,8 @@ def test_what_is_wrong_is_raised_and_nothing_is_pushed(gateway: Pushgateway, tmp
         collector.load_and_push(tmp_path / "missing", "simple")
     with pytest.raises(SettingsError, match="job is empty"):
         collector.parse_and_push(METRICS, "")
+    with pytest.raises(MetricError, match='label "simplepipe_x" of "run_time" begins as Simplepipe\'s own do'):
+        collector.parse_and_push([{**METRICS[0], "labels": {"simplepipe_x": "y"}}], "simple")
     assert gateway.exposition() == ""
     gateway.kill()
     with pytest.raises(

@@ -111,8 +111,10 @@ def test_a_gateway_that_hangs_costs_neither_time_nor_memory(
     assert recorded - began < 60
     assert ended - recorded < 10, "the last push has one second"
     assert "gave no proper answer" not in caplog.text, "a try that is broken off is not told as the gateway's fault"
-    message = f"run train: the last values were not pushed: http://{hanging.address} did not answer in time; "
-    assert caplog.messages[-1].startswith(message)
+    message = (
+        f"run train: the last values were not pushed: http://{hanging.address} did not answer within [0-9.]+ s; all"
+    )
+    assert re.match(message, caplog.messages[-1])
 
 
 def test_a_try_that_hangs_does_not_use_up_the_time_of_the_last_push(caplog: pytest.LogCaptureFixture) -> None:
@@ -153,7 +155,7 @@ def test_an_answer_that_never_ends_is_given_up_in_time(caplog: pytest.LogCapture
     listener.shutdown(socket.SHUT_RDWR)
     server.join()
     listener.close()
-    assert f"http://{address} did not answer in time; all that" in caplog.messages[-1]
+    assert f"http://{address} did not answer within 1 s; all that" in caplog.messages[-1]
 
 
 def test_labels_without_bound_are_cut_off(gateway: Pushgateway, caplog: pytest.LogCaptureFixture) -> None:
@@ -165,7 +167,8 @@ def test_labels_without_bound_are_cut_off(gateway: Pushgateway, caplog: pytest.L
     assert gateway.value("run_succeeded") == 1
     assert sum(name.startswith("accuracy") for name in gateway.series()) == MAX_SERIES
     assert [record.getMessage() for record in caplog.records] == [
-        'run train: left out: "accuracy" is left out: the run has 10000 series already; use labels with few values'
+        'run train: left out: "accuracy" is left out: the run has 10000 series already; use few names, and labels '
+        "with few values"
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of the library's own imports
     lightning = pytest.importorskip("pytorch_lightning", reason="Lightning is in another environment of python/test")
     import torch
+    from pytorch_lightning.utilities.exceptions import SIGTERMException
 
     import simplepipe.lightning
 
@@ -53,26 +55,34 @@ class Line(lightning.LightningModule):  # type: ignore[misc, name-defined]
         return torch.optim.SGD(self.parameters(), lr=0.01)
 
 
-def test_training_validation_and_test_arrive(gateway: Pushgateway, tmp_path: Path) -> None:
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+def batches() -> Any:
     inputs = torch.arange(16.0).reshape(16, 1) / 16
-    batches = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(inputs, 2 * inputs), batch_size=4)
+    return torch.utils.data.DataLoader(torch.utils.data.TensorDataset(inputs, 2 * inputs), batch_size=4)
+
+
+def trainer_of(folder: Path, *callbacks: Any) -> Any:
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    return lightning.Trainer(
+        max_epochs=2,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+        log_every_n_steps=2,
+        callbacks=list(callbacks),
+    )
+
+
+def test_training_validation_and_test_arrive(gateway: Pushgateway, tmp_path: Path) -> None:
+    data = batches()
     with simplepipe.run("train") as run:
-        trainer = lightning.Trainer(
-            max_epochs=2,
-            accelerator="cpu",
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            default_root_dir=tmp_path,
-            log_every_n_steps=2,
-            callbacks=[simplepipe.lightning.PushCallback(run)],
-        )
+        trainer = trainer_of(tmp_path, simplepipe.lightning.PushCallback(run))
         model = Line()
-        trainer.fit(model, batches, batches)
+        trainer.fit(model, data, data)
         fitted = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        trainer.test(model, batches, verbose=False)
+        trainer.test(model, data, verbose=False)
     assert gateway.value("model_loss", split="train") == pytest.approx(fitted["loss"])
     assert gateway.value("model_loss_step", split="train") == 8
     assert gateway.value("model_loss", split="validation") == pytest.approx(fitted["val_loss"])
@@ -80,6 +90,20 @@ def test_training_validation_and_test_arrive(gateway: Pushgateway, tmp_path: Pat
     assert gateway.value("model_score", split="validation", score="f1") == 0.5
     assert gateway.value("model_accuracy", split="test") == 0.25
     assert {name for name in gateway.series() if 'score="f1"' in name and 'split="train"' in name} == set()
+
+
+def test_lightning_ends_a_training_at_sigterm_in_its_own_way(gateway: Pushgateway, tmp_path: Path) -> None:
+    class Sigterm(lightning.Callback):  # type: ignore[misc, name-defined]
+        """In the first batch."""
+
+        def on_train_batch_start(self, *_: Any) -> None:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(SIGTERMException), simplepipe.run("train") as run:
+        trainer = trainer_of(tmp_path, Sigterm(), simplepipe.lightning.PushCallback(run))
+        trainer.fit(Line(), batches())
+    assert trainer.received_sigterm
+    assert trainer.global_step == 1
 
 
 def trainer(measures: dict[str, float], **more: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tarfile
@@ -10,11 +9,15 @@ import zipfile
 from importlib.metadata import version
 from pathlib import Path
 
+import pytest
+from support.gateway import Pushgateway
+from support.settings import of_python_test
+
 import simplepipe
 
 
 def built(ending: str) -> Path:
-    (file,) = Path(os.environ["SIMPLEPIPE_DIST"]).glob(f"*{ending}")
+    (file,) = Path(of_python_test("SIMPLEPIPE_DIST")).glob(f"*{ending}")
     return file
 
 
@@ -42,3 +45,9 @@ def test_importing_it_is_quick_and_needs_no_training_library() -> None:
     code = "import sys, simplepipe; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"keras", "torch", "numpy", "transformers", "prometheus_client"} & set(modules)
+
+
+def test_tests_by_pytest_alone_say_what_they_want(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PUSHGATEWAY_PROGRAM", raising=False)
+    with pytest.raises(pytest.fail.Exception, match="PUSHGATEWAY_PROGRAM is not set; run python/test, or set it"):
+        Pushgateway()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import signal
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 import pytest
 from support import script
@@ -85,16 +87,99 @@ def test_a_handler_that_ends_the_training_in_its_own_way_says_how_it_ended(
     assert gateway.value("run_exit_code") == 0
 
 
-def test_a_handler_that_comes_later_may_call_ours(tmp_path: Path, gateway: Pushgateway) -> None:
+@pytest.mark.parametrize("runs", [1, 2])
+def test_a_handler_that_comes_later_and_calls_ours_decides_on_the_end(
+    tmp_path: Path, gateway: Pushgateway, runs: int
+) -> None:
     later = """
-        ours = signal.getsignal(signal.SIGTERM)
-        signal.signal(signal.SIGTERM, lambda *args: (os.write(1, b"saved\\n"), ours(*args)))
+        if RUNS > 1:
+            simplepipe.run("inner").start().gauge("loss", 3)
+        ours, saved = signal.getsignal(signal.SIGTERM), threading.Event()
+        def save(*args):
+            run.gauge("accuracy", 0.95)
+            ours(*args)
+            saved.set()
+        signal.signal(signal.SIGTERM, save)
         print("installed", flush=True)
-        FOREVER""".replace("FOREVER", FOREVER)
-    code, rest = sigterm(script.start(tmp_path, training(training=later.strip()), gateway.address), "installed")
-    assert code == -signal.SIGTERM
-    assert rest.startswith("saved")
-    assert gateway.value("run_exit_code") == 143
+        while not saved.wait(0.1):
+            pass
+        print("saved", flush=True)
+        while not os.path.exists(os.environ["LOOKED_AT"]):
+            threading.Event().wait(0.1)
+        sys.exit(3)"""
+    code = training(training=later.strip().replace("RUNS", str(runs)))
+    looked_at = tmp_path / "looked-at"
+    process = script.start(tmp_path, code, gateway.address, LOOKED_AT=str(looked_at))
+    script.wait_for_line(process, "installed")
+    process.send_signal(signal.SIGTERM)
+    script.wait_for_line(process, "saved")
+    gateway.wait_for_value("accuracy", 0.95)
+    assert gateway.value("loss", job="inner") == (3 if runs > 1 else None)
+    assert gateway.value("run_exit_code") is None
+    looked_at.touch()
+    rest, _ = process.communicate(timeout=60)
+    assert (process.returncode, rest) == (3, "")
+    assert gateway.value("run_exit_code") == 3
+
+
+def test_our_part_in_a_later_handler_calls_what_was_there_before_and_raises_nothing() -> None:
+    called: list[str] = []
+
+    def push(ends_process: bool, _: Callable[[], None]) -> bool:
+        called.append(f"push, {ends_process=}")
+        return True
+
+    before = signal.signal(signal.SIGTERM, lambda *_: called.append("the program's own"))
+    handler = SigtermHandler(push)
+
+    def later(signum: int, frame: FrameType | None) -> None:
+        called.append("later")
+        handler(signum, frame)
+
+    try:
+        handler.install()
+        signal.signal(signal.SIGTERM, later)
+        signal.raise_signal(signal.SIGTERM)
+        handler.remove()
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert called == ["later", "push, ends_process=False", "the program's own", "later", "the program's own"]
+
+
+def test_a_handler_that_comes_during_the_last_push_gets_the_signal_once() -> None:
+    called: list[str] = []
+    ordered: list[Callable[[], None]] = []
+
+    def push(_: bool, done: Callable[[], None]) -> bool:
+        ordered.append(done)
+        return True
+
+    before = signal.signal(signal.SIGTERM, lambda *_: called.append("the program's own"))
+    handler = SigtermHandler(push)
+    try:
+        handler.install()
+        signal.raise_signal(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, lambda *_: called.append("later"))
+        answer = threading.Thread(target=ordered[0])
+        answer.start()
+        wait_for(lambda: called and not answer.is_alive(), lambda: f"an answer: {called}")
+    finally:
+        handler.forget()
+        signal.signal(signal.SIGTERM, before)
+    assert called == ["later"]
+
+
+def test_after_the_run_our_part_in_a_later_handler_ends_nothing(tmp_path: Path, gateway: Pushgateway) -> None:
+    code = """
+        import signal, simplepipe
+        with simplepipe.run("train"):
+            ours = signal.getsignal(signal.SIGTERM)
+            signal.signal(signal.SIGTERM, lambda *args: (ours(*args), print("saved", flush=True)))
+        signal.raise_signal(signal.SIGTERM)
+        print("after", flush=True)
+    """
+    assert script.run(tmp_path, code, gateway.address) == (0, "saved\nafter\n")
 
 
 def test_runs_within_runs_all_push_on_sigterm(tmp_path: Path, gateway: Pushgateway) -> None:
@@ -267,6 +352,33 @@ def test_a_sigterm_during_the_last_push_is_not_lost(tmp_path: Path, hanging: Fau
     assert "after" not in rest
 
 
+WAITING = r"run train: waiting up to [0-9]+ s for the last push; {} ends the wait"
+
+
+def test_a_long_wait_for_the_last_push_is_told_at_sigterm(tmp_path: Path, hanging: FaultyServer) -> None:
+    process = script.start(tmp_path, training(patience=3000), hanging.address)
+    script.wait_for_line(process, "training")
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout is not None
+    assert re.fullmatch(WAITING.format("another SIGTERM"), process.stdout.readline().strip())
+    # As it says.
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGTERM
+
+
+def test_a_long_wait_for_the_last_push_is_told_at_the_end(tmp_path: Path, hanging: FaultyServer) -> None:
+    process = script.start(tmp_path, training(patience=3000), hanging.address)
+    script.wait_for_line(process, "training")
+    process.send_signal(signal.SIGINT)
+    assert process.stdout is not None
+    assert re.fullmatch(WAITING.format("Ctrl-C"), process.stdout.readline().strip())
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGINT
+    assert rest.endswith("KeyboardInterrupt\n")
+
+
 def test_a_second_sigterm_ends_the_process_at_once(tmp_path: Path, hanging: FaultyServer) -> None:
     process = script.start(tmp_path, training(patience=3000), hanging.address)
     script.wait_for_line(process, "training")
@@ -389,6 +501,23 @@ def test_workers_of_multiprocessing_work_beside_a_run(tmp_path: Path, gateway: P
     """
     assert script.run(tmp_path, code, gateway.address) == (0, "")
     assert gateway.value("accuracy") == 0.9
+
+
+def test_a_run_that_is_given_to_a_spawned_process_is_silent_there(tmp_path: Path, gateway: Pushgateway) -> None:
+    code = """
+        import multiprocessing, simplepipe
+        def work(run):
+            run.gauge("accuracy", 0.1)
+            run.finish(exit_code=1)
+        if __name__ == "__main__":
+            with simplepipe.run("train") as run:
+                run.gauge("accuracy", 0.9)
+                with multiprocessing.get_context("spawn").Pool(1) as pool:
+                    pool.apply(work, (run,))
+    """
+    assert script.run(tmp_path, code, gateway.address) == (0, "")
+    assert gateway.value("accuracy") == 0.9
+    assert gateway.value("run_exit_code") == 0
 
 
 def test_a_child_that_gets_sigterm_ends_and_pushes_nothing(tmp_path: Path, gateway: Pushgateway) -> None:

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
+import prometheus_client
 import pytest
 from support.gateway import Pushgateway
 
@@ -61,6 +62,10 @@ def wrong(record: Callable[[Any], None]) -> str:
         (lambda run: run.gauge("a", 1, labels={"x": Unprintable()}), '"a" can\'t be recorded: OSError: gone'),
         (lambda run: run.gauge("a", 1, labels={"__x": "y"}), 'label "__x" of "a" begins with __'),
         (
+            lambda run: run.gauge("a", 1, labels={"simplepipe_x": "y"}),
+            'label "simplepipe_x" of "a" begins as Simplepipe\'s own do; give the label another name',
+        ),
+        (
             lambda run: run.gauge("a", 1, labels={"file": HALF}),
             'label "file" of "a" is "caf\\u{dce9}", which UTF-8 can\'t hold; write whole characters',
         ),
@@ -78,6 +83,14 @@ def wrong(record: Callable[[Any], None]) -> str:
         (lambda run: run.histogram("a", 1, buckets=("low",)), '"a" can\'t be recorded: ValueError: '),
         (lambda run: run.histogram("a", 1, buckets=(1, 1)), 'the buckets of "a" are not ascending'),
         (lambda run: run.histogram("a", 1, buckets=(math.nan,)), 'the buckets of "a" are not ascending'),
+        (
+            lambda run: run.push_registry("x"),
+            "push_registry wants a CollectorRegistry of prometheus_client, not str",
+        ),
+        (
+            lambda run: run.push_registry(prometheus_client.CollectorRegistry),
+            "push_registry wants a CollectorRegistry of prometheus_client, not the class CollectorRegistry",
+        ),
         (lambda run: run.info("a", None), '"a" can\'t be recorded: AttributeError: '),
     ],
 )
@@ -172,6 +185,40 @@ def test_an_info_says_the_last_word_however_often_it_changes(
     assert [name for name in gateway.series() if name.startswith("data_info")] == [
         'data_info{instance="",job="train",source="s3",version="a"}'
     ]
+
+
+@pytest.mark.parametrize("labels", [{}, {"no label": "x"}])
+def test_names_without_bound_are_cut_off(monkeypatch: pytest.MonkeyPatch, labels: dict[str, object]) -> None:
+    monkeypatch.setattr("simplepipe._store.MAX_SERIES", 5)
+    store = Store(frozenset(), HELP)
+    refused: list[str] = []
+    for step in range(20):
+        try:
+            store.gauge(f"loss_{step}", 1, labels, "", "")
+        except simplepipe.MetricError as error:
+            refused.append(str(error))
+    # As many are known as may be, and what is known goes on.
+    assert sum("the run has 5 series already; use few names" in message for message in refused) == 15
+    assert len(store._families) == len(store._taken) == len(store._by_request) == len(HELP) + 5
+    assert sum(family.name.startswith("loss_") for family in store.snapshot()) == (0 if labels else 5)
+    if not labels:
+        store.gauge("loss_0", 2, {}, "", "")
+        assert sum(family.samples[0].value for family in store.snapshot()) == 6
+
+
+def test_a_new_series_is_not_counted_anew_with_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(frozenset(), HELP)
+
+    class Families(dict[str, Any]):
+        """Nobody goes through them."""
+
+        def values(self) -> Any:
+            raise AssertionError("all families are looked at")
+
+    monkeypatch.setattr(store, "_families", Families(store._families))
+    for number in range(3):
+        store.gauge(f"loss_{number}", 1, {"fold": number}, "", "")
+    assert store._count == 3
 
 
 def test_a_signal_handler_may_record_in_the_middle_of_a_recording() -> None:

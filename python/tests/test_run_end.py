@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+import pickle
 import resource
 import time
 from pathlib import Path
@@ -29,6 +32,22 @@ def test_a_strict_run_that_is_ended_by_hand_says_what_is_lost() -> None:
     with pytest.raises(simplepipe.PushError, match="the last values were not pushed: http:"):
         run.finish()
     assert simplepipe.current_run() is None
+
+
+def test_the_pickled_run_of_a_callback_is_silent_and_its_copy_is_the_run(
+    gateway: Pushgateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    with simplepipe.run("train") as run:
+        record = functools.partial(run.gauge, "accuracy")
+        record(0.9)
+        copy.deepcopy(record)(0.95)
+        elsewhere = pickle.loads(pickle.dumps(record))
+        elsewhere(0.1)
+        elsewhere.func.__self__.finish(1)
+        assert simplepipe.current_run() is run
+    assert gateway.value("accuracy") == 0.95
+    assert gateway.value("run_exit_code") == 0
+    assert caplog.messages == []
 
 
 def test_what_never_began_has_no_end(gateway: Pushgateway) -> None:
@@ -65,6 +84,18 @@ def test_a_system_without_a_thread_to_give_costs_the_metrics_and_not_the_trainin
     run.finish()
     assert caplog.messages == ["run train: nothing is pushed: can't start new thread"]
     assert pusher_threads() == []
+
+
+@pytest.mark.parametrize("exit_code", [0, 1])
+def test_a_run_says_when_it_ended_once_it_has(gateway: Pushgateway, exit_code: int) -> None:
+    run = simplepipe.run("train").start()
+    wait_for(lambda: gateway.value("run_heartbeat_timestamp_seconds"), lambda: "the first push")
+    assert gateway.value("run_end_timestamp_seconds") is None
+    before = time.time()
+    run.finish(exit_code)
+    end = gateway.value("run_end_timestamp_seconds")
+    assert end is not None
+    assert before <= end <= time.time()
 
 
 def test_a_heart_stops_with_its_run(gateway: Pushgateway) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.waiting import pusher_threads
 
 import simplepipe
 from simplepipe._gateway import Address, Group, Settings
@@ -66,6 +67,20 @@ def test_addresses_are_shown_as_typed_without_password(text: str, shown: str) ->
             'gateway from argument gateway "ftp://host" is neither http nor https; write http://HOST:PORT',
         ),
         (
+            f"user:{PASSWORD}://more@host:9091",
+            'gateway from argument gateway "host:9091" is neither http nor https; write http://HOST:PORT',
+        ),
+        (
+            "http://host:9091/push/metrics/",
+            'gateway from argument gateway "http://host:9091/push/metrics/" has the path of a push, which is added by '
+            "itself; write the address up to /metrics",
+        ),
+        (
+            "host:9091/metrics/job/train",
+            'gateway from argument gateway "host:9091/metrics/job/train" has the path of a push, which is added by '
+            "itself; write the address up to /metrics",
+        ),
+        (
             f"http://user:{PASSWORD}@host:x",
             'gateway from argument gateway "http://host:x" is not an address; write http://HOST:PORT',
         ),
@@ -95,11 +110,39 @@ def test_addresses_are_shown_as_typed_without_password(text: str, shown: str) ->
         ),
     ],
 )
-def test_other_addresses_are_refused_before_the_run_begins(text: str, message: str) -> None:
+def test_other_addresses_are_refused_before_a_strict_run_begins(text: str, message: str) -> None:
     with pytest.raises(simplepipe.SettingsError) as refusal:
-        simplepipe.run("train", gateway=text)
+        simplepipe.run("train", gateway=text, strict=True)
     assert str(refusal.value) == message
     assert PASSWORD not in repr(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        (
+            {"PUSHGATEWAY_URL": f"ftp://user:{PASSWORD}@host"},
+            'gateway from PUSHGATEWAY_URL "ftp://host" is neither http nor https; write http://HOST:PORT',
+        ),
+        (
+            {"PUSHGATEWAY_URL": "host:9091", "PUSHGATEWAY_USERNAME": "u", "PUSHGATEWAY_PASSWORD_FILE": "/missing"},
+            'the file "/missing" from PUSHGATEWAY_PASSWORD_FILE can\'t be read: No such file or directory',
+        ),
+    ],
+)
+def test_wrong_settings_cost_the_metrics_and_not_the_training(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, environment: dict[str, str], message: str
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with simplepipe.run("train") as run:
+        run.gauge("accuracy", 0.9)
+        assert pusher_threads() == []
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("ERROR", f"run train: nothing is pushed: {message}")
+    ]
+    with pytest.raises(simplepipe.SettingsError, match=message.partition(" ")[0]):
+        simplepipe.run("train", strict=True)
 
 
 def test_credentials_are_found(tmp_path: Path) -> None:
@@ -116,6 +159,8 @@ def test_credentials_are_found(tmp_path: Path) -> None:
     )
     file.write_text("of Windows\r\n")
     assert credentials(PUSHGATEWAY_PASSWORD_FILE=str(file), **of_url) == ("url", "of Windows")
+    assert credentials(PUSHGATEWAY_USERNAME="env\n", PUSHGATEWAY_PASSWORD="of an editor\r\n") == ("env", "of an editor")
+    assert credentials(PUSHGATEWAY_PASSWORD="two ends\n\n", **of_url) == ("url", "two ends\n")
     settings = Settings.find(None, {"PUSHGATEWAY_USERNAME": "env", "PUSHGATEWAY_PASSWORD": PASSWORD, **of_url})
     assert PASSWORD not in repr(settings)
 

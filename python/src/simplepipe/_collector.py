@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 
-from simplepipe import metrics_file
+from simplepipe import _names, metrics_file
 from simplepipe._gateway import Client, Group, Settings
-from simplepipe.errors import PushError, SettingsError
+from simplepipe._terminal import quoted
+from simplepipe.errors import MetricError, PushError, SettingsError
 from simplepipe.metrics_file import MetricsFile
 
 
@@ -32,7 +33,18 @@ class MetricCollector:
 
     def _push(self, file: MetricsFile, job_name: str) -> None:
         group = Group.of(job_name, file.grouping_labels)
+        _check_labels(file)
         try:
             self._client.push("PUT", group, file.exposition().encode())
         except PushError as error:
             raise PushError(f"not pushed: {self._client.gateway} {error}", transient=error.transient) from None
+
+
+def _check_labels(file: MetricsFile) -> None:
+    for family in file.families:
+        for name in (name for sample in family.samples for name, _ in sample.labels):
+            if name.startswith(_names.OWN_PREFIX):
+                raise MetricError(
+                    f"label {quoted(name)} of {quoted(family.name)} begins as Simplepipe's own do; give the label "
+                    "another name"
+                )

@@ -20,6 +20,9 @@ TAKEN_SUFFIXES = {"summary": ("_sum", "_count"), "histogram": ("_bucket", "_sum"
 RESERVED_LABEL = {"histogram": "le", "summary": "quantile"}
 """The label that a type writes itself."""
 
+OWN_PREFIX = "simplepipe_"
+"""How labels begin that Simplepipe itself makes: series that have some of them never come into Prometheus."""
+
 
 def check_metric(name: str) -> None:
     """Raises MetricError, whose message goes on after the metric's place, for a name that is none."""

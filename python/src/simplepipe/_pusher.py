@@ -7,12 +7,13 @@ the interrupted code holds.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from simplepipe._gateway import Backoff, Client, Group
@@ -23,6 +24,9 @@ logger = logging.getLogger("simplepipe")
 
 GRACE = 1.0
 """For the thread to notice that its last try was broken off, in seconds."""
+
+QUIET = 1.0
+"""For how many seconds the last push is waited for without a word."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +99,11 @@ class Pusher:
     def _end(self, patience: float) -> PushError | None:
         deadline = time.monotonic() + patience
         self.order(LastPush(deadline, over=True, end=True))
+        self._thread.join(min(QUIET, patience / 2))
+        if self._thread.is_alive():
+            self._say_waiting(deadline, "Ctrl-C ends the wait")
         # A try that hangs since before must not use up the time of the last push.
-        if not self._taken_up.wait(patience / 2):
+        if not self._taken_up.wait(max(deadline - patience / 2 - time.monotonic(), 0.0)):
             self._break_off()
         self._thread.join(max(deadline - time.monotonic(), 0.0) + GRACE)
         if self._thread.is_alive():
@@ -105,7 +112,7 @@ class Pusher:
             self._thread.join(GRACE)
             # Where it is alive still, the system looks for the gateway's host and can't be asked to stop.
             if self._thread.is_alive() or self._last_error is not None:
-                return PushError("did not answer in time", transient=True)
+                return PushError(f"did not answer within {patience:g} s", transient=True)
         return self._last_error
 
     def _lost(self, error: PushError) -> PushError:
@@ -135,11 +142,33 @@ class Pusher:
                 self._taken_up.set()
             if last.before is not None:
                 last.before()
-            error = self._push_until(last.deadline, last.over)
+            with self._told_to_wait(last):
+                error = self._push_until(last.deadline, last.over)
             if last.done is not None:
                 last.done(error and self._lost(error))
             if last.end:
                 return
+
+    @contextlib.contextmanager
+    def _told_to_wait(self, last: LastPush) -> Iterator[None]:
+        """Who ends the process by SIGTERM sees why it goes on. In a thread of its own, since a try may hang; what waits
+        for `finish` says so itself."""
+        if last.end or not last.over:
+            yield
+            return
+        teller = threading.Timer(QUIET, self._say_waiting, (last.deadline, "another SIGTERM ends the wait"))
+        teller.daemon = True
+        with contextlib.suppress(RuntimeError):  # The system may give no thread.
+            teller.start()
+        try:
+            yield
+        finally:
+            teller.cancel()
+
+    def _say_waiting(self, deadline: float, way_out: str) -> None:
+        left = deadline - time.monotonic()
+        if left >= QUIET:
+            logger.warning("run %s: waiting up to %.0f s for the last push; %s", self._group.job, left, way_out)
 
     def _regular_push(self) -> float:
         """Returns how long to wait for the next one."""

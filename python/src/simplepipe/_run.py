@@ -45,6 +45,7 @@ HELP = {
     "run_exit_code": "Exit code; 128 plus the signal where a signal ended the run",
     "run_succeeded": "Whether the run ended well",
     "run_start_timestamp_seconds": "When the run began",
+    "run_end_timestamp_seconds": "When the run ended",
     "run_last_success_timestamp_seconds": "When a run last ended well",
     "run_heartbeat_timestamp_seconds": "When the run last said that it goes on",
     "run_processed_items": "How many things the run worked through",
@@ -61,7 +62,8 @@ class Run:
     """Made by `simplepipe.run`. Every method may be called from any thread; those that record return at once.
 
     A metric that can't be right (a bad name, a value that is no number) is logged once and left out, since a training
-    of days is worth more than one of its metrics; a `strict` run raises instead.
+    of days is worth more than one of its metrics, and so is a gateway's address or password; a `strict` run raises
+    instead. What the program itself gives, such as the job or the interval, always raises.
     """
 
     def __init__(
@@ -81,9 +83,7 @@ class Run:
                 raise SettingsError(f"{name} is {seconds}; write a number of seconds above 0, and up to {LONGEST:g}")
         self.job = job
         self._group = Group.of(job, grouping_labels)
-        self._settings = Settings.find(gateway)
-        if self._settings is None and strict:
-            raise SettingsError("no gateway to push to; give gateway=, or set PUSHGATEWAY_URL or PUSH_GATEWAY_HOSTNAME")
+        self._settings, self._wrong_settings = _settings(gateway, strict)
         self._interval = interval
         self._patience = patience
         self._strict = strict
@@ -102,6 +102,15 @@ class Run:
         self._over = False
         # A child that was forked has the run's variables, but neither its thread nor the right to speak for it.
         self._orphaned = False
+
+    def __reduce__(self) -> tuple[Callable[[str], Run], tuple[str]]:
+        """Callbacks take their run along into processes that libraries spawn. There it records nothing, as in a child
+        that was forked."""
+        return _of_another_process, (self.job,)
+
+    def __deepcopy__(self, _: object) -> Run:
+        """Whoever copies a callback here means the same run."""
+        return self
 
     # Beginning and end
 
@@ -127,6 +136,9 @@ class Run:
         if self._ttl is not None:
             self._store.standard("push_ttl_seconds", self._ttl)
         _runs.append(self)
+        if self._wrong_settings:
+            logger.error("run %s: nothing is pushed: %s", self.job, self._wrong_settings)
+            return self
         if client is None:
             logger.warning(
                 "run %s: no gateway, so nothing is pushed; set PUSHGATEWAY_URL or PUSH_GATEWAY_HOSTNAME, "
@@ -177,11 +189,13 @@ class Run:
             self._over = True
             if exit_code is None:
                 return
+            ended = time.time()
             self._store.standard("run_time_seconds", time.monotonic() - self._began)
+            self._store.standard("run_end_timestamp_seconds", ended)
             self._store.standard("run_exit_code", exit_code)
             self._store.standard("run_succeeded", exit_code == 0)
             if exit_code == 0:
-                self._store.standard("run_last_success_timestamp_seconds", time.time())
+                self._store.standard("run_last_success_timestamp_seconds", ended)
 
     def _last_push_on_sigterm(self, ends_process: bool, done: Done) -> bool:
         """In the signal handler: only what needs no lock."""
@@ -254,8 +268,13 @@ class Run:
 
     def push_registry(self, registry: CollectorRegistry) -> None:
         """Pushes a prometheus_client registry too, as it is, from now to the run's end."""
-        if not self._silent() and registry not in self._registries:
-            self._registries.append(registry)
+        if self._silent() or registry in self._registries:
+            return
+        if isinstance(registry, type) or not callable(getattr(registry, "collect", None)):
+            given = f"the class {registry.__name__}" if isinstance(registry, type) else type(registry).__name__
+            self._wrong(MetricError(f"push_registry wants a CollectorRegistry of prometheus_client, not {given}"))
+            return
+        self._registries.append(registry)
 
     def timed(self, name: str, *, buckets: Sequence[float] | None = None, labels: Labels = None) -> Timer:
         """Decorator and context manager: how long it took, as summary `NAME_seconds` (a histogram with `buckets`)."""
@@ -300,7 +319,7 @@ class Run:
             self._wrong(MetricError(f"{quoted(str(name))} can't be recorded: {cause}"))
 
     def _silent(self) -> bool:
-        """Whether there is nothing to record: after the end, and in a child that was forked."""
+        """Whether there is nothing to record: after the end, and in another process than the run's."""
         if not self._started and not self._told_to_begin:
             self._told_to_begin = True
             logger.warning("run %s: has not begun, so nothing is pushed yet; begin it by with, or start()", self.job)
@@ -354,6 +373,19 @@ def current_run() -> Run | None:
     return next((run for run in reversed(_runs) if not run._over), None)
 
 
+def _settings(gateway: str | None, strict: bool) -> tuple[Settings | None, str]:
+    """And what is wrong with them: a wrong address costs the training no more than a gateway that is away."""
+    try:
+        settings = Settings.find(gateway)
+    except SettingsError as error:
+        if strict:
+            raise
+        return None, str(error)
+    if settings is None and strict:
+        raise SettingsError("no gateway to push to; give gateway=, or set PUSHGATEWAY_URL or PUSH_GATEWAY_HOSTNAME")
+    return settings, ""
+
+
 def _exit_code(error: BaseException | None) -> int:
     """What Python would end with, were the error not caught."""
     if error is None:
@@ -367,6 +399,12 @@ def _exit_code(error: BaseException | None) -> int:
             return code if sys.platform == "win32" else code & 0xFF
         return 0 if code is None else 1
     return 1
+
+
+def _of_another_process(job: str) -> Run:
+    run = Run(job)
+    run._started = run._orphaned = True
+    return run
 
 
 def _leave_to_the_parent() -> None:

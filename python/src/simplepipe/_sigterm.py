@@ -4,6 +4,9 @@ The handler does next to nothing, since the code that it interrupts may hold any
 When that is done, or has failed for good, the pusher's thread raises the signal again, and the handler passes it on to
 what was installed before. A second SIGTERM from outside is passed on at once, but for one that comes right after the
 first: who signals a whole process group reaches us twice where our parent passes signals on, as `simplepipe run` does.
+
+A handler that comes later may call ours among others, as PyTorch Lightning's does, which then saves a checkpoint. That
+one decides how the process ends; ours has the latest values pushed, and neither ends nor judges anything.
 """
 
 from __future__ import annotations
@@ -59,7 +62,7 @@ class SigtermHandler:
         if threading.current_thread() is threading.main_thread() and installed is self:
             signal.signal(signal.SIGTERM, self._previous)
         if self._asked:
-            # It came too late for the pusher to answer it.
+            # It came too late for the pusher to answer it. Who came since has not seen it, and acts on it alone.
             self._asked = False
             _raise_again()
 
@@ -75,21 +78,41 @@ class SigtermHandler:
         return self._previous == signal.SIG_DFL
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
-        if self._active and not self._asked:
+        if not self._is_installed():
+            self._contribute(signum, frame)
+        elif self._active and not self._asked:
             self._asked, self._asked_at = True, time.monotonic()
-            if self._last_push(self.ends_process(), self._answer):
-                return
-        elif self._asked and not self._answered and time.monotonic() - self._asked_at < ECHO:
-            return
-        self._pass_on(signum, frame)
+            if not self._last_push(self.ends_process(), self._answer):
+                self._pass_on(signum, frame)
+        elif not self._asked or self._answered or time.monotonic() - self._asked_at >= ECHO:
+            self._pass_on(signum, frame)
+
+    def _is_installed(self) -> bool:
+        """Whether the system calls us, itself or by way of other runs."""
+        at: object = signal.getsignal(signal.SIGTERM)
+        while isinstance(at, SigtermHandler) and at is not self:
+            at = at._previous
+        return at is self
+
+    def _contribute(self, signum: int, frame: FrameType | None) -> None:
+        """Our part in somebody else's handler."""
+        self._passed_on += 1
+        self._asked = self._answered = False
+        if self._active:
+            self._last_push(False, lambda: None)
+        if callable(self._previous):
+            self._previous(signum, frame)
 
     def _answer(self) -> None:
         """In the pusher's thread. A signal that comes just as Python leaves the handler of the one before it stays
-        unnoticed until the next one, hence once is not enough."""
+        unnoticed until the next one, hence once is not enough; but for a handler that came since, which may tell us
+        nothing."""
         self._answered = True
         before = self._passed_on
         while self._active and self._passed_on == before:
             _raise_again()
+            if not self._is_installed():
+                return
             time.sleep(AGAIN)
 
     def _pass_on(self, signum: int, frame: FrameType | None) -> None:

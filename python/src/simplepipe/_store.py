@@ -15,7 +15,8 @@ from simplepipe._terminal import quoted
 from simplepipe.errors import MetricError
 
 MAX_SERIES = 10_000
-"""How many series a run may have: labels whose values grow without bound must not fill the training's memory."""
+"""How many series a run may have, and how many names: those that grow without bound, as with a step in them, must not
+fill the training's memory."""
 
 DEFAULT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 """The upper bounds that prometheus_client has too."""
@@ -53,6 +54,7 @@ class Store:
         self._families: dict[str, _Series] = {}
         self._by_request: dict[tuple[str, str, str], _Series] = {}
         self._taken: dict[str, _Series] = {}
+        self._count = 0
         self._standard = frozenset(standard)
         for name, help in standard.items():
             self._series("gauge", name, help, "")
@@ -115,6 +117,7 @@ class Store:
             key = self._key(series, labels, series.values)
             if not key:
                 raise MetricError(f"{quoted(name)} of type info has no label; it says nothing without one")
+            self._count -= len(series.orders)
             series.orders.clear()
             series.values.clear()
             series.values[key] = 1.0
@@ -152,6 +155,8 @@ class Store:
                         f"{quoted(name)} of type {metric_type} and {quoted(other.name)} of type {other.type} both "
                         f"become {quoted(each)}; give one another name"
                     )
+            # A name takes memory too where nothing is right of what is recorded under it.
+            _check_room(name, max(self._count, len(self._families) - len(self._standard)))
             series = _Series(family, metric_type, help)
             self._families[family] = series
             self._taken.update(dict.fromkeys(taken, series))
@@ -171,11 +176,8 @@ class Store:
         first = series.orders.get(ordered)
         if first is not None:
             return first
-        if sum(len(each.orders) for each in self._families.values()) >= MAX_SERIES:
-            raise MetricError(
-                f"{quoted(series.name)} is left out: the run has {MAX_SERIES} series already; "
-                "use labels with few values"
-            )
+        _check_room(series.name, self._count)
+        self._count += 1
         series.orders[ordered] = key
         return key
 
@@ -185,11 +187,21 @@ class Store:
             _names.check_label(name)
         except MetricError as error:
             raise MetricError(f"{where} {error}") from None
+        if name.startswith(_names.OWN_PREFIX):
+            raise MetricError(f"{where} begins as Simplepipe's own do; give the label another name")
         if name in self._group_labels:
             raise MetricError(f"{where} is the push group's; write another name")
         if name == _names.RESERVED_LABEL.get(series.type):
             raise MetricError(f"{where} is written by the {series.type} itself; write another name")
         _names.check_text(where, text)
+
+
+def _check_room(name: str, taken: int) -> None:
+    if taken >= MAX_SERIES:
+        raise MetricError(
+            f"{quoted(name)} is left out: the run has {MAX_SERIES} series already; use few names, and labels with few "
+            "values"
+        )
 
 
 def _number(name: str, value: SupportsFloat) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-import os
 import signal
 import ssl
 import subprocess
@@ -14,6 +13,7 @@ import urllib.request
 from collections.abc import Sequence
 from typing import cast
 
+from support.settings import of_python_test
 from support.waiting import wait_for
 
 OWN = ("go_", "process_", "pushgateway_", "push_time_seconds", "push_failure_time_seconds", "promhttp_")
@@ -36,7 +36,7 @@ class Pushgateway:
 
     def start(self) -> None:
         """On the port that it had before, if any."""
-        program = os.environ["PUSHGATEWAY_PROGRAM"]
+        program = of_python_test("PUSHGATEWAY_PROGRAM")
         self._process = subprocess.Popen(
             [program, f"--web.listen-address={self._address}", "--log.format=json", *self._arguments],
             stderr=subprocess.PIPE,

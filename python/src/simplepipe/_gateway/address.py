@@ -57,6 +57,8 @@ class Address:
             raise wrong(f"{shown} has {part}; write http://HOST:PORT, with a path where the gateway has a prefix")
         if not separator and port is None:
             raise wrong(f"{shown} has no port; write HOST:9091, or http://HOST for port 80")
+        if url.path.rstrip("/").endswith("/metrics") or "/metrics/job" in url.path:
+            raise wrong(f"{shown} has the path of a push, which is added by itself; write the address up to /metrics")
         return cls(
             scheme=url.scheme,
             host=host,
@@ -78,4 +80,6 @@ def _without_credentials(text: str) -> str:
     if not separator:
         return text
     scheme, separator, _ = before.partition("://")
-    return f"{scheme}://{after}" if separator else after
+    # A user and a password that has slashes look like a scheme too, but for the colon between them.
+    is_name = scheme.isascii() and scheme.isalnum()
+    return f"{scheme}://{after}" if separator and is_name else after

@@ -55,7 +55,7 @@ class Client:
                 with connection.getresponse() as response:
                     _check(response)
             except TimeoutError:
-                raise PushError("did not answer in time", transient=True) from None
+                raise PushError(f"did not answer within {timeout:.2g} s", transient=True) from None
             except ssl.SSLError as error:  # Since TLS 1.3 a certificate of ours is refused only here.
                 raise _tls_error(error) from None
             except (http.client.HTTPException, OSError, ValueError, AttributeError) as error:
@@ -104,9 +104,14 @@ def _tls_error(error: ssl.SSLError) -> PushError:
 
 def _check(response: http.client.HTTPResponse) -> None:
     status = response.status
-    if 200 <= status < 300:
-        return
     answer = f"{status} {one_line(response.reason, SHOWN)}"
+    if 200 <= status < 300:
+        if not response.getheader("Content-Type", "").lower().startswith("text/html"):
+            return
+        # As of a page to log in at, which says that all is well.
+        raise PushError(
+            f"is not the gateway: it answered {answer}: a web page; name the gateway's own address", transient=False
+        )
     if 300 <= status < 400:
         # Following unasked could bring the metrics, and a password, to someone else.
         location = one_line(response.getheader("Location", ""), SHOWN)

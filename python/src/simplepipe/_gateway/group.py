@@ -11,9 +11,6 @@ from simplepipe import _names
 from simplepipe._terminal import quoted
 from simplepipe.errors import MetricError, SettingsError
 
-RESERVED_PREFIX = "simplepipe_"
-"""How labels of groups begin that Simplepipe itself makes."""
-
 
 @dataclass(frozen=True)
 class Group:
@@ -70,7 +67,7 @@ def label_problem(name: str, value: object) -> str | None:
         return str(error)
     if name == "job":
         return "is the job's own; name the job itself"
-    if name.startswith(RESERVED_PREFIX):
+    if name.startswith(_names.OWN_PREFIX):
         return "begins as Simplepipe's own labels do; write another name"
     return value_problem(value)
 

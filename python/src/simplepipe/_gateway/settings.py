@@ -110,25 +110,30 @@ def _address(gateway: str | None, given: Mapping[str, str]) -> Address | None:
 
 def _credentials(address: Address, given: Mapping[str, str]) -> Credentials | None:
     """The user and the password are looked for apart, so that an address may name the user and a file the password."""
-    username = given.get("PUSHGATEWAY_USERNAME")
+    username = _line(given.get("PUSHGATEWAY_USERNAME", ""))
     password_file = given.get("PUSHGATEWAY_PASSWORD_FILE")
-    password = given.get("PUSHGATEWAY_PASSWORD")
-    if username is not None and ":" in username:
+    password = _line(given.get("PUSHGATEWAY_PASSWORD", ""))
+    if ":" in username:
         raise SettingsError("PUSHGATEWAY_USERNAME has a colon, which basic authentication can't carry")
-    if password_file is None and password is None:
-        if username is not None:
+    if password_file is None and not password:
+        if username:
             raise SettingsError(
                 f"user {quoted(username)} has no password; set PUSHGATEWAY_PASSWORD_FILE or PUSHGATEWAY_PASSWORD"
             )
         if address.username is None:
             return None
         return Credentials(address.username, address.password or "")
-    username = username or address.username
+    username = username or address.username or ""
     if not username:
         raise SettingsError("a password is set and no user; set PUSHGATEWAY_USERNAME")
     if password_file is not None:
         return Credentials(username, password_file=Path(password_file))
-    return Credentials(username, password or "")
+    return Credentials(username, password)
+
+
+def _line(text: str) -> str:
+    """One line end is the editor's, who made the file, or the Secret."""
+    return text.removesuffix("\n").removesuffix("\r")
 
 
 def _read_password(file: Path) -> str:
@@ -142,8 +147,7 @@ def _read_password(file: Path) -> str:
         raise wrong("is no text in UTF-8") from None
     except OSError as error:
         raise wrong(f"can't be read: {error.strerror}") from None
-    # One line end after the password is the editor's.
-    password = text.removesuffix("\n").removesuffix("\r")
+    password = _line(text)
     if not password:
         raise wrong("is empty; write the password into it")
     if not password.isprintable() or len(text) > MAX_PASSWORD:

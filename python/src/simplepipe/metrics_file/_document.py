@@ -99,9 +99,7 @@ class Document:
             if not isinstance(value, Object):
                 raise ValueError(f"is {kind(value)}; write an object of strings")
             if len(value.fields) > MAX_GROUPING_LABELS:
-                raise ValueError(
-                    f"has {len(value.fields)} labels; a push group has at most {MAX_GROUPING_LABELS}"
-                )
+                raise ValueError(f"has {len(value.fields)} labels; a push group has at most {MAX_GROUPING_LABELS}")
             self._group_labels(value)
         elif name == "metrics":
             if not isinstance(value, list):
