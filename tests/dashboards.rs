@@ -254,7 +254,7 @@ fn names_by_which_others_find_the_dashboards() {
     let admin = parsed(ADMIN);
     assert_eq!(
         (text(&admin["uid"]), text(&admin["title"])),
-        ("simplepipe-tenants", "Simplepipe: all tenants")
+        ("simplepipe_tenants", "Simplepipe: all tenants")
     );
     let tenant = parsed(
         &TENANT

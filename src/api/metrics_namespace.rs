@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::quantity::Quantity;
-use super::schema::{DURATION_PATTERN, INTERVAL_RULE, LABEL_NAME_RULE, label_value};
+use super::schema::{DURATION_PATTERN, INTERVAL_RULE, LABEL_NAME_RULE, label_value, short_lists};
 use super::seldon::SeldonSpec;
 use super::status::MetricsNamespaceStatus;
 
@@ -129,8 +129,9 @@ pub struct GatewaySpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub tolerations: Vec<Toleration>,
-    /// Where the gateway may or should be scheduled.
+    /// Where the gateway may or should be scheduled; at most 32 entries in each list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = short_lists)]
     pub affinity: Option<Affinity>,
     /// PriorityClass of the gateway's pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]

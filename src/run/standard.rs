@@ -213,6 +213,33 @@ mod tests {
         assert_eq!(said, NAMES.map(str::to_owned).into());
     }
 
+    /// A gateway has one help text for a name, and logs it at every scrape where two pushers differ.
+    #[test]
+    fn all_who_push_a_metric_say_the_same_of_it() {
+        let file = |path| std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR")));
+        let python = file("python/src/simplepipe/_run.py").unwrap();
+        let argo = file("charts/simplepipe/templates/clusterworkflowtemplate.yaml").unwrap();
+        let mut in_argo = HashSet::new();
+        let measured = measured(Ending::Exited(0));
+        let ttl = crate::parcel::ttl(Duration::from_secs(1));
+        for family in (measured.families().iter())
+            .chain(&measured.start.heartbeat())
+            .chain(&ttl)
+        {
+            let (name, help) = (family.name.as_str(), &family.help);
+            assert!(
+                python.contains(&format!("\"{name}\": \"{help}\"")),
+                "{name}"
+            );
+            if let Some((_, rest)) = argo.split_once(&format!("name: '{name}'")) {
+                in_argo.insert(name.to_owned());
+                let (_, rest) = rest.split_once("description: '").unwrap();
+                assert_eq!(rest.split('\'').next(), Some(help.as_str()), "{name}");
+            }
+        }
+        assert_eq!(in_argo.len(), 5, "{in_argo:?}");
+    }
+
     #[test]
     fn a_run_that_failed_leaves_the_last_success_out() {
         let text = exposition(&measured(Ending::Killed(9)).families());

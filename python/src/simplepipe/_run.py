@@ -50,7 +50,7 @@ HELP = {
     "run_heartbeat_timestamp_seconds": "When the run last said that it goes on",
     "run_processed_items": "How many things the run worked through",
     "run_processed_bytes": "How much data the run worked through",
-    "push_ttl_seconds": "For how long after its push this group is worth keeping",
+    "push_ttl_seconds": "For how long after its push the group is worth keeping",
 }
 """The standard metrics that a run writes itself, all of them gauges; see docs/metrics.md."""
 
