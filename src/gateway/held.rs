@@ -17,7 +17,9 @@ use super::{Client, Group, PushError};
 use crate::terminal::one_line;
 
 /// Most of an answer that is read, in bytes; a gateway has rarely more than a few megabytes.
-const MAX_BYTES: u64 = 256 * 1024 * 1024;
+const MAX_BYTES: u64 = 64 * 1024 * 1024;
+/// Most groups of it that are kept; a gateway that is one has some dozen of those that are asked for.
+const MAX_GROUPS: usize = 10_000;
 
 /// Of it, read at a time.
 const BUFFER: usize = 16 * 1024;
@@ -192,6 +194,11 @@ impl<'de, W: Fn(&Labels) -> bool> Visitor<'de> for Groups<'_, W> {
         while let Some(fields) = seq.next_element::<BTreeMap<String, Box<RawValue>>>()? {
             if let Some(group) = group(fields, self.wanted)? {
                 self.groups.push(group);
+            }
+            if self.groups.len() > MAX_GROUPS {
+                return Err(de::Error::custom(
+                    "it has more groups of one lock than can be",
+                ));
             }
         }
         Ok(())

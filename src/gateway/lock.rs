@@ -194,24 +194,21 @@ pub(super) fn locked_for(held: &Held, target: &Group) -> Option<Duration> {
         .max()
 }
 
-/// Breaks the locks on the target that are stale.
+/// Breaks the lock on the target, where it is stale. A gateway has one at most, and whoever shows more is not waited for.
 ///
 /// # Errors
 /// When it could not be found out what became of a dead pusher's write; its lock stays then.
 pub(super) fn break_stale(client: &Client, held: &Held, target: &Group) -> Result<(), PushError> {
-    for group in &held.groups {
-        let id = group.labels.get(ID);
-        if let Some(id) = id
-            && locks(group, target)
-            && age(group, held.at) >= STALE
-        {
-            let lock = Lock::with_id(client, target, id.clone());
-            if lock.ban()? == Write::Happened {
-                lock.attest()?;
-            }
-            lock.release();
-        }
+    let is_stale = |group: &&HeldGroup| locks(group, target) && age(group, held.at) >= STALE;
+    let stale = held.groups.iter().find(is_stale);
+    let Some(id) = stale.and_then(|group| group.labels.get(ID)) else {
+        return Ok(());
+    };
+    let lock = Lock::with_id(client, target, id.clone());
+    if lock.ban()? == Write::Happened {
+        lock.attest()?;
     }
+    lock.release();
     Ok(())
 }
 

@@ -1,15 +1,22 @@
 //! `/livez`, `/readyz`, `/status` and `/metrics` over HTTP.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
 
 use super::caches::Caches;
 use super::health::{Health, Report};
@@ -18,6 +25,14 @@ use super::telemetry::Metrics;
 
 /// The content type of `prometheus-client`'s exposition.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Any pod of the cluster may connect where no NetworkPolicy forbids it, and must not fill the memory: so many at once,
+/// each with so much of a request, in so much time.
+const CONNECTIONS: usize = 512;
+const BUFFER: usize = 16 * 1024;
+const HEADERS_WITHIN: Duration = Duration::from_secs(5);
+/// When there is no descriptor left, say.
+const AFTER_AN_ERROR: Duration = Duration::from_millis(100);
 
 /// What is asked about.
 #[derive(Clone)]
@@ -43,10 +58,7 @@ pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Answers until the process ends.
-///
-/// # Errors
-/// When the listener fails.
-pub async fn serve(listener: TcpListener, shown: Shown) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, shown: Shown) -> Infallible {
     let router = Router::new()
         .route(
             "/livez",
@@ -63,7 +75,29 @@ pub async fn serve(listener: TcpListener, shown: Shown) -> io::Result<()> {
         )
         .route("/metrics", get(metrics))
         .with_state(shown);
-    axum::serve(listener, router).await
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_WITHIN)
+        .max_buf_size(BUFFER);
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        // Never closed, so that this can't fail.
+        let place = places.clone().acquire_owned().await;
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => TokioIo::new(stream),
+            Err(error) => {
+                tracing::warn!(%error, "a connection to the HTTP port could not be taken");
+                sleep(AFTER_AN_ERROR).await;
+                continue;
+            }
+        };
+        let connection = http.serve_connection(stream, TowerToHyperService::new(router.clone()));
+        tokio::spawn(async move {
+            // Who breaks off a request is no news.
+            let _ = connection.await;
+            drop(place);
+        });
+    }
 }
 
 fn answer(report: Report) -> Response {

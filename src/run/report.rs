@@ -6,7 +6,7 @@ use super::place::Place;
 use super::standard;
 use super::target::Target;
 use crate::metrics::Family;
-use crate::metrics_file::{MetricsFile, Source};
+use crate::metrics_file::{MAX_BYTES, MetricsFile, Source};
 use crate::parcel::{self, Packing, Parcel};
 
 /// What is pushed, and what is not.
@@ -37,6 +37,7 @@ impl Report {
             ttl,
             packing: Packing::default(),
             notes: Vec::new(),
+            read: 0,
         };
         let mut problems = Vec::new();
         let files = place.map_or_else(|| Ok(Vec::new()), Place::written);
@@ -73,6 +74,8 @@ struct Reading<'a> {
     ttl: Option<&'a Family>,
     packing: Packing,
     notes: Vec<String>,
+    /// How much of all files, in bytes.
+    read: usize,
 }
 
 impl Reading<'_> {
@@ -80,6 +83,13 @@ impl Reading<'_> {
     fn file(&mut self, path: PathBuf) -> Result<(), String> {
         let source = Source::File(path);
         let content = source.read().map_err(|error| error.to_string())?;
+        self.read += content.len();
+        if self.read > MAX_BYTES {
+            return Err(format!(
+                "{source} is left out: a run's metrics files may have {} MiB together",
+                MAX_BYTES / 1024 / 1024
+            ));
+        }
         let file = MetricsFile::parse(&content).map_err(|error| format!("{source} {error}"))?;
         let group = (self.target.group_of(&file)).map_err(|error| format!("{source} {error}"))?;
         let is_of_the_run = group == self.target.group;
@@ -169,6 +179,19 @@ mod tests {
             exposition(&report.written),
             "# TYPE a untyped\na 1\n# TYPE c untyped\nc 5\n"
         );
+    }
+
+    #[test]
+    fn files_have_a_bounded_size_together() {
+        let padded = |line: &str| format!("{}{line}", "# pad\n".repeat(MAX_BYTES / 2 / 6 + 1));
+        let report = report(&[&padded("a 1\n"), &padded("b 2\n"), "c 3\n"]);
+        let left_out = |file| {
+            format!(
+                "metrics file \"{file}\" is left out: a run's metrics files may have 8 MiB together"
+            )
+        };
+        assert_eq!(report.problems, [left_out(1), left_out(2)]);
+        assert_eq!(exposition(&report.written), "# TYPE a untyped\na 1\n");
     }
 
     #[test]
