@@ -114,7 +114,8 @@ def test_a_handler_that_comes_later_and_calls_ours_decides_on_the_end(
     process.send_signal(signal.SIGTERM)
     script.wait_for_line(process, "saved")
     gateway.wait_for_value("accuracy", 0.95)
-    assert gateway.value("loss", job="inner") == (3 if runs > 1 else None)
+    if runs > 1:  # Each run pushes by itself.
+        gateway.wait_for_value("loss", 3, job="inner")
     assert gateway.value("run_exit_code") is None
     looked_at.touch()
     rest, _ = process.communicate(timeout=60)
