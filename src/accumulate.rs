@@ -82,7 +82,8 @@ pub fn sum(
     families.iter().map(sum).collect()
 }
 
-fn adds_up(family: &Family) -> bool {
+/// Whether it is added to what is there; else it replaces that.
+pub fn adds_up(family: &Family) -> bool {
     match family.metric_type {
         MetricType::Counter | MetricType::Histogram => true,
         MetricType::Summary => !family.series.iter().any(has_quantiles),

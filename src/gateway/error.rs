@@ -131,7 +131,7 @@ fn refusal_advice(answer: &Answer) -> &'static str {
     if answer.status == StatusCode::UNAUTHORIZED {
         "; give --username and --password-file"
     } else if answer.status == StatusCode::NOT_FOUND {
-        "; name the gateway's own address, without /metrics"
+        "; no Pushgateway answers there: see to the host, the port and the path of its address"
     } else if answer.body.contains("is not a ") {
         "; it holds a metric of this name with another type, so give it that type or another name"
     } else {

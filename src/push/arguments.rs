@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::error::ArgumentsError;
+use super::grouping_labels::{GroupingLabels, grouping_labels};
 use crate::destination::{Destination, DestinationError};
 use crate::duration::duration;
 use crate::gateway::Group;
@@ -39,11 +40,21 @@ pub struct Arguments {
     /// A further label of the push group; as often as needed. Comes before the one of that name in a file.
     #[arg(long, value_name = "NAME=VALUE", value_parser = grouping_label)]
     grouping_label: Vec<(String, String)>,
-    /// What happens to what the group holds: put replaces all of it, post the metrics of the same names.
-    #[arg(long, value_enum, value_name = "METHOD", default_value = "put")]
-    method: HttpMethod,
-    /// Add counters, histograms and summaries without quantiles to what the group holds, and replace other metrics of
-    /// the same names. Exact, however many do so at once.
+    /// Such labels as a JSON object, as a workflow's step has them: {"instance": "eu-1"}
+    #[arg(long, value_name = "JSON", value_parser = grouping_labels, default_value = "{}", hide_default_value = true)]
+    grouping_labels: GroupingLabels,
+    /// What happens to what the group holds: put replaces all of it, post the metrics of the same names,
+    /// accumulate adds to them.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "METHOD",
+        default_value = "put",
+        ignore_case = true
+    )]
+    method: Method,
+    /// The same as --method accumulate: add counters, histograms and summaries without quantiles to what the group
+    /// holds, and replace other metrics of the same names. Exact, however many do so at once.
     #[arg(long, conflicts_with = "method")]
     accumulate: bool,
     /// For how long after its push the group is worth keeping (metric push_ttl_seconds), such as 36h, 7d or 1h30m.
@@ -63,15 +74,8 @@ pub struct Arguments {
     pub(super) gateway: Options,
 }
 
-/// How files are pushed, as it is written.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum HttpMethod {
-    Put,
-    Post,
-}
-
 /// How files are pushed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Method {
     Put,
     Post,
@@ -109,10 +113,10 @@ impl Arguments {
         if sources.iter().filter(from_input).count() > 1 {
             return Err(ArgumentsError::InputTwice);
         }
-        let method = match self.method {
-            _ if self.accumulate => Method::Accumulate,
-            HttpMethod::Put => Method::Put,
-            HttpMethod::Post => Method::Post,
+        let method = if self.accumulate {
+            Method::Accumulate
+        } else {
+            self.method
         };
         let files = Files {
             sources,
@@ -124,7 +128,8 @@ impl Arguments {
     }
 
     fn destination(&self, job: Option<String>) -> Result<Destination, DestinationError> {
-        Destination::new(job, self.grouping_label.clone())
+        let labels = self.grouping_label.iter().chain(&self.grouping_labels.0);
+        Destination::new(job, labels.cloned().collect())
     }
 
     fn files_and_job(&self) -> Result<(&[OsString], Option<String>), ArgumentsError> {

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod error;
+mod grouping_labels;
 mod pack;
 
 use std::fmt::{self, Write as _};
@@ -17,12 +18,14 @@ use pack::pack;
 use crate::accumulate;
 use crate::gateway::{Client, Group, Patience, deliver, update};
 use crate::gateway_options::OptionsError;
-use crate::metrics::exposition;
+use crate::metrics::{Family, MetricType, exposition};
 use crate::parcel::Parcel;
 use crate::terminal::{quoted, tell};
 
 /// For how long a gateway that can't be reached is tried again, where nobody says otherwise.
 const RETRY_FOR: Duration = Duration::from_secs(30);
+/// How many metrics a line names at most.
+const LISTED: usize = 5;
 
 /// Runs the subcommand: a line on standard output for each group that is there, lines on standard error while it waits.
 ///
@@ -43,7 +46,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
         Action::Delete(group) => delete(&client, &group, patience),
         Action::Push(method, files) => {
             let parcels = pack(&files)?;
-            warn(&parcels);
+            warn(method, &parcels);
             push_all(&client, method, &parcels, patience)
         }
     }
@@ -77,28 +80,61 @@ fn push_all(
                 .map(|each| each.group.to_string())
                 .collect(),
         })?;
-        let done = match method {
-            Method::Accumulate => "added",
-            Method::Put | Method::Post => "pushed",
-        };
-        let count = parcel.families.len();
-        let metrics = if count == 1 { "metric" } else { "metrics" };
+        let done = what_was_done(method, &parcel.families);
         let (gateway, group) = (client.address(), &parcel.group);
-        say(format_args!(
-            "{done} {count} {metrics} to {gateway} as {group}"
-        ));
+        say(format_args!("{done} to {gateway} as {group}"));
     }
     Ok(())
 }
 
-/// Of what a gateway takes, and Prometheus doesn't.
-fn warn(parcels: &[Parcel]) {
+/// Who adds up wants to know what was not: a counter's text may lack its type.
+fn what_was_done(method: Method, families: &[Family]) -> String {
+    let metrics = |count: usize| {
+        let metrics = if count == 1 { "metric" } else { "metrics" };
+        format!("{count} {metrics}")
+    };
+    let replaced: Vec<&str> = families
+        .iter()
+        .filter(|family| !accumulate::adds_up(family))
+        .map(|family| family.name.as_str())
+        .collect();
+    match method {
+        Method::Put | Method::Post => format!("pushed {}", metrics(families.len())),
+        Method::Accumulate if replaced.is_empty() => format!("added {}", metrics(families.len())),
+        Method::Accumulate => format!(
+            "added {} and replaced {} ({})",
+            metrics(families.len() - replaced.len()),
+            replaced.len(),
+            listed(&replaced)
+        ),
+    }
+}
+
+fn listed(names: &[&str]) -> String {
+    let shown = names[..names.len().min(LISTED)].join(", ");
+    match names.len().saturating_sub(LISTED) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// Of what a gateway takes, and Prometheus doesn't, and of what looks as if it were added and isn't.
+fn warn(method: Method, parcels: &[Parcel]) {
     for family in parcels.iter().flat_map(|parcel| &parcel.families) {
         if family.name.is_prometheus_own() {
             tell(&format!(
                 "note: metric {} will be dropped between gateway and Prometheus, which writes metrics of this name itself; \
                  give it another name",
                 quoted(family.name.as_str())
+            ));
+        }
+        let is_untyped = family.metric_type == MetricType::Untyped;
+        if method == Method::Accumulate && is_untyped && family.name.as_str().ends_with("_total") {
+            let name = family.name.as_str();
+            tell(&format!(
+                "note: metric {} has no type, so it is not added but replaces what the group holds; a counter has a line \
+                 # TYPE {name} counter",
+                quoted(name)
             ));
         }
     }
@@ -144,7 +180,7 @@ fn dry_run(arguments: &Arguments, action: &Action) -> Result<(), Error> {
         }
         Action::Push(method, files) => {
             let parcels = pack(files)?;
-            warn(&parcels);
+            warn(*method, &parcels);
             for Parcel { group, families } in parcels {
                 let _ = writeln!(text, "# {method} {}\n# {group}", target(&group));
                 text += &exposition(&families);

@@ -111,7 +111,8 @@ impl Place {
         &self.path
     }
 
-    /// The files that were written since, by name. None in a place of our own is no error: most commands don't know it.
+    /// The files that were written since, by name. That nothing is in a place of our own is no error: most commands
+    /// don't know it.
     ///
     /// # Errors
     /// When there is none where there should be one, or nobody can tell.
@@ -120,7 +121,7 @@ impl Place {
             Err(NothingThere::Missing(_)) if self.temporary.is_some() => return Ok(Vec::new()),
             files => files?,
         };
-        if files.is_empty() && self.temporary.is_none() {
+        if files.is_empty() {
             return Err(NothingThere::Empty(self.path.clone()));
         }
         let is_new = |path: &PathBuf| {
@@ -249,6 +250,9 @@ mod tests {
         let folder = place.path().parent().unwrap().to_owned();
         assert_eq!(folder.metadata().unwrap().mode() & 0o777, 0o700);
         fs::create_dir(place.path()).unwrap();
+        fs::create_dir(place.path().join("deeper")).unwrap();
+        let empty = "holds no file: the command wrote no metrics";
+        assert!(names(&place).unwrap_err().ends_with(empty));
         fs::write(place.path().join("a"), "1").unwrap();
         assert_eq!(names(&place).unwrap(), ["a"]);
         drop(place);

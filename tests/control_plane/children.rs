@@ -161,7 +161,7 @@ async fn what_was_done_is_told_as_events() {
                 told(
                     "Applied",
                     "created ServiceAccount pushgateway, Deployment pushgateway",
-                ) && told("Ready", "is scraped by"),
+                ) && told("Ready", "takes pushes; set to be scraped by"),
                 events
                     .iter()
                     .map(|e| (&e.reason, &e.note))

@@ -213,6 +213,25 @@ async fn what_is_wrong_with_an_artifact_stands_in_the_steps_message() {
 }
 
 #[tokio::test]
+async fn a_hook_with_wrong_arguments_fails_no_workflow() {
+    let tenant = tenant_with_gateway("e2e-argo-wrong").await;
+    let mut only_trains = train_and_push("train-", "echo done > /tmp/metrics.json");
+    only_trains["spec"]["templates"][0]["steps"] =
+        json!([[{"name": "train", "template": "train"}]]);
+    only_trains["spec"]["hooks"]["exit"]["arguments"]["parameters"] =
+        json!([{"name": "grouping-labels", "value": "instance=eu-1"}]);
+    let status = tenant.run(only_trains).await.ends("Succeeded").await;
+
+    let report = report(&status);
+    assert_eq!(report["phase"], "Failed", "{report}");
+    assert_has(
+        report["message"].as_str().unwrap(),
+        &["instance=eu-1", "write a JSON object"],
+    );
+    tenant.gone().await;
+}
+
+#[tokio::test]
 async fn a_namespace_without_a_gateway_fails_no_workflow() {
     let tenant = Tenant::new(client().await, "e2e-argo-bare").await;
     argo_tenant(&tenant.namespace);

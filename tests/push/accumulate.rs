@@ -36,6 +36,27 @@ fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// In Prometheus' text, unlike OpenMetrics, a counter's type stands under its whole name.
+#[test]
+fn a_counter_without_its_type_is_replaced_and_told() {
+    let gateway = Pushgateway::start();
+    let text = "# TYPE rows counter\nrows_total 5\n";
+    let ended = accumulate(text, gateway.address()).run();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(
+        ended.standard_error,
+        "simplepipe: note: metric \"rows_total\" has no type, so it is not added but replaces what the group holds; a \
+         counter has a line # TYPE rows_total counter\n"
+    );
+    assert_eq!(
+        ended.standard_output,
+        format!(
+            "added 0 metrics and replaced 1 (rows_total) to http://{} as job \"train\"\n",
+            gateway.address()
+        )
+    );
+}
+
 #[test]
 fn what_counts_up_is_added_and_the_rest_replaced() {
     let gateway = Pushgateway::start();
@@ -58,7 +79,7 @@ fn what_counts_up_is_added_and_the_rest_replaced() {
         assert_eq!(
             ended,
             Ended::well(format!(
-                "added 4 metrics to http://{} as job \"train\"\n",
+                "added 3 metrics and replaced 1 (loss) to http://{} as job \"train\"\n",
                 gateway.address()
             ))
         );

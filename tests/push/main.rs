@@ -594,8 +594,8 @@ fn a_gateway_that_hangs_is_announced_and_given_up() {
 )]
 #[case::not_found(
     "HTTP/1.1 404 Not Found\r\nContent-Length: 19\r\n\r\n404 page not found\n",
-    "refused the push: it answered 404 Not Found: 404 page not found; name the gateway's own address, without \
-     /metrics"
+    "refused the push: it answered 404 Not Found: 404 page not found; no Pushgateway answers there: see to the \
+     host, the port and the path of its address"
 )]
 #[case::unsafe_for_terminals(
     "HTTP/1.1 400 Bad Request\r\n\r\n\x1b[2Jbad\r\n\u{202e}push",

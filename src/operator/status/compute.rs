@@ -252,7 +252,7 @@ fn summary(verdicts: &[Verdict], seen: &Seen) -> Verdict {
             "True",
             Reason::AllWorking,
             format!(
-                "what is pushed to {answers} is scraped by {}",
+                "{answers} takes pushes; set to be scraped by {}",
                 selection
                     .map(|s| s.selected_by.join(", "))
                     .unwrap_or_default()
@@ -358,7 +358,7 @@ fn scrape(scraped: &Scraped, seen: &Seen) -> Verdict {
             "True",
             Reason::Selected,
             format!(
-                "scraped every {} by {}",
+                "set to be scraped every {} by {}",
                 scraped.interval,
                 s.selected_by.join(", ")
             ),

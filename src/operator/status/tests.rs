@@ -329,7 +329,10 @@ fn model_servers_that_are_selected_are_told() {
         (serving.status.as_str(), serving.reason.as_str()),
         ("True", "Selected")
     );
-    assert_eq!(serving.message, "scraped every 30s by monitoring/k8s");
+    assert_eq!(
+        serving.message,
+        "set to be scraped every 30s by monitoring/k8s"
+    );
     assert_eq!(find(&status, "Ready").reason, "AllWorking");
 }
 

@@ -124,7 +124,10 @@ def _check(response: http.client.HTTPResponse) -> None:
         answer += f": {text}" if text else ""
     if status >= 500 or status in (408, 429):
         raise PushError(f"can't take the push now: it answered {answer}", transient=True)
-    raise PushError(f"refused the push: it answered {answer}", transient=False)
+    advice = ""
+    if status == 404:
+        advice = "; no Pushgateway answers there: see to the host, the port and the path of its address"
+    raise PushError(f"refused the push: it answered {answer}{advice}", transient=False)
 
 
 def _cause(error: BaseException) -> str:
