@@ -90,7 +90,7 @@ mod tests {
     )]
     #[case(
         r#"{"a": null}"#,
-        r#"the value of "a" is null, not a string at line 1 column 10"#
+        r#"the value of "a" is null, not a string at line 1 column 11"#
     )]
     #[case(r#"{"a": "b"} c"#, "trailing characters at line 1 column 12")]
     fn other_text_is_refused(#[case] text: &str, #[case] problem: &str) {
