@@ -120,7 +120,7 @@ async fn kubectl_shows_what_a_person_looks_for() {
         "Interval: \"30s\"",
         "Image: \"quay.io/prometheus/pushgateway",
         "Paused: false",
-        "Message: \"what is pushed",
+        "Message: \"http://pushgateway:9091 takes pushes",
     ] {
         assert!(
             wide.iter().any(|column| column.starts_with(part)),
