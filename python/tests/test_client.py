@@ -55,6 +55,14 @@ def test_an_answer_says_whether_another_try_may_help(status: int, transient: boo
     assert error.transient == transient
 
 
+def test_a_page_that_is_not_there_is_no_pushgateways() -> None:
+    error = refusal(b"HTTP/1.1 404 Not Found\r\n\r\n404 page not found")
+    assert str(error) == (
+        "refused the push: it answered 404 Not Found: 404 page not found; no Pushgateway answers there: see to the "
+        "host, the port and the path of its address"
+    )
+
+
 @pytest.mark.parametrize("kind", ["text/html", "Text/HTML; charset=utf-8"])
 def test_a_web_page_is_no_gateway_whatever_its_status(kind: str) -> None:
     error = refusal(f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n\r\n<p>Log in".encode())

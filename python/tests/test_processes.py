@@ -116,6 +116,8 @@ def test_a_handler_that_comes_later_and_calls_ours_decides_on_the_end(
     gateway.wait_for_value("accuracy", 0.95)
     if runs > 1:  # Each run pushes by itself.
         gateway.wait_for_value("loss", 3, job="inner")
+    else:
+        assert gateway.value("loss", job="inner") is None
     assert gateway.value("run_exit_code") is None
     looked_at.touch()
     rest, _ = process.communicate(timeout=60)

@@ -93,20 +93,20 @@ fn what_was_done(method: Method, families: &[Family]) -> String {
         let metrics = if count == 1 { "metric" } else { "metrics" };
         format!("{count} {metrics}")
     };
+    if method != Method::Accumulate {
+        return format!("pushed {}", metrics(families.len()));
+    }
     let replaced: Vec<&str> = families
         .iter()
         .filter(|family| !accumulate::adds_up(family))
         .map(|family| family.name.as_str())
         .collect();
-    match method {
-        Method::Put | Method::Post => format!("pushed {}", metrics(families.len())),
-        Method::Accumulate if replaced.is_empty() => format!("added {}", metrics(families.len())),
-        Method::Accumulate => format!(
-            "added {} and replaced {} ({})",
-            metrics(families.len() - replaced.len()),
-            replaced.len(),
-            listed(&replaced)
-        ),
+    let added = format!("added {}", metrics(families.len() - replaced.len()));
+    if replaced.is_empty() {
+        added
+    } else {
+        let names = listed(&replaced);
+        format!("{added} and replaced {} ({names})", replaced.len())
     }
 }
 

@@ -111,7 +111,7 @@ impl Place {
         &self.path
     }
 
-    /// The files that were written since, by name. That nothing is in a place of our own is no error: most commands
+    /// The files that were written since, by name. That nothing is at a place of our own is no error: most commands
     /// don't know it.
     ///
     /// # Errors

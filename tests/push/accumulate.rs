@@ -58,6 +58,28 @@ fn a_counter_without_its_type_is_replaced_and_told() {
 }
 
 #[test]
+fn of_many_replaced_metrics_the_first_are_named() {
+    let gateway = Pushgateway::start();
+    let text = "a 1\nb 1\nc 1\nd 1\ne 1\nf 1\ng 1\n";
+    let ended = Simplepipe::push(text, "train")
+        .gateway(gateway.address())
+        .and([
+            "--method",
+            "ACCUMULATE",
+            "--grouping-labels",
+            r#"{"shard": 3}"#,
+        ])
+        .run();
+    assert_eq!(
+        ended,
+        Ended::well(format!(
+            "added 0 metrics and replaced 7 (a, b, c, d, e and 2 more) to http://{} as job \"train\", shard \"3\"\n",
+            gateway.address()
+        ))
+    );
+}
+
+#[test]
 fn what_counts_up_is_added_and_the_rest_replaced() {
     let gateway = Pushgateway::start();
     let first = r#"[
