@@ -16,7 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::caches::Caches;
 use super::health::{Health, Report};
@@ -26,11 +26,12 @@ use super::telemetry::Metrics;
 /// The content type of `prometheus-client`'s exposition.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Any pod of the cluster may connect where no NetworkPolicy forbids it, and must not fill the memory: so many at once,
-/// each with so much of a request, in so much time.
+/// Any pod of the cluster may connect where no NetworkPolicy forbids it, and must not fill the memory or keep others
+/// out: so many at once, each with so much of a request, in so much time, for so long, whether it reads or not.
 const CONNECTIONS: usize = 512;
 const BUFFER: usize = 16 * 1024;
 const HEADERS_WITHIN: Duration = Duration::from_secs(5);
+const CONNECTED_FOR: Duration = Duration::from_secs(20);
 /// When there is no descriptor left, say.
 const AFTER_AN_ERROR: Duration = Duration::from_millis(100);
 
@@ -93,8 +94,8 @@ pub async fn serve(listener: TcpListener, shown: Shown) -> Infallible {
         };
         let connection = http.serve_connection(stream, TowerToHyperService::new(router.clone()));
         tokio::spawn(async move {
-            // Who breaks off a request is no news.
-            let _ = connection.await;
+            // Who breaks off a request, or never ends, is no news.
+            let _ = timeout(CONNECTED_FOR, connection).await;
             drop(place);
         });
     }

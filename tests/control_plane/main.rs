@@ -27,6 +27,7 @@ mod children;
 mod crashes;
 mod drift;
 mod enrolment;
+mod http_port;
 mod lifetime;
 mod monitor_kind;
 mod name_taken;

@@ -138,7 +138,7 @@ impl Operator {
     }
 
     /// Where it listens, which it says in its first line.
-    fn address(&self) -> Option<String> {
+    pub fn address(&self) -> Option<String> {
         let first: Value = serde_json::from_str(self.log_lines("\"listen\"").first()?).ok()?;
         Some(first["listen"].as_str()?.to_owned())
     }

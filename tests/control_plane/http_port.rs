@@ -1,0 +1,93 @@
+//! The operator's HTTP port, which any pod may reach where no NetworkPolicy forbids it.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use crate::eventually::{so, within};
+use crate::operator::Operator;
+use crate::stages::exclusive;
+
+/// More than the operator takes at once.
+const CONNECTIONS: usize = 600;
+/// More than it waits for the end of a request, and less than it gives a connection.
+const SOON: Duration = Duration::from_secs(15);
+/// More than it gives any of them.
+const PATIENCE: Duration = Duration::from_secs(40);
+/// More of a request than it keeps.
+const LONG: usize = 64 * 1024;
+
+#[tokio::test]
+async fn who_never_ends_a_request_or_never_reads_keeps_nobody_from_an_answer() {
+    let control_plane = exclusive().await;
+    let operator = Operator::start_alone(&control_plane).await;
+    let address = operator.address().unwrap();
+    let connect = || TcpStream::connect(&address).unwrap();
+
+    // Asks until nothing more goes in, as the operator waits for somebody to read its answers.
+    let mut deaf = connect();
+    deaf.set_write_timeout(Some(Duration::from_secs(1)))
+        .unwrap();
+    let request = "GET /metrics HTTP/1.1\r\nHost: operator\r\n\r\n";
+    while deaf.write_all(request.as_bytes()).is_ok() {}
+
+    let half_sent: Vec<TcpStream> = (0..CONNECTIONS)
+        .map(|_| {
+            let mut stream = connect();
+            stream
+                .write_all(b"GET /livez HTTP/1.1\r\nHost: operator\r\nX-More: ")
+                .unwrap();
+            stream
+        })
+        .collect();
+    within(SOON, "others are answered", async || {
+        let (status, text) = operator.get("/livez").await?;
+        so(status == 200, text)
+    })
+    .await;
+    within(PATIENCE, "all connections are ended", async || {
+        let silent = half_sent.iter().filter(|s| !is_ended(s)).count();
+        let deaf = !takes_nothing_more(&deaf);
+        so(
+            silent == 0 && !deaf,
+            format!("open: {silent} half-sent, the deaf one: {deaf}"),
+        )
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_request_that_is_too_long_is_refused() {
+    let control_plane = exclusive().await;
+    let operator = Operator::start_alone(&control_plane).await;
+    let mut stream = TcpStream::connect(operator.address().unwrap()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let long = format!(
+        "GET /livez HTTP/1.1\r\nX-Long: {}\r\n\r\n",
+        "x".repeat(LONG)
+    );
+    // The operator may end the connection while this is still on its way.
+    let _ = stream.write_all(long.as_bytes());
+    let mut answer = [0; 64];
+    let length = stream.read(&mut answer).unwrap_or_default();
+    let answer = String::from_utf8_lossy(&answer[..length]);
+    assert!(!answer.contains(" 200 "), "{answer}");
+    assert_eq!(operator.get("/livez").await.unwrap().0, 200);
+}
+
+/// Whether the other side has ended it; what it sent before is read and dropped.
+fn is_ended(mut stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    match stream.read(&mut [0; 4096]) {
+        Ok(length) => length == 0,
+        Err(error) => error.kind() != ErrorKind::WouldBlock,
+    }
+}
+
+/// Whether the other side has ended it, found without a read.
+fn takes_nothing_more(mut stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    stream
+        .write(b"\n")
+        .is_err_and(|e| e.kind() != ErrorKind::WouldBlock)
+}
