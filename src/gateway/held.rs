@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::BufReader;
+use std::io::{self, BufReader};
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
@@ -120,14 +120,21 @@ fn date(response: &http::Response<Body>) -> Option<Timestamp> {
 }
 
 fn unreadable(error: serde_json::Error) -> PushError {
-    if error.is_io() {
-        PushError::NoAnswer(one_line(
-            &format!("its metrics broke off: {error}"),
-            ERROR_SHOWN,
-        ))
-    } else {
-        PushError::NoMetrics(one_line(&error.to_string(), ERROR_SHOWN))
+    if !error.is_io() {
+        return PushError::NoMetrics(one_line(&error.to_string(), ERROR_SHOWN));
     }
+    let error = io::Error::from(error);
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+    if let Some(ureq::Error::BodyExceedsLimit(_)) = cause {
+        return PushError::NoMetrics(format!(
+            "they are more than {} MiB; delete the groups that nobody needs",
+            MAX_BYTES >> 20
+        ));
+    }
+    PushError::NoAnswer(one_line(
+        &format!("its metrics broke off: {error}"),
+        ERROR_SHOWN,
+    ))
 }
 
 /// Reads the answer, and keeps no more than one group that is not wanted in memory.

@@ -12,6 +12,8 @@ const MIN_PATIENCE: Duration = Duration::from_secs(25);
 /// Between two looks at a lock that somebody holds, at first and at most.
 const FIRST_LOOK: Duration = Duration::from_millis(10);
 const LAST_LOOK: Duration = Duration::from_millis(500);
+/// How often a lock may get lost while it is held, before it is the gateway with which it always will.
+const LOSSES: u32 = 3;
 
 /// Why a group was not updated. The messages go on after the gateway's address.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +33,12 @@ pub enum UpdateError<E> {
     /// Others hold the lock, one after the other.
     #[error("was busy with other pushers of the same group for {:.0} s; try again, or set a longer --retry-for", .0.as_secs_f64())]
     Busy(Duration),
+    /// Each time it was taken, the lock was gone a moment later.
+    #[error(
+        "did not keep a lock that it had just taken, {LOSSES} times; --accumulate needs one gateway behind the address, \
+         not several"
+    )]
+    Forgetful,
     /// Nobody can tell.
     #[error("may or may not have added it: {0}; look at what it holds before pushing it again")]
     Unknown(PushError),
@@ -40,6 +48,9 @@ pub enum UpdateError<E> {
 enum Missed<E> {
     /// Somebody else was there: another attempt may do it.
     Contended,
+    /// The lock was taken and is gone, or the write is banned, with the gateway's refusal. Both come of having been too
+    /// slow, and then another attempt does it; or of a gateway with which none ever will.
+    Lost(Option<PushError>),
     /// The gateway did not answer, or not properly, and has certainly not written: another attempt may do it.
     Trouble(PushError),
     /// The write had no proper answer.
@@ -63,11 +74,20 @@ pub fn update<E>(
     let client = &client.apart();
     let start = Instant::now();
     let mut retry = Retry::within(patience.retry_for);
+    let mut losses = 0;
+    let mut told = false;
     loop {
         let attempt = || attempt(client, group, &mut compute);
         match announced(client, patience.progress, attempt) {
             Ok(()) => return Ok(()),
-            Err(Missed::Contended) => wait_for_lock(client, group, patience, start)?,
+            Err(Missed::Contended) => wait_for_lock(client, group, patience, start, &mut told)?,
+            Err(Missed::Lost(refusal)) => {
+                losses += 1;
+                if losses == LOSSES {
+                    return Err(refusal.map_or(UpdateError::Forgetful, UpdateError::Gateway));
+                }
+                std::thread::sleep(spread(LAST_LOOK));
+            }
             Err(Missed::Trouble(error)) => {
                 wait_for_gateway(client, patience, start, &mut retry, error)?;
             }
@@ -114,7 +134,7 @@ fn read_and_write<E>(
         .held_where(|labels| lock::concerns(labels, group))
         .map_err(trouble)?;
     if !lock.is_in(&held) {
-        return Err(Missed::Contended);
+        return Err(Missed::Lost(None));
     }
     lock::tidy(client, &held, group);
     let target = lock::take_target(&mut held, group);
@@ -125,7 +145,7 @@ fn read_and_write<E>(
     }
     match client.merge(group, &(text + &lock.seal())) {
         Ok(()) => Ok(()),
-        Err(error) if lock.is_banned(&error) => Err(Missed::Contended),
+        Err(error) if lock.is_banned(&error) => Err(Missed::Lost(Some(error))),
         Err(error) if error.may_have_arrived() => Err(Missed::Unanswered(error)),
         Err(error) => Err(trouble(error)),
     }
@@ -168,17 +188,17 @@ fn wait_for_lock<E>(
     group: &Group,
     patience: Patience,
     start: Instant,
+    told: &mut bool,
 ) -> Result<(), UpdateError<E>> {
     let longest = patience.retry_for.max(MIN_PATIENCE);
     let mut pause = FIRST_LOOK;
-    let mut told = start.elapsed() >= SILENCE;
     loop {
         let waited = start.elapsed();
         if waited >= longest {
             return Err(UpdateError::Busy(waited));
         }
-        if waited >= SILENCE && !told {
-            told = true;
+        if waited >= SILENCE && !*told {
+            *told = true;
             (patience.progress)(&format!(
                 "waiting for others who push to {group} of {}; a lock that a killed one left is broken after {:.0} s",
                 client.address(),
@@ -256,6 +276,7 @@ mod tests {
             &Group::of_job("train").unwrap(),
             patience,
             start.unwrap(),
+            &mut false,
         )
     }
 

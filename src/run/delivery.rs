@@ -17,18 +17,31 @@ pub fn push(client: &Client, report: &Report, retry_for: Duration) -> Vec<String
         Ok(Some(refused)) => lost.push(delivery.told("the command's metrics", group, &refused)),
         Err(error) => {
             lost.push(delivery.told("the metrics", group, &error));
-            // Then the others would only wait as long, for nothing.
-            if error.cause.is_transient() {
+            if is_away(&error) {
                 return lost;
             }
         }
     }
-    for parcel in &report.others {
+    let mut others = report.others.iter();
+    for parcel in &mut others {
         if let Err(error) = delivery.bring(&parcel.group, &[&parcel.families]) {
             lost.push(delivery.told("the command's metrics", &parcel.group, &error));
+            if is_away(&error) {
+                break;
+            }
         }
     }
+    match others.len() {
+        0 => {}
+        1 => lost.push("those of another group were not tried".to_owned()),
+        more => lost.push(format!("those of {more} further groups were not tried")),
+    }
     lost
+}
+
+/// Then the next group would only wait as long, for nothing.
+fn is_away(error: &Undelivered) -> bool {
+    error.cause.is_transient()
 }
 
 struct Delivery<'a> {

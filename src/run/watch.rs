@@ -22,6 +22,9 @@ pub const LAST_WAIT: Duration = Duration::from_secs(5);
 /// For how long after it was asked an end is waited for. A command that goes on for longer has taken the signal for
 /// something else, as many take HUP, and nobody waits to kill.
 const STILL_ASKED: Duration = Duration::from_secs(300);
+/// For how long after a signal another of its kind is the same wish, come on another way: `timeout`, and whoever
+/// passes on what its process group was sent, sends each twice.
+const ECHO: Duration = Duration::from_secs(1);
 
 /// Where whoever started this process has blocked the signal of a command's end: how often it is asked for.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -32,8 +35,8 @@ pub struct Watch<T> {
     sender: Sender<Event<T>>,
     /// How often to ask for the command's end, where no signal tells of it.
     look_again: Option<Duration>,
-    /// When somebody last asked for an end.
-    asked: Option<Instant>,
+    /// When somebody last asked for an end, and how.
+    asked: Option<(Instant, Signal)>,
 }
 
 enum Event<T> {
@@ -81,7 +84,7 @@ impl<T: Send + 'static> Watch<T> {
                 Signal::CHILD => continue,
                 Signal::TSTP => stop_wanted = true,
                 Signal::CONT => stop_wanted = false,
-                _ if received.asks_to_end() => self.asked = Some(Instant::now()),
+                _ if received.asks_to_end() => self.note(received.signal),
                 _ => {}
             }
             if received.is_for_the_command() {
@@ -106,7 +109,7 @@ impl<T: Send + 'static> Watch<T> {
                 // It fails where nobody waits any more.
                 let _ = done.send(Event::Done(outcome));
             })?;
-        let mut deadline = (self.asked.map(|asked| asked.elapsed()))
+        let mut deadline = (self.asked.map(|(at, _)| at.elapsed()))
             .filter(|ago| *ago < STILL_ASKED)
             .map(|_| Instant::now() + LAST_WAIT);
         loop {
@@ -120,15 +123,30 @@ impl<T: Send + 'static> Watch<T> {
                     let _ = low_level::raise(Signal::STOP.as_raw());
                 }
                 Ok(Event::Signal(received)) if received.asks_to_end() => {
+                    if self.is_echo(received.signal) {
+                        continue;
+                    }
                     if deadline.is_some() {
                         return Ok(None);
                     }
+                    self.note(received.signal);
                     deadline = Some(Instant::now() + LAST_WAIT);
                 }
                 Ok(Event::Signal(_)) => {}
                 Err(_) => return Ok(None),
             }
         }
+    }
+
+    fn note(&mut self, signal: Signal) {
+        if !self.is_echo(signal) {
+            self.asked = Some((Instant::now(), signal));
+        }
+    }
+
+    fn is_echo(&self, signal: Signal) -> bool {
+        self.asked
+            .is_some_and(|(at, asked)| asked == signal && at.elapsed() < ECHO)
     }
 
     fn next(&self, deadline: Option<Instant>) -> Result<Event<T>, RecvTimeoutError> {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rstest::rstest;
 
-use crate::faulty_server::{FaultyServer, answer};
+use crate::faulty_server::{FaultyServer, answer, endless};
 use crate::pushgateway::Pushgateway;
 use crate::simplepipe::{Ended, Running, Simplepipe};
 use crate::wire::{Fate, Stage, Wire};
@@ -366,7 +366,70 @@ fn a_lock_that_the_gateway_forgot_is_taken_anew() {
     use Stage::{Lock, Read, Release, Write};
     assert_eq!(
         wire.seen(),
-        [Lock, Read, Release, Read, Lock, Read, Write, Release]
+        [Lock, Read, Release, Lock, Read, Write, Release]
+    );
+}
+
+/// As by several gateways behind one address.
+#[test]
+fn a_gateway_that_keeps_no_lock_is_told_soon() {
+    let gateway = Pushgateway::start();
+    let wire = Wire::to(&gateway, [(Stage::Lock, Fate::Undo); 3]);
+    let ended = accumulate(&counter(1), wire.address()).run();
+    assert_eq!(
+        ended,
+        Ended::badly(
+            1,
+            &format!(
+                "not pushed: http://{} did not keep a lock that it had just taken, 3 times; --accumulate needs one gateway \
+                 behind the address, not several",
+                wire.address()
+            )
+        )
+    );
+    assert!(gateway.groups().is_empty());
+}
+
+/// Not to be told from a ban, but for that it stays.
+#[test]
+fn a_gateway_that_never_takes_a_write_is_told_soon_in_its_own_words() {
+    let gateway = Pushgateway::start();
+    let squatter = "# TYPE simplepipe_accumulate_write counter\nsimplepipe_accumulate_write 1\n";
+    gateway.put("/metrics/job/other", squatter);
+    let wire = Wire::to(&gateway, []);
+    let ended = accumulate(&counter(1), wire.address()).run();
+    ended.assert_code(1);
+    let error = &ended.standard_error;
+    assert!(
+        error.contains("it answered 400 Bad Request")
+            && error.contains("simplepipe_accumulate_write"),
+        "{error}"
+    );
+    let writes = wire.seen().into_iter().filter(|each| *each == Stage::Write);
+    assert_eq!(writes.count(), 3);
+}
+
+#[test]
+fn a_gateway_that_holds_more_than_is_read_is_told_once() {
+    let refused =
+        "HTTP/1.1 400 Bad Request\r\nContent-Length: 26\r\n\r\nsimplepipe_accumulate_lock";
+    let released = "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n";
+    let server = FaultyServer::start([
+        answer(refused),
+        answer(released),
+        endless("HTTP/1.1 200 OK\r\n\r\n{\"status\":\""),
+    ]);
+    let ended = accumulate(&counter(1), server.address()).run();
+    assert_eq!(
+        ended,
+        Ended::badly(
+            1,
+            &format!(
+                "not pushed: http://{} does not tell its metrics as a Pushgateway does: they are more than 64 MiB; delete the \
+                 groups that nobody needs",
+                server.address()
+            )
+        )
     );
 }
 

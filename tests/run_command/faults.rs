@@ -138,6 +138,30 @@ fn a_gateway_that_is_away_is_not_tried_again_for_each_part_of_the_metrics() {
 }
 
 #[test]
+fn a_gateway_that_goes_away_between_two_groups_is_not_tried_for_all_that_are_left() {
+    let unavailable = || answer("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n");
+    let server = FaultyServer::start([
+        answer("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+        unavailable(),
+        unavailable(),
+    ]);
+    let ended = Run::script(
+        "mkdir $SIMPLEPIPE_METRICS; for job in a b c; do \
+         echo '{\"job\": \"'$job'\", \"metrics\": [{\"name\": \"x\", \"value\": 1, \"metric_type\": \"gauge\"}]}' > \
+         $SIMPLEPIPE_METRICS/$job.json; done",
+    )
+    .gateway(server.address())
+    .option("--retry-for", "0")
+    .end();
+    ended.assert_code(0).assert_says(&format!(
+        "the command's metrics of job \"a\" were not pushed: http://{} can't take the push now: it answered 503 Service Unavailable\n\
+         simplepipe: those of 2 further groups were not tried",
+        server.address()
+    ));
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[test]
 fn a_gateway_that_is_not_ready_is_tried_again_unless_told_otherwise() {
     let server = FaultyServer::start([
         answer("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"),
@@ -202,13 +226,26 @@ fn a_second_signal_ends_the_wait(
     #[values(Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM)] second: Signal,
 ) {
     let gateway = Hanging::start();
-    let running = ends_with_7_when_told(&gateway);
+    let mut running = ends_with_7_when_told(&gateway);
     running.signal(Signal::TERM);
     let _connection = gateway.accept();
     let began = Instant::now();
-    running.signal(second);
+    // One of the first's kind counts as the first for a while.
+    running.signal_until_it_ends(second);
     running.end().assert_code(7);
     assert!(began.elapsed() < LAST_WAIT, "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_signal_that_comes_twice_at_once_is_one() {
+    let gateway = Hanging::start();
+    let running = ends_with_7_when_told(&gateway);
+    let began = Instant::now();
+    running.signal(Signal::TERM);
+    let _connection = gateway.accept();
+    running.signal(Signal::TERM);
+    running.end().assert_code(7);
+    assert!(began.elapsed() >= LAST_WAIT, "{:?}", began.elapsed());
 }
 
 #[test]

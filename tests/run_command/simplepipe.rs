@@ -149,6 +149,18 @@ impl Running {
         kill_process(self.pid(), signal).unwrap();
     }
 
+    /// Sends the signal again and again until the program ends by it.
+    #[track_caller]
+    pub fn signal_until_it_ends(&mut self, signal: Signal) {
+        eventually("the program ends by signals", || {
+            if self.child.try_wait().unwrap().is_some() {
+                return Ok(());
+            }
+            self.signal(signal);
+            Err("it runs")
+        });
+    }
+
     /// Waits until the command writes the line.
     #[track_caller]
     pub fn says(&self, line: &str) {
