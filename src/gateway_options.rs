@@ -158,21 +158,17 @@ impl Options {
         let named = ADDRESSES.into_iter().chain(OTHERS);
         let mut variables = HashMap::new();
         for name in named {
-            if let Some(value) = variable(name) {
-                let value = value.into_string();
-                variables.insert(name, value.map_err(|_| OptionsError::NotUtf8(name))?);
-            }
+            let value = meant(variable(name)).map_err(|NotUtf8| OptionsError::NotUtf8(name))?;
+            variables.extend(value.map(|value| (name, value)));
         }
-        // An empty variable is as good as none, as everywhere in a shell. A line end after it is the editor's who made the
-        // Secret that it is from.
-        let set = |name: &'static str| {
-            let text = variables.get(name)?;
-            (!text.trim().is_empty()).then(|| (name, without_line_end(text).to_owned()))
-        };
+        let set = |name: &'static str| Some((name, variables.get(name)?.clone()));
         let address = self.address(set)?;
         let credentials = self.credentials(&address, set)?;
         let tls = self.tls(&address, set)?;
-        let proxy = Proxy::of(&address, |name| variable(name)?.into_string().ok())?;
+        // Not UTF-8, it is no address, which is told as for any that is none.
+        let proxy = Proxy::of(&address, |name| {
+            Some(variable(name)?.to_string_lossy().into_owned())
+        })?;
         Ok(Settings {
             proxy,
             address,
@@ -206,8 +202,10 @@ impl Options {
             Some((origin, file)) => Some((origin, read_password(origin, &file)?)),
             None => set(PASSWORD),
         };
+        let in_address = written.is_some_and(|written| written.user().contains(':'));
         match (user, password) {
             (Some((origin, user)), _) if user.contains(':') => Err(OptionsError::Colon(origin)),
+            (None, _) if in_address => Err(OptionsError::Colon("the address")),
             (Some((_, user)), Some((_, password))) => Ok(Some(Credentials::new(user, password))),
             (Some((_, user)), None) => Err(OptionsError::NoPassword(user)),
             (None, Some((origin, password))) => {
@@ -287,6 +285,23 @@ pub fn grouping_label(text: &str) -> Result<(String, String), String> {
 
 fn argument<T: Clone>(option: &'static str, given: Option<&T>) -> Option<Given<T>> {
     given.map(|value| (option, value.clone()))
+}
+
+/// What a variable holds is no text.
+#[derive(Debug)]
+pub struct NotUtf8;
+
+/// What somebody means by a variable of this value. An empty one is as good as none, as everywhere in a shell, and a line
+/// end after it is the editor's who made the Secret that it is from.
+///
+/// # Errors
+/// When it is no text.
+pub fn meant(variable: Option<OsString>) -> Result<Option<String>, NotUtf8> {
+    let Some(value) = variable else {
+        return Ok(None);
+    };
+    let text = value.into_string().map_err(|_| NotUtf8)?;
+    Ok((!text.trim().is_empty()).then(|| without_line_end(&text).to_owned()))
 }
 
 fn without_line_end(text: &str) -> &str {
@@ -503,6 +518,11 @@ mod tests {
         Some("a:b"),
         &[("PUSHGATEWAY_PASSWORD", "s3cret")],
         "username from --username has a colon, which basic authentication can't carry; write another name"
+    )]
+    #[case::colon_in_the_address(
+        None,
+        &[("PUSHGATEWAY_URL", "http://a%3Ab:pw@host:1")],
+        "username from the address has a colon, which basic authentication can't carry; write another name"
     )]
     #[case::missing_file(
         Some("alice"),

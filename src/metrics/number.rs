@@ -32,10 +32,10 @@ pub fn numeric(text: &str) -> Result<f64, String> {
             ))
         }
         Ok(number) => Ok(number),
-        Err(_) if text.trim().parse::<f64>().is_ok() => Err(format!(
+        Err(_) if text.trim_ascii().parse::<f64>().is_ok() => Err(format!(
             "{} has blanks around the number; write {}",
             quoted(text),
-            quoted(text.trim())
+            quoted(text.trim_ascii())
         )),
         Err(_) => Err(format!(
             "{} is not a number; write decimal digits such as \"6\", \"6.5\" or \"1e3\", without units or separators",

@@ -45,7 +45,7 @@ impl MetricsFile {
             .map_err(|error| Rejection::NotUtf8(error.valid_up_to()))?;
         // Editors on Windows write a byte order mark, which is no part of the text.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        match text.trim_start().chars().next() {
+        match text.trim_ascii_start().chars().next() {
             None => Err(Rejection::Empty),
             // No line of the text formats begins so.
             Some('[' | '{') => document::parse(text),

@@ -16,7 +16,7 @@ const END: &str = "# EOF";
 
 /// Reads a text of either format.
 pub(super) fn parse(text: &str) -> Result<MetricsFile, Rejection> {
-    let text = text.trim_end();
+    let text = text.trim_ascii_end();
     let dialect = if text.lines().next_back() == Some(END) {
         Dialect::OpenMetrics
     } else {
@@ -84,8 +84,10 @@ struct Gathered {
 /// What a sample is in its family.
 enum Part {
     Number,
-    Sum,
-    Count,
+    /// Of a type whose buckets or quantiles have a label of this name.
+    Sum(&'static str),
+    /// As the sum.
+    Count(&'static str),
     /// A bucket or quantile, by the name of the label that says which.
     Point(&'static str),
     /// Of no use to a Pushgateway.
@@ -103,21 +105,21 @@ impl Reader {
     }
 
     fn line(&mut self, place: Place, line: &str) -> Result<(), String> {
-        if line.trim().is_empty() {
+        if line.trim_ascii().is_empty() {
             return Ok(());
         }
         let Some(comment) = line.strip_prefix('#') else {
             return self.sample(place, line);
         };
         // Anything else than these is a comment.
-        let comment = comment.trim_start();
+        let comment = comment.trim_ascii_start();
         let (keyword, rest) = comment.split_once([' ', '\t']).unwrap_or((comment, ""));
-        let rest = rest.trim_start();
+        let rest = rest.trim_ascii_start();
         let (name, text) = rest.split_once([' ', '\t']).unwrap_or((rest, ""));
         match keyword {
             "HELP" => self.help(place, name, text),
-            "TYPE" => self.metric_type(place, name, text.trim()),
-            "UNIT" if self.dialect == Dialect::OpenMetrics => self.unit(name, text.trim()),
+            "TYPE" => self.metric_type(place, name, text.trim_ascii()),
+            "UNIT" if self.dialect == Dialect::OpenMetrics => self.unit(name, text.trim_ascii()),
             _ => Ok(()),
         }
     }
@@ -228,7 +230,15 @@ impl Reader {
                 }
                 Some(bound)
             }
-            Part::Number | Part::Sum | Part::Count => None,
+            Part::Sum(label) | Part::Count(label)
+                if labels.iter().any(|(name, _)| name.as_str() == label) =>
+            {
+                return Err(format!(
+                    "has a label {label}, which is not for {}; leave it out",
+                    quoted(name)
+                ));
+            }
+            Part::Number | Part::Sum(_) | Part::Count(_) => None,
         };
         labels.retain(|(_, value)| !value.is_empty());
         if labels.iter().any(|(name, _)| name.as_str() == "job") {
@@ -245,8 +255,8 @@ impl Reader {
         let series = family.series(place, labels);
         let once = match part {
             Part::Number => series.number.replace(value).is_none(),
-            Part::Sum => series.sum.replace(value).is_none(),
-            Part::Count => series.count.replace(whole(value)?).is_none(),
+            Part::Sum(_) => series.sum.replace(value).is_none(),
+            Part::Count(_) => series.count.replace(whole(value)?).is_none(),
             Part::Point(_) | Part::Created => {
                 let bound = point.unwrap_or_default();
                 series.points.push((bound, value, place));
@@ -272,6 +282,11 @@ impl Reader {
         };
         let open = self.dialect == Dialect::OpenMetrics;
         if let Some((family, suffix)) = name.rsplit_once('_') {
+            let points = match declared(family) {
+                Some(Declared::Plain(MetricType::Summary)) => Some("quantile"),
+                Some(Declared::Plain(MetricType::Histogram)) => Some("le"),
+                _ => None,
+            };
             let part = match (declared(family), suffix) {
                 (
                     Some(Declared::Plain(
@@ -279,12 +294,8 @@ impl Reader {
                     )),
                     "created",
                 ) if open => Some(Part::Created),
-                (Some(Declared::Plain(MetricType::Summary | MetricType::Histogram)), "sum") => {
-                    Some(Part::Sum)
-                }
-                (Some(Declared::Plain(MetricType::Summary | MetricType::Histogram)), "count") => {
-                    Some(Part::Count)
-                }
+                (_, "sum") if points.is_some() => points.map(Part::Sum),
+                (_, "count") if points.is_some() => points.map(Part::Count),
                 (Some(Declared::Plain(MetricType::Histogram)), "bucket") => Some(Part::Point("le")),
                 (Some(Declared::Plain(MetricType::Counter)), "total") if open => Some(Part::Number),
                 (Some(Declared::Info), "info") => Some(Part::Number),

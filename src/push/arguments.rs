@@ -98,6 +98,15 @@ pub(super) struct Files {
 }
 
 impl Arguments {
+    /// What does not happen where they are wrong.
+    pub(super) fn undone(&self) -> &'static str {
+        if self.delete {
+            "nothing was deleted"
+        } else {
+            "nothing was pushed"
+        }
+    }
+
     pub(super) fn action(&self) -> Result<Action, ArgumentsError> {
         if self.delete {
             // clap wants a job.

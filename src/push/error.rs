@@ -14,11 +14,21 @@ use crate::parcel::Unfit;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Arguments that make no sense together.
-    #[error("nothing was pushed: {0}")]
-    Arguments(#[from] ArgumentsError),
+    #[error("{undone}: {cause}")]
+    Arguments {
+        /// What did not happen.
+        undone: &'static str,
+        /// What is wrong with them.
+        cause: ArgumentsError,
+    },
     /// No gateway, or none that can be spoken to as asked.
-    #[error("{}{}", prefix(.0), .0)]
-    Options(#[from] OptionsError),
+    #[error("{}{cause}", prefix(.undone, .cause))]
+    Options {
+        /// What did not happen.
+        undone: &'static str,
+        /// What is wrong with them.
+        cause: OptionsError,
+    },
     /// Files that can't be pushed.
     #[error("nothing was pushed: {}", listed(.0))]
     Files(Vec<FileError>),
@@ -120,17 +130,17 @@ impl Error {
     /// The program's exit code after this error.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Arguments(_) | Self::Options(_) | Self::Files(_) => ExitCode::BadInput,
+            Self::Arguments { .. } | Self::Options { .. } | Self::Files(_) => ExitCode::BadInput,
             Self::Push { .. } | Self::Delete { .. } | Self::Output(_) => ExitCode::Failure,
         }
     }
 }
 
 /// The message on a missing gateway says it by itself.
-fn prefix(error: &OptionsError) -> &'static str {
+fn prefix(undone: &str, error: &OptionsError) -> String {
     match error {
-        OptionsError::NoGateway => "",
-        _ => "nothing was pushed: ",
+        OptionsError::NoGateway => String::new(),
+        _ => format!("{undone}: "),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::terminal::quoted;
 
@@ -11,7 +11,8 @@ use crate::terminal::quoted;
 #[derive(Clone, Debug)]
 pub struct GroupingLabels(pub Vec<(String, String)>);
 
-/// Reads a JSON object, or nothing, which is none. Numbers and booleans are taken as they are written.
+/// Reads a JSON object, or nothing, which is none. Numbers and booleans are taken as they are written:
+/// 1.10 is another version than 1.1.
 ///
 /// # Errors
 /// When it is none, or a value has no such form.
@@ -42,21 +43,18 @@ impl<'de> Visitor<'de> for LabelVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<GroupingLabels, A::Error> {
         let mut labels = Vec::new();
-        while let Some((name, value)) = map.next_entry::<String, Value>()? {
-            let value = match value {
-                Value::String(text) => text,
-                value @ (Value::Number(_) | Value::Bool(_)) => value.to_string(),
-                other => {
-                    let kind = match other {
-                        Value::Null => "null",
-                        Value::Array(_) => "an array",
-                        _ => "an object",
-                    };
-                    let name = quoted(&name);
-                    return Err(A::Error::custom(format!(
-                        "the value of {name} is {kind}, not a string"
-                    )));
-                }
+        while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
+            let value = value.get();
+            let wrong = |kind| {
+                let name = quoted(&name);
+                A::Error::custom(format!("the value of {name} is {kind}, not a string"))
+            };
+            let value = match value.as_bytes() {
+                [b'"', ..] => serde_json::from_str(value).map_err(A::Error::custom)?,
+                [b'n', ..] => return Err(wrong("null")),
+                [b'[', ..] => return Err(wrong("an array")),
+                [b'{', ..] => return Err(wrong("an object")),
+                _ => value.to_owned(),
             };
             labels.push((name, value));
         }
@@ -74,6 +72,7 @@ mod tests {
     #[case("", &[])]
     #[case("{}", &[])]
     #[case(r#"{"shard": 3, "region": "eu \"1\"", "dry": true}"#, &[("shard", "3"), ("region", "eu \"1\""), ("dry", "true")])]
+    #[case(r#"{"version": 1.10, "build": 12345678901234567890123}"#, &[("version", "1.10"), ("build", "12345678901234567890123")])]
     // Twice is for the group to refuse, which knows the command line's labels too.
     #[case(r#"{"a": "1", "a": "2"}"#, &[("a", "1"), ("a", "2")])]
     fn labels_come_in_their_order(#[case] text: &str, #[case] labels: &[(&str, &str)]) {

@@ -19,7 +19,7 @@ use crate::accumulate;
 use crate::gateway::{Client, Group, Patience, deliver, update};
 use crate::gateway_options::OptionsError;
 use crate::metrics::{Family, MetricType, exposition};
-use crate::parcel::Parcel;
+use crate::parcel::{Parcel, TTL};
 use crate::terminal::{quoted, tell};
 
 /// For how long a gateway that can't be reached is tried again, where nobody says otherwise.
@@ -32,12 +32,19 @@ const LISTED: usize = 5;
 /// # Errors
 /// When something was not pushed; [`Error::exit_code`] says whose fault it is.
 pub fn run(arguments: &Arguments) -> Result<(), Error> {
-    let action = arguments.action()?;
-    if arguments.dry_run {
-        return dry_run(arguments, &action);
-    }
+    let undone = arguments.undone();
+    let action = (arguments.action()).map_err(|cause| Error::Arguments { undone, cause })?;
     // Checked in this order, so that a wrong setting is told before a file is waited for.
-    let client = arguments.gateway.client()?;
+    let client = arguments.gateway.client();
+    if arguments.dry_run {
+        let client = match client {
+            Err(OptionsError::NoGateway) => Ok(None),
+            other => other.map(Some),
+        };
+        let client = client.map_err(|cause| Error::Options { undone, cause })?;
+        return dry_run(client.as_ref(), &action);
+    }
+    let client = client.map_err(|cause| Error::Options { undone, cause })?;
     let patience = Patience {
         retry_for: arguments.gateway.retry_for_or(RETRY_FOR),
         progress: &tell,
@@ -93,15 +100,17 @@ fn what_was_done(method: Method, families: &[Family]) -> String {
         let metrics = if count == 1 { "metric" } else { "metrics" };
         format!("{count} {metrics}")
     };
+    // Nobody's measurement.
+    let families = families.iter().filter(|family| family.name.as_str() != TTL);
+    let count = families.clone().count();
     if method != Method::Accumulate {
-        return format!("pushed {}", metrics(families.len()));
+        return format!("pushed {}", metrics(count));
     }
     let replaced: Vec<&str> = families
-        .iter()
         .filter(|family| !accumulate::adds_up(family))
         .map(|family| family.name.as_str())
         .collect();
-    let added = format!("added {}", metrics(families.len() - replaced.len()));
+    let added = format!("added {}", metrics(count - replaced.len()));
     if replaced.is_empty() {
         added
     } else {
@@ -161,14 +170,9 @@ fn push(
     }
 }
 
-/// Prints what would be sent, such that the whole is an exposition itself.
-fn dry_run(arguments: &Arguments, action: &Action) -> Result<(), Error> {
-    let client = match arguments.gateway.client() {
-        Ok(client) => Some(client),
-        Err(OptionsError::NoGateway) => None,
-        Err(error) => return Err(error.into()),
-    };
-    let target = |group: &Group| match &client {
+/// Prints what would be sent: of each group, its request as a comment, and an exposition.
+fn dry_run(client: Option<&Client>, action: &Action) -> Result<(), Error> {
+    let target = |group: &Group| match client {
         Some(client) => client.address().of_group(group),
         None => "to no gateway: none is named".to_owned(),
     };

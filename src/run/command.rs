@@ -90,7 +90,8 @@ fn file_of(program: &OsStr) -> Option<PathBuf> {
     if program.as_encoded_bytes().contains(&b'/') {
         return Some(PathBuf::from(program)).filter(is_executable);
     }
-    let folders = env::var_os("PATH").unwrap_or_default();
+    // An empty one would be the current folder.
+    let folders = env::var_os("PATH")?;
     env::split_paths(&folders)
         .map(|folder| folder.join(program))
         .find(is_executable)

@@ -44,6 +44,12 @@ pub enum Error {
     /// No push group of that name.
     #[error("the command was not started: {0}")]
     Target(#[from] DestinationError),
+    /// A job that is no text.
+    #[error(
+        "the command was not started: {} is not UTF-8 text; write it in UTF-8",
+        options::JOB
+    )]
+    JobNotUtf8,
     /// Nowhere to push to, where `--strict` wants it.
     #[error("the command was not started: {0}")]
     Gateway(#[from] OptionsError),
@@ -59,7 +65,7 @@ impl Error {
     /// The program's exit code after this error.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Target(_) | Self::Gateway(_) => ExitCode::BadInput,
+            Self::Target(_) | Self::JobNotUtf8 | Self::Gateway(_) => ExitCode::BadInput,
             Self::Place(_) | Self::Signals(_) => ExitCode::Failure,
         }
     }

@@ -5,14 +5,15 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::Error;
 use super::target::Target;
-use crate::destination::{Destination, DestinationError};
+use crate::destination::Destination;
 use crate::duration::duration;
 use crate::gateway::Client;
-use crate::gateway_options::{Options, OptionsError, grouping_label};
+use crate::gateway_options::{NotUtf8, Options, OptionsError, grouping_label, meant};
 
 /// Where the job is looked for after `--job`.
-const JOB: &str = "SIMPLEPIPE_JOB";
+pub(super) const JOB: &str = "SIMPLEPIPE_JOB";
 /// For how long a gateway that can't be reached is tried again, where nobody says otherwise. Whoever waits for the
 /// command waits for this too.
 const RETRY_FOR: Duration = Duration::from_secs(10);
@@ -56,13 +57,14 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    pub(super) fn target(&self) -> Result<Target, DestinationError> {
-        // An empty variable is as good as none, as everywhere in a shell.
-        let variable = || env::var(JOB).ok().filter(|job| !job.trim().is_empty());
-        let given = self.job.clone().or_else(variable);
-        let destination = Destination::new(given, self.grouping_label.clone())?;
+    pub(super) fn target(&self) -> Result<Target, Error> {
+        let job = match &self.job {
+            Some(job) => Some(job.clone()),
+            None => meant(env::var_os(JOB)).map_err(|NotUtf8| Error::JobNotUtf8)?,
+        };
+        let destination = Destination::new(job, self.grouping_label.clone())?;
         let (program, _) = self.command();
-        Target::new(destination, program)
+        Ok(Target::new(destination, program)?)
     }
 
     pub(super) fn client(&self) -> Result<Client, OptionsError> {

@@ -80,6 +80,21 @@ fn of_many_replaced_metrics_the_first_are_named() {
 }
 
 #[test]
+fn the_time_to_live_is_no_metric_that_was_replaced() {
+    let gateway = Pushgateway::start();
+    let ended = accumulate(&counter(1), gateway.address())
+        .and(["--ttl", "1h"])
+        .run();
+    assert_eq!(
+        ended,
+        Ended::well(format!(
+            "added 1 metric to http://{} as job \"train\"\n",
+            gateway.address()
+        ))
+    );
+}
+
+#[test]
 fn what_counts_up_is_added_and_the_rest_replaced() {
     let gateway = Pushgateway::start();
     let first = r#"[

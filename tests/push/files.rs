@@ -458,6 +458,18 @@ fn contradictions_are_refused(
 }
 
 #[test]
+fn what_was_not_deleted_is_not_called_a_push() {
+    let ended = push(&Folder::new(), "--delete --job train --gateway ftp://host").run();
+    assert_eq!(
+        ended,
+        Ended::badly(
+            2,
+            "nothing was deleted: gateway from --gateway \"ftp://host\" is neither http nor https; write http://HOST:PORT"
+        )
+    );
+}
+
+#[test]
 fn help_tells_the_exit_codes() {
     let ended = Simplepipe::with(["push", "--help"]).run();
     ended.assert_code(0);

@@ -49,6 +49,20 @@ fn a_signal_that_ends_the_command_ends_the_program(#[case] name: &str, #[case] s
 }
 
 #[test]
+fn without_a_path_nothing_is_looked_for_in_the_current_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("train");
+    std::fs::write(&program, "#!/bin/sh\n").unwrap();
+    std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    let here = format!("--chdir={}", folder.path().display());
+    without_gateway(Run::under(
+        ["env", &here, "--unset=PATH", PROGRAM],
+        ["train"],
+    ))
+    .assert_code(127);
+}
+
+#[test]
 fn a_real_time_signal_ends_the_program_too() {
     let ended = without_gateway(Run::of(["bash", "-c", "kill -64 $$"]));
     assert_eq!(ended.status.signal(), Some(64));

@@ -1,5 +1,7 @@
 //! What is pushed of a run.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::pushgateway::Pushgateway;
@@ -88,7 +90,8 @@ fn the_job_is_the_options_or_the_variables_or_the_commands_name() {
     run().end().assert_code(0);
     run().variable("SIMPLEPIPE_JOB", "").end().assert_code(0);
     run()
-        .variable("SIMPLEPIPE_JOB", "second")
+        // As a Secret has it that an editor made.
+        .variable("SIMPLEPIPE_JOB", "second\n")
         .end()
         .assert_code(0);
     run()
@@ -101,6 +104,18 @@ fn the_job_is_the_options_or_the_variables_or_the_commands_name() {
         .map(str::to_owned)
         .collect();
     assert_eq!(jobs, [r#"a/b"} 1"#, r#"second"} 1"#, r#"true"} 1"#]);
+}
+
+#[test]
+fn a_job_that_is_no_text_is_not_as_good_as_none() {
+    Run::of(["true"])
+        .gateway("127.0.0.1:1")
+        .variable("SIMPLEPIPE_JOB", OsStr::from_bytes(b"caf\xe9"))
+        .end()
+        .assert_code(2)
+        .assert_says(
+            "the command was not started: SIMPLEPIPE_JOB is not UTF-8 text; write it in UTF-8",
+        );
 }
 
 #[test]

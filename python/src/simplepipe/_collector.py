@@ -25,7 +25,10 @@ class MetricCollector:
 
     def load_and_push(self, path: str | PathLike[str], job_name: str) -> None:
         """Pushes a metrics file."""
-        self._push(metrics_file.parse(Path(path).read_bytes()), job_name)
+        with Path(path).open("rb") as file:
+            # Of a longer one it needs no more to say so.
+            content = file.read(metrics_file.MAX_BYTES + 1)
+        self._push(metrics_file.parse(content), job_name)
 
     def parse_and_push(self, metrics: Sequence[Mapping[str, object]], job_name: str) -> None:
         """Pushes a list of metrics with `name`, `description`, `value` and `metric_type`."""
@@ -33,15 +36,16 @@ class MetricCollector:
 
     def _push(self, file: MetricsFile, job_name: str) -> None:
         group = Group.of(job_name, file.grouping_labels)
-        _check_labels(file)
+        _check_names(file)
         try:
             self._client.push("PUT", group, file.exposition().encode())
         except PushError as error:
             raise PushError(f"not pushed: {self._client.gateway} {error}", transient=error.transient) from None
 
 
-def _check_labels(file: MetricsFile) -> None:
+def _check_names(file: MetricsFile) -> None:
     for family in file.families:
+        _names.check_not_own(family.name)
         for name in (name for sample in family.samples for name, _ in sample.labels):
             if name.startswith(_names.OWN_PREFIX):
                 raise MetricError(

@@ -23,6 +23,9 @@ RESERVED_LABEL = {"histogram": "le", "summary": "quantile"}
 OWN_PREFIX = "simplepipe_"
 """How labels begin that Simplepipe itself makes: series that have some of them never come into Prometheus."""
 
+OWN_METRICS = "simplepipe_accumulate"
+"""How metrics begin by which `simplepipe push --accumulate` locks a group: another of that name would break it."""
+
 
 def check_metric(name: str) -> None:
     """Raises MetricError, whose message goes on after the metric's place, for a name that is none."""
@@ -32,6 +35,12 @@ def check_metric(name: str) -> None:
         raise MetricError(f"{quoted(name)} is not a metric name; {_advice(name)}")
     if name in GATEWAY_NAMES:
         raise MetricError(f"{quoted(name)} is written by the Pushgateway itself; write another name")
+
+
+def check_not_own(name: str) -> None:
+    """As check_metric, for what is going to be pushed: a metric's whole name."""
+    if name.startswith(OWN_METRICS):
+        raise MetricError(f"{quoted(name)} begins as Simplepipe's own metrics do; write another name")
 
 
 def check_label(name: str) -> None:

@@ -141,6 +141,7 @@ class Store:
         if not name:
             raise MetricError("a metric's name is empty; write one such as run_time_seconds")
         _names.check_metric(name)
+        _names.check_not_own(name)
         _names.check_text(f"help of {quoted(name)}", help)
         if unit:
             _names.check_unit(unit)

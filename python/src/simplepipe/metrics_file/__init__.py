@@ -16,6 +16,7 @@ from simplepipe._exposition import Family, Sample
 from simplepipe.errors import MetricsFileError, Problem
 from simplepipe.metrics_file import _json, _text
 from simplepipe.metrics_file._document import Document
+from simplepipe.metrics_file._number import WHITESPACE
 from simplepipe.metrics_file._problems import Problems
 
 __all__ = ["MAX_BYTES", "Family", "MetricsFile", "MetricsFileError", "Problem", "Sample", "parse", "parse_metrics"]
@@ -47,7 +48,7 @@ def parse(content: bytes | str) -> MetricsFile:
     text = _decoded(content, problems)
     if text is None:
         families: tuple[Family, ...] = ()
-    elif text.lstrip()[:1] in ("[", "{"):
+    elif text.lstrip(WHITESPACE)[:1] in ("[", "{"):
         return _checked(lambda: _json.read(text), problems)
     else:
         families = _text.read(text, problems)
@@ -87,7 +88,7 @@ def _decoded(content: bytes | str, problems: Problems) -> str | None:
         return None
     # Editors on Windows write a byte order mark, which is no part of the text.
     text = text.removeprefix("\ufeff")
-    if not text.strip():
+    if not text.strip(WHITESPACE):
         problems.add("is empty; write at least one metric")
         return None
     return text

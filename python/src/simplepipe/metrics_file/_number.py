@@ -10,6 +10,9 @@ from simplepipe._terminal import quoted
 
 _NUMBER = re.compile(r"[+-]?(?:inf|infinity|nan|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?)", re.IGNORECASE)
 
+WHITESPACE = " \t\n\f\r"
+"""What stands between words. Python alone would take more for it than anybody else."""
+
 COUNT_LIMIT = 2**53
 """From here on a float skips whole numbers, so that one more may be none."""
 
@@ -23,8 +26,8 @@ def numeric(text: str) -> float:
                 f"{quoted(text)} is beyond {sys.float_info.max}, the largest number; write a smaller one, or +Inf"
             )
         return number
-    if _NUMBER.fullmatch(text.strip()):
-        raise ValueError(f"{quoted(text)} has blanks around the number; write {quoted(text.strip())}")
+    if _NUMBER.fullmatch(text.strip(WHITESPACE)):
+        raise ValueError(f"{quoted(text)} has blanks around the number; write {quoted(text.strip(WHITESPACE))}")
     raise ValueError(
         f'{quoted(text)} is not a number; write decimal digits such as "6", "6.5" or "1e3", without units or separators'
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from simplepipe import _names
 from simplepipe._terminal import quoted
-from simplepipe.metrics_file._number import numeric
+from simplepipe.metrics_file._number import WHITESPACE, numeric
 
 BLANKS = " \t"
 _ESCAPES = {"n": "\n", "\\": "\\", '"': '"'}
@@ -34,7 +34,7 @@ def read_sample(line: str, exemplars: bool) -> SampleLine:
         labels, rest = _labels(rest[1:])
     if exemplars:
         rest = rest.split(" # ", 1)[0]
-    words = rest.split()
+    words = [word for word in re.split(f"[{WHITESPACE}]", rest) if word]
     if not words:
         raise ValueError(f"no value after {quoted(name)}; write a number")
     if len(words) == 2 and _is_number(words[1]):

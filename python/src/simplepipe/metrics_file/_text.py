@@ -11,7 +11,7 @@ from simplepipe._exposition import Family, Labels, Sample, number
 from simplepipe._terminal import quoted
 from simplepipe.metrics_file._collection import Collection, Origin
 from simplepipe.metrics_file._metric import histogram_samples, summary_samples
-from simplepipe.metrics_file._number import numeric, whole
+from simplepipe.metrics_file._number import WHITESPACE, numeric, whole
 from simplepipe.metrics_file._problems import Problems
 from simplepipe.metrics_file._sample_line import read_sample
 
@@ -75,7 +75,7 @@ class _Declared:
 
 def read(text: str, problems: Problems) -> tuple[Family, ...]:
     """Reads a text of either format."""
-    lines = text.rstrip().split("\n")
+    lines = text.rstrip(WHITESPACE).split("\n")
     reader = _Reader(openmetrics=lines[-1].rstrip("\r") == END)
     for at, line in enumerate(lines, start=1):
         try:
@@ -100,21 +100,21 @@ class _Reader:
 
     def line(self, at: int, line: str) -> None:
         """Raises ValueError with what is wrong."""
-        if not line.strip():
+        if not line.strip(WHITESPACE):
             return
         if not line.startswith("#"):
             self._sample(at, line)
             return
         # Anything else than these is a comment.
-        words = re.split(r"[ \t]", line[1:].lstrip(), maxsplit=1)
-        keyword, rest = words[0], words[-1].lstrip() if len(words) > 1 else ""
+        words = re.split(r"[ \t]", line[1:].lstrip(WHITESPACE), maxsplit=1)
+        keyword, rest = words[0], words[-1].lstrip(WHITESPACE) if len(words) > 1 else ""
         name, _, argument = re.sub(r"[ \t]", "\0", rest, count=1).partition("\0")
         if keyword == "HELP":
             self._help(at, name, argument)
         elif keyword == "TYPE":
-            self._type(at, name, argument.strip())
+            self._type(at, name, argument.strip(WHITESPACE))
         elif keyword == "UNIT" and self._openmetrics:
-            self._unit(name, argument.strip())
+            self._unit(name, argument.strip(WHITESPACE))
 
     def _family(self, at: int, name: str) -> _Declared:
         if name not in self._families:
@@ -158,6 +158,9 @@ class _Reader:
             return
         labels = dict(sample.labels)
         point = _point(labels, part) if part in ("le", "quantile") else None
+        own = _names.RESERVED_LABEL.get(self._type_of(family_name))
+        if part in ("sum", "count") and own in labels:
+            raise ValueError(f"has a label {own}, which is not for {quoted(sample.name)}; leave it out")
         if labels.get("job"):
             raise ValueError("has a label job, which is the push group's; leave it out")
         family = self._family(at, family_name)
@@ -174,15 +177,17 @@ class _Reader:
         if not once:
             raise ValueError(f"{quoted(sample.name)} stands twice with the same labels; write it once")
 
+    def _type_of(self, name: str) -> str:
+        family = self._families.get(name)
+        return "" if family is None or family.type is None else family.type
+
     def _owner(self, name: str) -> tuple[str, str]:
         """The family that a sample belongs to, and what it is there."""
         family_name, _, ending = name.rpartition("_")
-        family = self._families.get(family_name)
-        if family is not None and family.type is not None:
-            part = self._parts.get((family.type, ending))
-            if part is not None:
-                return family_name, part
-        declared = self._families[name].type if name in self._families else None
+        part = self._parts.get((self._type_of(family_name), ending))
+        if part is not None:
+            return family_name, part
+        declared = self._type_of(name)
         if declared == "summary":
             return name, "quantile"
         if declared in ENDINGS and (declared != "counter" or self._openmetrics):
