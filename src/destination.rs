@@ -53,11 +53,8 @@ impl Destination {
     /// # Errors
     /// When it is no job.
     pub fn group(&self, otherwise: &str) -> Result<Group, DestinationError> {
-        let mut group = Group::of_job(self.job.as_deref().unwrap_or(otherwise))?;
-        for (name, value) in &self.labels {
-            group = group.with(name, value)?;
-        }
-        Ok(group)
+        let group = Group::of_job(self.job.as_deref().unwrap_or(otherwise))?;
+        Ok(self.labelled(group)?)
     }
 
     /// The group of a file's metrics; the other job is theirs, where neither the command line nor the file names one.
@@ -70,10 +67,7 @@ impl Destination {
         otherwise: Option<&str>,
     ) -> Result<Group, FileGroupError> {
         let job = self.job.as_deref().or(file.job()).or(otherwise);
-        let mut group = Group::of_job(job.ok_or(FileGroupError::NoJob)?)?;
-        for (name, value) in &self.labels {
-            group = group.with(name, value)?;
-        }
+        let mut group = self.labelled(Group::of_job(job.ok_or(FileGroupError::NoJob)?)?)?;
         for (name, value) in file.grouping_labels() {
             let name = name.as_str();
             if self.labels.iter().all(|(given, _)| given != name) {
@@ -81,6 +75,11 @@ impl Destination {
             }
         }
         Ok(group)
+    }
+
+    fn labelled(&self, group: Group) -> Result<Group, GroupingLabelError> {
+        let mut labels = self.labels.iter();
+        labels.try_fold(group, |group, (name, value)| group.with(name, value))
     }
 }
 

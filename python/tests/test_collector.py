@@ -55,6 +55,10 @@ def test_what_is_wrong_is_raised_and_nothing_is_pushed(gateway: Pushgateway, tmp
         collector.parse_and_push(METRICS, "")
     with pytest.raises(MetricError, match='label "simplepipe_x" of "run_time" begins as Simplepipe\'s own do'):
         collector.parse_and_push([{**METRICS[0], "labels": {"simplepipe_x": "y"}}], "simple")
+    with pytest.raises(MetricError, match='"simplepipe_accumulate_write" begins as Simplepipe\'s own metrics do'):
+        collector.parse_and_push([{**METRICS[0], "name": "simplepipe_accumulate_write"}], "simple")
+    with pytest.raises(MetricsFileError, match="is too large; a metrics file has at most 8 MiB"):
+        collector.load_and_push("/dev/zero", "simple")
     assert gateway.exposition() == ""
     gateway.kill()
     with pytest.raises(

@@ -49,6 +49,10 @@ def wrong(record: Callable[[Any], None]) -> str:
         (lambda run: run.gauge(b"a", 1), "a metric's name is a string, not bytes"),
         (lambda run: run.gauge(["a"], 1), "\"['a']\" can't be recorded: TypeError: "),
         (lambda run: run.gauge("push_time_seconds", 1), "is written by the Pushgateway itself; write another name"),
+        (
+            lambda run: run.gauge("simplepipe_accumulate_write", 1),
+            '"simplepipe_accumulate_write" begins as Simplepipe\'s own metrics do; write another name',
+        ),
         (lambda run: run.gauge("a", 1, unit="km/h"), '"km/h" is not a unit; write letters, digits and _ only'),
         (lambda run: run.gauge("a", 1, unit=3), '"a" can\'t be recorded: TypeError: '),
         (lambda run: run.gauge("a", 1, help=3), '"a" can\'t be recorded: AttributeError: '),

@@ -160,6 +160,9 @@ def test_credentials_are_found(tmp_path: Path) -> None:
     file.write_text("of Windows\r\n")
     assert credentials(PUSHGATEWAY_PASSWORD_FILE=str(file), **of_url) == ("url", "of Windows")
     assert credentials(PUSHGATEWAY_USERNAME="env\n", PUSHGATEWAY_PASSWORD="of an editor\r\n") == ("env", "of an editor")
+    assert credentials(PUSHGATEWAY_PASSWORD_FILE=f"{file}\n", **of_url) == ("url", "of Windows")
+    file.write_text("no\u00a0break")
+    assert credentials(PUSHGATEWAY_PASSWORD_FILE=str(file), **of_url) == ("url", "no\u00a0break")
     assert credentials(PUSHGATEWAY_PASSWORD="two ends\n\n", **of_url) == ("url", "two ends\n")
     settings = Settings.find(None, {"PUSHGATEWAY_USERNAME": "env", "PUSHGATEWAY_PASSWORD": PASSWORD, **of_url})
     assert PASSWORD not in repr(settings)
@@ -176,6 +179,10 @@ def test_credentials_are_found(tmp_path: Path) -> None:
         (
             {"PUSHGATEWAY_USERNAME": "a:b", "PUSHGATEWAY_PASSWORD": PASSWORD},
             "PUSHGATEWAY_USERNAME has a colon, which basic authentication can't carry",
+        ),
+        (
+            {"PUSHGATEWAY_URL": f"http://a%3Ab:{PASSWORD}@host:1"},
+            "the address's user has a colon, which basic authentication can't carry",
         ),
         (
             {"PUSHGATEWAY_USERNAME": "alice", "PUSHGATEWAY_PASSWORD": f"{PASSWORD}\udce9"},
@@ -205,7 +212,7 @@ def test_half_of_settings_is_refused_before_the_run_begins(environment: dict[str
     assert str(refusal.value) == message
 
 
-@pytest.mark.parametrize("content", ["", "\n", f"{PASSWORD}\nmore\n", "x" * 5000, "\udcff"])
+@pytest.mark.parametrize("content", ["", "\n", f"{PASSWORD}\nmore\n", f"{PASSWORD}\x07", "x" * 5000, "\udcff"])
 def test_a_password_file_holds_one_line(tmp_path: Path, content: str) -> None:
     file = tmp_path / "password"
     file.write_text(content, errors="surrogateescape")

@@ -46,7 +46,8 @@ const TIDIED: usize = 10;
 
 /// The label that names the group that is locked.
 const GROUP: &str = "group";
-const ID: &str = "simplepipe_accumulate_id";
+/// The label that names the lock itself, another one at each push.
+pub const ID: &str = "simplepipe_accumulate_id";
 const LOCK: &str = "simplepipe_accumulate_lock";
 const SEAL: &str = "simplepipe_accumulate_write";
 const ATTEST: &str = "simplepipe_accumulate_written";

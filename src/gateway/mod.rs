@@ -1,4 +1,5 @@
-//! A Pushgateway over HTTP: where it is, its push groups, and pushing to them. Knows nothing of what is pushed.
+//! A Pushgateway over HTTP: where it is, its push groups, and pushing to them, also as one step with
+//! reading them. Knows nothing of what is pushed, but that it is Prometheus' text.
 
 mod address;
 mod client;
@@ -21,7 +22,7 @@ pub use deliver::{Patience, Undelivered, deliver};
 pub use error::{Answer, PushError, Request};
 pub use group::{Group, GroupingLabelError, JobError, RESERVED_LABELS};
 pub use held::{Held, HeldFamily, HeldGroup, HeldMetric};
-pub use lock::LOCK_JOB;
+pub use lock::{ID as LOCK_ID, LOCK_JOB};
 pub use proxy::{Proxy, ProxyError};
 use retry::Retry;
 pub use tls::{TlsError, TlsFiles};

@@ -1,4 +1,4 @@
-//! What a metrics file says, whatever format it is in: metric families and their series.
+//! Metric families and their series.
 
 use super::{LabelName, MetricName};
 

@@ -20,7 +20,7 @@ const FIELD_DEPTH: u8 = 1;
 pub(super) enum Json {
     Null,
     Boolean,
-    /// The digits are kept for a metric whose value becomes a label.
+    /// The shortest text that reads back as the number is kept for a metric whose value becomes a label.
     Number {
         value: f64,
         text: String,

@@ -4,8 +4,7 @@ use std::collections::HashSet;
 
 use super::json::Json;
 use crate::metrics::number::{numeric, whole};
-use crate::metrics::{Histogram, Labels, MetricType, Summary, Value};
-use crate::metrics::{LabelName, MetricName};
+use crate::metrics::{Histogram, LabelName, Labels, MetricName, MetricType, Summary, Value};
 use crate::terminal::quoted;
 
 /// The fields of a metric.
@@ -62,7 +61,7 @@ struct Fields {
     count: Option<f64>,
 }
 
-/// A number, and its digits as they were written.
+/// A number, and its text where it becomes a label: of a JSON number the shortest that reads back as the same.
 struct Amount {
     number: f64,
     text: String,

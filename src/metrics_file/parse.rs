@@ -1,8 +1,7 @@
 //! From the bytes of a metrics file, in any of its formats, to a [`MetricsFile`], or to all that is wrong with it.
 
 use super::{Problems, document, text};
-use crate::metrics::Family;
-use crate::metrics::Labels;
+use crate::metrics::{Family, Labels};
 
 /// A file that was checked: only [`MetricsFile::parse`] makes it, so having it means that nothing is wrong with it.
 #[derive(Clone, Debug, PartialEq)]

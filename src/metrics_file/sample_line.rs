@@ -2,8 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::metrics::LabelName;
-use crate::metrics::Labels;
+use crate::metrics::{LabelName, Labels};
 use crate::terminal::quoted;
 
 /// A sample, its labels checked; the name and the value are as written.

@@ -5,10 +5,8 @@ use std::collections::{HashMap, HashSet};
 use super::collection::{Collection, Origin};
 use super::sample_line::{Sample, sample};
 use super::{MetricsFile, Place, Problems, Rejection};
-use crate::metrics::MetricName;
-use crate::metrics::number::numeric;
-use crate::metrics::number::whole;
-use crate::metrics::{Histogram, Labels, MetricType, Summary, Value};
+use crate::metrics::number::{numeric, whole};
+use crate::metrics::{Histogram, Labels, MetricName, MetricType, Summary, Value};
 use crate::terminal::quoted;
 
 /// What the last line of an OpenMetrics text is.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use kube::runtime::reflector::ObjectRef;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use crate::api::MetricsNamespace;
 
@@ -18,10 +19,17 @@ const GRACE: Duration = Duration::from_secs(20);
 /// A watch that works again says nothing until something changes. One that still fails says so at each try, so
 /// silence for longer than a try and the wait before it means that it works.
 const QUIET: Duration = Duration::from_secs(30);
+/// For how long a watch may fail at the start before the others' work begins without it: where the right to one kind is
+/// missing, or its list can't be read, the rest of the namespaces' children goes on.
+const BLIND_AFTER: Duration = Duration::from_secs(10);
+/// How often to look whether that is over.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What is known of the operator's own state.
 pub struct Health {
     watches: Locked<BTreeMap<&'static str, Watch>>,
+    /// Watches without which nothing can be done.
+    needed: &'static [&'static str],
     all_synced: Notify,
     running: Locked<HashMap<ObjectRef<MetricsNamespace>, Instant>>,
     role: Locked<Role>,
@@ -64,9 +72,10 @@ pub struct Report {
 }
 
 impl Health {
-    /// Nothing is known yet of these watches.
-    pub fn new(watches: &[&'static str]) -> Self {
+    /// Nothing is known yet of these watches, of which some are such that nothing can be done without.
+    pub fn new(watches: &[&'static str], needed: &'static [&'static str]) -> Self {
         Self {
+            needed,
             watches: Locked::from(
                 watches
                     .iter()
@@ -89,10 +98,12 @@ impl Health {
         *self.role.lock() == Role::Leading
     }
 
-    /// Notes that a watch has seen everything there is.
-    pub fn synced(&self, watch: &'static str) {
-        self.update(watch, |w| w.synced = true);
+    /// Notes that a watch has seen everything there is; true if it has for the first time.
+    pub fn synced(&self, watch: &'static str) -> bool {
+        let mut first = false;
+        self.update(watch, |w| first = !std::mem::replace(&mut w.synced, true));
         self.all_synced.notify_waiters();
+        first
     }
 
     /// Notes that a watch works.
@@ -154,15 +165,31 @@ impl Health {
             .collect()
     }
 
-    /// Waits until every watch has seen everything there is.
-    pub async fn wait_until_synced(&self) {
+    /// Waits until every watch has seen everything there is, or has failed for so long that it is gone on without.
+    /// Which those are.
+    pub async fn wait_until_synced(&self) -> Vec<&'static str> {
         loop {
             let news = self.all_synced.notified();
-            if self.watches.lock().values().all(|w| w.synced) {
-                return;
+            if let Some(blind) = self.blind() {
+                return blind;
             }
-            news.await;
+            // Nothing tells when a failure has gone on for long enough.
+            let _ = timeout(LOOK, news).await;
         }
+    }
+
+    /// The watches to go on without, none where all is seen; `None` while some are to be waited for.
+    fn blind(&self) -> Option<Vec<&'static str>> {
+        let watches = self.watches.lock();
+        let mut blind = Vec::new();
+        for (name, watch) in watches.iter().filter(|(_, watch)| !watch.synced) {
+            let since = watch.failing.as_ref().map(|failing| failing.since);
+            if self.needed.contains(name) || since.is_none_or(|at| at.elapsed() < BLIND_AFTER) {
+                return None;
+            }
+            blind.push(*name);
+        }
+        Some(blind)
     }
 
     /// Notes that a reconcile begins; it ends when the answer is dropped.
@@ -231,7 +258,12 @@ impl Health {
                 } if !*synced || last.elapsed() < QUIET => {
                     let long = since.elapsed();
                     healthy &= *synced && long < GRACE;
-                    format!("failing for {}s: {error}", long.as_secs())
+                    let so = if !*synced && self.needed.contains(name) {
+                        "; nothing is reconciled before it works"
+                    } else {
+                        ""
+                    };
+                    format!("failing for {}s: {error}{so}", long.as_secs())
                 }
                 Watch { synced: false, .. } => {
                     healthy = false;
@@ -266,7 +298,7 @@ mod tests {
 
     #[test]
     fn ready_only_once_every_watch_has_listed_and_none_fails_for_long() {
-        let health = Health::new(&["a", "b"]);
+        let health = Health::new(&["a", "b"], &[]);
         assert!(
             !health.ready().healthy,
             "the API server may be out of reach"
@@ -308,15 +340,48 @@ mod tests {
 
     #[test]
     fn a_watch_that_never_listed_and_fails_is_not_ready() {
-        let health = Health::new(&["a"]);
+        let health = Health::new(&["a", "b"], &["b"]);
         health.set_role(Role::Leading);
+        for name in ["a", "b"] {
+            health.fails(name, "forbidden");
+        }
+        let report = health.ready();
+        assert!(!report.healthy);
+        assert_eq!(
+            report.text,
+            "watch a: failing for 0s: forbidden\n\
+             watch b: failing for 0s: forbidden; nothing is reconciled before it works\n"
+        );
+    }
+
+    #[test]
+    fn a_watch_that_fails_for_long_at_the_start_is_gone_on_without_unless_it_is_needed() {
+        let health = Health::new(&["a", "b", "c"], &["b"]);
+        health.synced("c");
+        let long_ago = || Failing {
+            since: Instant::now() - BLIND_AFTER,
+            last: Instant::now(),
+            error: "forbidden".into(),
+        };
+        assert_eq!(health.blind(), None, "neither has failed yet");
         health.fails("a", "forbidden");
-        assert!(!health.ready().healthy);
+        health.synced("b");
+        assert_eq!(health.blind(), None, "it may be mending itself");
+        health.update("a", |w| w.failing = Some(long_ago()));
+        assert_eq!(health.blind(), Some(vec!["a"]));
+        health.update("b", |w| {
+            w.synced = false;
+            w.failing = Some(long_ago());
+        });
+        assert_eq!(health.blind(), None, "nothing can be done without");
+        health.synced("b");
+        health.synced("a");
+        assert_eq!(health.blind(), Some(vec![]));
     }
 
     #[test]
     fn a_kind_that_the_cluster_lacks_is_fine_and_news_once() {
-        let health = Health::new(&["a"]);
+        let health = Health::new(&["a"], &[]);
         health.set_role(Role::Leading);
         assert!(health.kind_missing("a"));
         assert!(!health.kind_missing("a"));
@@ -325,7 +390,7 @@ mod tests {
 
     #[test]
     fn a_reconcile_that_never_ends_is_fatal() {
-        let health = Health::new(&[]);
+        let health = Health::new(&[], &[]);
         let object = ObjectRef::new("metrics").within("alice");
         let running = health.reconciling(object.clone());
         assert!(health.live().healthy);

@@ -134,7 +134,7 @@ pub async fn run(flags: Flags) -> Result<(), Error> {
         prometheuses: Prometheuses::default(),
         children: ChildCache::default(),
     });
-    let health = Arc::new(Health::new(&Watches::names()));
+    let health = Arc::new(Health::new(&Watches::names(), Watches::NEEDED));
     let metrics = Arc::new(Metrics::new());
     let (queue, triggers) = Queue::new();
     let shown = server::Shown {
@@ -279,14 +279,20 @@ async fn control(
             let _ = stop.changed().await;
         }
     };
-    tokio::select! {
-        () = context.health.wait_until_synced() => {}
+    let blind = tokio::select! {
+        blind = context.health.wait_until_synced() => blind,
         _ = stop.changed() => return,
+    };
+    let objects = context.caches.objects.state().len();
+    if blind.is_empty() {
+        info!(objects, "everything is listed; reconciling");
+    } else {
+        warn!(
+            objects,
+            watches = blind.join(", "),
+            "reconciling without what these watches would show; the lines above say what is wrong with them"
+        );
     }
-    info!(
-        objects = context.caches.objects.state().len(),
-        "everything is listed; reconciling"
-    );
     let (queue, failures) = (context.queue.clone(), context.clone());
     let triggers = stream::unfold(triggers, |mut triggers| async move {
         triggers.recv().await.map(|object| (object, triggers))

@@ -31,6 +31,7 @@ use super::platform::Platform;
 use super::queue::Queue;
 use super::status::{self, Seen};
 use super::telemetry::Metrics;
+use super::watches::Watches;
 
 /// A reconcile that takes longer is given up and tried again.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -214,6 +215,9 @@ async fn reconcile(object: &Arc<MetricsNamespace>, context: &Context) -> Result<
         None => None,
     };
     let unseen = context.health.problem(Kind::Deployment.plural());
+    let unseen_prometheuses = Watches::PROMETHEUSES
+        .into_iter()
+        .find_map(|watch| context.health.problem(watch));
     let status = status::compute(
         object,
         &Seen {
@@ -223,6 +227,7 @@ async fn reconcile(object: &Arc<MetricsNamespace>, context: &Context) -> Result<
             pod_problem: pod_problem.as_deref(),
             selections: &seen.selections,
             unseen: unseen.as_deref(),
+            unseen_prometheuses: unseen_prometheuses.as_deref(),
             converged: seen.converged,
             now,
         },

@@ -268,7 +268,7 @@ mod tests {
              {type: Forged, status: 'True', reason: R, message: '', lastTransitionTime: '2026-01-01T00:00:00Z'}]}}",
         )
         .unwrap();
-        let health = Health::new(&["services"]);
+        let health = Health::new(&["services"], &[]);
         health.set_role(Role::Leading);
         health.fails("services", "forbidden");
         let text = metrics.expose(2, &health, [&object].into_iter()).unwrap();

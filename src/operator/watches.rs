@@ -59,6 +59,11 @@ impl Part for Status {
 }
 
 impl Watches {
+    /// Those without which it is not known what to do.
+    pub const NEEDED: &[&str] = &["metricsnamespaces", "namespaces"];
+    /// Those for who scrapes.
+    pub const PROMETHEUSES: [&str; 2] = ["prometheuses", "prometheusagents"];
+
     /// All watches' names, as health shows them.
     pub fn names() -> Vec<&'static str> {
         let mut names = vec![
@@ -195,10 +200,12 @@ impl Watches {
                     self.caches.prometheuses.saw(kind, prometheus(object))
                 }
                 Event::InitDone => {
-                    self.health.synced(watch);
-                    self.caches
+                    let dropped = self
+                        .caches
                         .prometheuses
-                        .keep(kind, &std::mem::take(&mut listed))
+                        .keep(kind, &std::mem::take(&mut listed));
+                    // Objects may have been looked at without.
+                    self.health.synced(watch) || dropped
                 }
                 Event::Apply(object) => self.caches.prometheuses.saw(kind, prometheus(object)),
                 Event::Delete(object) => self.caches.prometheuses.gone(

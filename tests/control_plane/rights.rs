@@ -4,7 +4,7 @@ use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::api::{Api, Patch};
 use serde_json::json;
 
-use crate::child_names::SERVICE;
+use crate::child_names::{DEPLOYMENT, POD_MONITOR, SERVICE};
 use crate::eventually::{eventually, so};
 use crate::operator::Operator;
 use crate::stages::exclusive;
@@ -50,6 +50,51 @@ async fn a_watch_without_the_right_to_it_is_named_until_the_right_is_given() {
     control_plane.install().await;
     operator.until_ready().await;
     Tenant::converged(client, "rights-watch", json!({})).await;
+}
+
+/// As after an update of the image alone, beside rights that somebody else looks after.
+#[tokio::test]
+async fn without_the_right_to_one_kind_the_others_go_on() {
+    let control_plane = exclusive().await;
+    let client = control_plane.client().await;
+    let roles: Api<ClusterRole> = Api::all(client.clone());
+    take_away(&roles, "podmonitors").await;
+    take_away(&roles, "prometheuses").await;
+    let _operator = Operator::start(&control_plane, &["--leader-election=false"]);
+    let tenant = Tenant::empty(client, "rights-kind").await;
+    tenant
+        .create("metrics", json!({"seldon": {"enabled": true}}))
+        .await;
+    tenant.until_there(&DEPLOYMENT).await;
+    tenant.gateway_comes_up().await;
+    let message = tenant
+        .until_condition("metrics", "ServingScrapeConfigured", "False", "Refused")
+        .await;
+    assert!(
+        message.contains("PodMonitor seldon") && message.contains("cannot create resource"),
+        "{message}"
+    );
+    tenant
+        .until_condition("metrics", "GatewayAvailable", "True", "GatewayAnswers")
+        .await;
+    let message = tenant
+        .until_condition(
+            "metrics",
+            "ScrapeConfigured",
+            "Unknown",
+            "NoPrometheusFound",
+        )
+        .await;
+    assert!(
+        message.contains("cannot list resource \"prometheuses\""),
+        "{message}"
+    );
+
+    control_plane.install().await;
+    tenant.until_there(&POD_MONITOR).await;
+    tenant
+        .until_condition_says("ScrapeConfigured", "this cluster has no Prometheus object")
+        .await;
 }
 
 #[tokio::test]

@@ -80,6 +80,11 @@ mod tests {
     use crate::operator::plan::fixtures;
 
     #[test]
+    fn what_accumulate_leaves_is_dropped() {
+        assert_eq!(names::ACCUMULATE_LABEL, crate::gateway::LOCK_ID);
+    }
+
+    #[test]
     fn the_namespace_is_written_last_and_pushed_labels_are_kept() {
         let spec = build(&fixtures::alice()).spec;
         let endpoint = &spec.endpoints[0];

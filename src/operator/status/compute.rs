@@ -38,6 +38,8 @@ pub struct Seen<'a> {
     pub selections: &'a Selections,
     /// Why the gateway can't be seen, where it can't.
     pub unseen: Option<&'a str>,
+    /// Why Prometheus objects can't be seen, where they can't.
+    pub unseen_prometheuses: Option<&'a str>,
     /// Of a paused object: whether it is as it asks to be.
     pub converged: bool,
     /// The time now.
@@ -363,15 +365,17 @@ fn scrape(scraped: &Scraped, seen: &Seen) -> Verdict {
                 s.selected_by.join(", ")
             ),
         ),
-        Some(s) if s.ignored_by.is_empty() => verdict(
-            "Unknown",
-            Reason::NoPrometheusFound,
-            format!(
-                "{} {} is there, and this cluster has no Prometheus object that could select it",
-                scraped.kind.as_str(),
-                scraped.name
-            ),
-        ),
+        Some(s) if s.ignored_by.is_empty() => verdict("Unknown", Reason::NoPrometheusFound, {
+            let monitor = format!("{} {} is there", scraped.kind.as_str(), scraped.name);
+            match seen.unseen_prometheuses {
+                None => format!(
+                    "{monitor}, and this cluster has no Prometheus object that could select it"
+                ),
+                Some(why) => format!(
+                    "{monitor}, and the operator can't see the Prometheus objects that could select it: {why}"
+                ),
+            }
+        }),
         Some(s) => verdict(
             "False",
             Reason::NotSelected,

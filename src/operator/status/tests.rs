@@ -43,6 +43,7 @@ struct World {
     serving: Option<Selection>,
     converged: bool,
     unseen: Option<&'static str>,
+    unseen_prometheuses: Option<&'static str>,
 }
 
 impl World {
@@ -57,6 +58,7 @@ impl World {
             serving: Some(selected()),
             converged: true,
             unseen: None,
+            unseen_prometheuses: None,
         }
     }
 
@@ -88,6 +90,7 @@ impl World {
                 pod_problem: self.pod_problem,
                 selections: &self.selections(),
                 unseen: self.unseen,
+                unseen_prometheuses: self.unseen_prometheuses,
                 converged: self.converged,
                 now: NOW.parse().unwrap(),
             },
@@ -202,6 +205,17 @@ fn without_any_prometheus_object_who_scrapes_is_unknown_and_ready_stays_true() {
     assert_eq!(
         (ready.status.as_str(), ready.reason.as_str()),
         ("True", "NoPrometheusFound")
+    );
+    assert!(
+        ready
+            .message
+            .ends_with("this cluster has no Prometheus object that could select it")
+    );
+    world.unseen_prometheuses = Some("prometheuses is forbidden");
+    let message = world.ready().message;
+    assert!(
+        message.ends_with("the operator can't see the Prometheus objects that could select it: prometheuses is forbidden"),
+        "{message}"
     );
 }
 

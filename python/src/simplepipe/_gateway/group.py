@@ -46,13 +46,18 @@ class Group:
         return ", ".join(f"{name} {quoted(value)}" for name, value in (("job", self.job), *self.labels))
 
 
+def has_control(text: str) -> bool:
+    """Whether there is a control character in it, line ends among them."""
+    return any(each < " " or "\x7f" <= each <= "\x9f" for each in text)
+
+
 def value_problem(value: object) -> str | None:
     """What is wrong with a job or the value of a grouping label."""
     if not isinstance(value, str):
         return f"is {type(value).__name__}, not a string"
     if not value:
         return "is empty; write a name such as train"
-    if any(each < " " or "\x7f" <= each <= "\x9f" for each in value):
+    if has_control(value):
         return f"{quoted(value)} has a control character or line end; write plain text"
     if any("\ud800" <= each <= "\udfff" for each in value):
         return f"{quoted(value)} is what UTF-8 can't hold; write whole characters"

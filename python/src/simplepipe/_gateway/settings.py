@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from simplepipe._gateway.address import Address
+from simplepipe._gateway.group import has_control
 from simplepipe._terminal import quoted
 from simplepipe.errors import SettingsError
 
@@ -52,7 +53,7 @@ class Settings:
     def find(cls, gateway: str | None = None, environment: Mapping[str, str] = os.environ) -> Settings | None:
         """Nothing where neither the argument nor the environment names a gateway."""
         # An empty variable is as good as none, as everywhere in a shell.
-        given = {name: value for name, value in environment.items() if value.strip()}
+        given = {name: _line(value) for name, value in environment.items() if value.strip()}
         address = _address(gateway, given)
         if address is None:
             return None
@@ -110,11 +111,13 @@ def _address(gateway: str | None, given: Mapping[str, str]) -> Address | None:
 
 def _credentials(address: Address, given: Mapping[str, str]) -> Credentials | None:
     """The user and the password are looked for apart, so that an address may name the user and a file the password."""
-    username = _line(given.get("PUSHGATEWAY_USERNAME", ""))
+    username = given.get("PUSHGATEWAY_USERNAME", "")
     password_file = given.get("PUSHGATEWAY_PASSWORD_FILE")
-    password = _line(given.get("PUSHGATEWAY_PASSWORD", ""))
+    password = given.get("PUSHGATEWAY_PASSWORD", "")
     if ":" in username:
         raise SettingsError("PUSHGATEWAY_USERNAME has a colon, which basic authentication can't carry")
+    if not username and ":" in (address.username or ""):
+        raise SettingsError("the address's user has a colon, which basic authentication can't carry")
     if password_file is None and not password:
         if username:
             raise SettingsError(
@@ -150,8 +153,8 @@ def _read_password(file: Path) -> str:
     password = _line(text)
     if not password:
         raise wrong("is empty; write the password into it")
-    if not password.isprintable() or len(text) > MAX_PASSWORD:
-        raise wrong("holds more than a password on one line")
+    if has_control(password) or len(text) > MAX_PASSWORD:
+        raise wrong("holds more than a password on one line, or a control character")
     return password
 
 
