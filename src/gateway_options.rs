@@ -538,6 +538,14 @@ mod tests {
         assert_eq!(sent(username, None, &variables).unwrap_err(), message);
     }
 
+    #[test]
+    fn a_try_has_some_time_and_at_most_an_hour() {
+        assert_eq!(timeout("1m"), Ok(Duration::from_secs(60)));
+        assert!(timeout("0").unwrap_err().contains("no time at all"));
+        assert!(timeout("61m").unwrap_err().contains("longer than an hour"));
+        assert_eq!(seconds("0"), Ok(Duration::ZERO));
+    }
+
     #[rstest]
     #[case("", "is empty; write the password into it")]
     #[case("\n", "is empty; write the password into it")]

@@ -59,6 +59,7 @@ def test_a_gateway_that_never_was_there_is_given_up_at_the_end(caplog: pytest.Lo
     began = time.monotonic()
     with simplepipe.run("train", gateway=address, patience=0.5) as run:
         run.gauge("accuracy", 0.9)
+        wait_for(lambda: caplog.messages, lambda: "the first try")
     assert time.monotonic() - began < 10
     assert caplog.messages == [
         f"run train: not pushed: http://{address} can't be reached: Connection refused; the run goes on, and so do the "

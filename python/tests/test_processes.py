@@ -36,6 +36,7 @@ TRAINING = """
 """
 # In turns: Python notices a signal that comes just before a wait only when that ends.
 FOREVER = "any(threading.Event().wait(1) for _ in iter(int, 1))"
+SLEEP = "import time; time.sleep(600)"
 
 
 def training(before: str = "", training: str = FOREVER, patience: float = 10) -> str:
@@ -54,13 +55,17 @@ def sigterm(process: subprocess.Popen[str], once: str = "training") -> tuple[int
     "busy",
     [
         FOREVER,
-        "import time; time.sleep(600)",
+        SLEEP,
         "while True: run.counter('steps')",
         "while True: run.gauge('g', 1); run.histogram('h', 1, labels={'a': 'b'})",
     ],
 )
 def test_sigterm_brings_the_last_values_and_ends_the_process(tmp_path: Path, gateway: Pushgateway, busy: str) -> None:
-    code, rest = sigterm(script.start(tmp_path, training(training=busy), gateway.address))
+    process = script.start(tmp_path, training(training=busy), gateway.address)
+    if busy == SLEEP:
+        # Just before it, Python would notice the signal only when it ends.
+        wait_for(lambda: script.sleeps(process), lambda: "the sleep")
+    code, rest = sigterm(process)
     assert (code, rest) == (-signal.SIGTERM, "")
     assert gateway.value("accuracy") == 0.9
     assert gateway.value("run_exit_code") == 143

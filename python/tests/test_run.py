@@ -221,6 +221,23 @@ def test_a_registry_that_the_gateway_refuses_keeps_nothing_else_back(
     assert "refused the push: it answered 400" in caplog.text
 
 
+def test_what_the_run_says_of_itself_is_not_a_registrys(gateway: Pushgateway, caplog: pytest.LogCaptureFixture) -> None:
+    registry = prometheus_client.CollectorRegistry()
+    for name in ("run_time_seconds", "simplepipe_accumulate_write", "good"):
+        prometheus_client.Gauge(name, "", registry=registry).set(99)
+    with simplepipe.run("train") as run:
+        run.push_registry(registry)
+    run_time = gateway.value("run_time_seconds")
+    assert run_time is not None
+    assert run_time < 99
+    assert gateway.value("simplepipe_accumulate_write") is None
+    assert gateway.value("good") == 99
+    assert [message for message in caplog.messages if "left out" in message] == [
+        f'run train: left out: "{name}" of a registry is the run\'s own, or Simplepipe\'s; give it another name'
+        for name in ("run_time_seconds", "simplepipe_accumulate_write")
+    ]
+
+
 @pytest.mark.parametrize("error", [ZeroDivisionError, SystemExit])
 def test_a_collector_that_raises_keeps_nothing_else_back(
     gateway: Pushgateway, caplog: pytest.LogCaptureFixture, error: type[BaseException]

@@ -215,13 +215,39 @@ impl Client {
             .and_then(|request| self.agent.run(request))
             .map_err(|error| self.trouble(error))?;
         if !response.status().is_success() {
-            Err(refusal(what, response))
+            Err(self.refusal(what, response))
         } else if is_web_page(&response) {
             let status = response.status();
             let body = "a web page".to_owned();
             Err(PushError::Elsewhere(Answer { status, body }))
         } else {
             Ok(response)
+        }
+    }
+
+    fn refusal(&self, what: Request, response: Response<Body>) -> PushError {
+        let status = response.status();
+        if status.is_redirection() {
+            let body = location(&response);
+            return PushError::Elsewhere(Answer { status, body });
+        }
+        let body = self.without_credentials(body_start(response));
+        let answer = Answer { status, body };
+        let later = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
+        if status.is_server_error() || later.contains(&status) {
+            PushError::Unavailable(what, answer)
+        } else {
+            PushError::Refused(what, answer)
+        }
+    }
+
+    /// Some servers answer with the request that they did not like.
+    fn without_credentials(&self, body: String) -> String {
+        let authorization = self.authorization.as_ref();
+        let pair = authorization.and_then(|value| value.to_str().ok()?.split_once(' '));
+        match pair {
+            Some((_, pair)) if !pair.is_empty() => body.replace(pair, "..."),
+            _ => body,
         }
     }
 }
@@ -234,22 +260,6 @@ fn is_web_page(response: &Response<Body>) -> bool {
             .to_ascii_lowercase()
             .starts_with(b"text/html")
     })
-}
-
-fn refusal(what: Request, response: Response<Body>) -> PushError {
-    let status = response.status();
-    if status.is_redirection() {
-        let body = location(&response);
-        return PushError::Elsewhere(Answer { status, body });
-    }
-    let body = body_start(response);
-    let answer = Answer { status, body };
-    let later = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
-    if status.is_server_error() || later.contains(&status) {
-        PushError::Unavailable(what, answer)
-    } else {
-        PushError::Refused(what, answer)
-    }
 }
 
 fn location(response: &Response<Body>) -> String {

@@ -20,7 +20,7 @@ pub struct Patience<'a> {
 
 /// Why it was not done. The message goes on after the gateway's address.
 #[derive(Debug, thiserror::Error)]
-#[error("{cause}{}", tries_note(*.tries))]
+#[error("{cause}{}{}", tries_note(*.tries), doubt(.cause))]
 pub struct Undelivered {
     /// The last try's error.
     pub cause: PushError,
@@ -58,19 +58,30 @@ pub fn deliver<T>(
         let Some(wait) = wait else {
             return Err(Undelivered { cause, tries });
         };
-        let left = retry_for.saturating_sub(start.elapsed() + wait);
-        let how_long = if left.is_zero() {
-            "once more".to_owned()
-        } else {
-            format!("for {:.0} s more", (left + wait).as_secs_f64())
-        };
-        progress(&format!(
-            "{} {cause}; trying again in {:.1} s ({how_long})",
-            client.address(),
-            wait.as_secs_f64(),
-        ));
-        thread::sleep(wait);
+        let left = retry_for.saturating_sub(start.elapsed());
+        wait_after(client, progress, &cause, wait, left);
     }
+}
+
+/// Waits for the next try, and says so; `left` is the time up to the last one.
+pub(super) fn wait_after(
+    client: &Client,
+    progress: &(dyn Fn(&str) + Sync),
+    cause: &PushError,
+    wait: Duration,
+    left: Duration,
+) {
+    let how_long = if left <= wait {
+        "once more".to_owned()
+    } else {
+        format!("for {:.0} s more", left.as_secs_f64())
+    };
+    progress(&format!(
+        "{} {cause}; trying again in {:.1} s ({how_long})",
+        client.address(),
+        wait.as_secs_f64(),
+    ));
+    thread::sleep(wait);
 }
 
 /// Says so when a try takes long.
@@ -92,6 +103,16 @@ pub(super) fn announced<T>(
         drop(done);
         result
     })
+}
+
+/// Where the request went out and nothing came back.
+fn doubt(cause: &PushError) -> &'static str {
+    match cause {
+        PushError::Timeout(_) | PushError::NoAnswer(_) => {
+            "; it may have done what it was asked, or still do it"
+        }
+        _ => "",
+    }
 }
 
 fn tries_note(tries: u32) -> String {

@@ -17,6 +17,9 @@ const SHOWN: usize = 400;
 /// Why a request did not succeed. Each message goes on after the gateway's address.
 #[derive(Debug, thiserror::Error)]
 pub enum PushError {
+    /// No answer from DNS within the time for a connection.
+    #[error("can't be reached: DNS did not answer for its name within {:.0} s", .0.as_secs_f64())]
+    NotResolved(Duration),
     /// No connection within the time for one.
     #[error("can't be reached: no connection within {:.0} s", .0.as_secs_f64())]
     NotConnected(Duration),
@@ -82,7 +85,8 @@ impl PushError {
     /// Whether the same request may succeed a little later.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::NotConnected(_)
+            Self::NotResolved(_)
+            | Self::NotConnected(_)
             | Self::Timeout(_)
             | Self::Unreachable(_)
             | Self::Proxy(..)
@@ -97,7 +101,8 @@ impl PushError {
         match self {
             // A proxy that gave up on the gateway answers 502 or 504.
             Self::Timeout(_) | Self::NoAnswer(_) | Self::Tls(_) | Self::Unavailable(..) => true,
-            Self::NotConnected(_)
+            Self::NotResolved(_)
+            | Self::NotConnected(_)
             | Self::Unreachable(_)
             | Self::Proxy(..)
             | Self::Refused(..)
@@ -143,9 +148,8 @@ impl PushError {
     /// Of the client's library, where it was to take no longer than this.
     pub(super) fn of(error: ureq::Error, timeouts: &Timeouts) -> Self {
         match error {
-            ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => {
-                Self::NotConnected(timeouts.connect)
-            }
+            ureq::Error::Timeout(Timeout::Resolve) => Self::NotResolved(timeouts.connect),
+            ureq::Error::Timeout(Timeout::Connect) => Self::NotConnected(timeouts.connect),
             ureq::Error::Timeout(_) => Self::Timeout(timeouts.whole),
             ureq::Error::Rustls(cause) => Self::Tls(innermost(&cause)),
             ureq::Error::Tls(cause) => Self::Tls(cause.to_owned()),
@@ -221,5 +225,42 @@ impl fmt::Display for Answer {
             "" => Ok(()),
             text => write!(formatter, ": {text}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    /// What is tried again, and what has to be settled before anything else is written.
+    #[rstest]
+    #[case(PushError::NotResolved(Duration::ZERO), true, false)]
+    #[case(PushError::NotConnected(Duration::ZERO), true, false)]
+    #[case(PushError::Unreachable(String::new()), true, false)]
+    #[case(PushError::Proxy("http_proxy", String::new()), true, false)]
+    #[case(PushError::Timeout(Duration::ZERO), true, true)]
+    #[case(PushError::NoAnswer(String::new()), true, true)]
+    #[case(PushError::Tls(String::new()), false, true)]
+    #[case(PushError::NoMetrics(String::new()), false, false)]
+    fn an_error_says_whether_another_try_helps_and_what_may_have_arrived(
+        #[case] error: PushError,
+        #[case] transient: bool,
+        #[case] may_have_arrived: bool,
+    ) {
+        let found = (error.is_transient(), error.may_have_arrived());
+        assert_eq!(found, (transient, may_have_arrived), "{error}");
+    }
+
+    #[test]
+    fn a_name_that_dns_is_silent_about_is_not_taken_for_a_host_that_is() {
+        let timeouts = Timeouts {
+            connect: Duration::from_secs(5),
+            whole: Duration::from_secs(10),
+        };
+        let words = |timeout| PushError::of(ureq::Error::Timeout(timeout), &timeouts).to_string();
+        assert!(words(Timeout::Resolve).contains("DNS did not answer"));
+        assert!(words(Timeout::Connect).contains("no connection within 5 s"));
     }
 }

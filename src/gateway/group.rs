@@ -53,6 +53,10 @@ pub enum GroupingLabelError {
     /// The same name again.
     #[error("{} is there twice; write it once", quoted(.0))]
     Twice(String),
+    /// For Prometheus no label at all. A gateway takes `instance=""` for another group with the same series, refuses
+    /// every push from then on, and can't be scraped.
+    #[error("{} is empty; write a value, or leave the label out", quoted(.0))]
+    Empty(String),
     /// In a label they break the lines that others read.
     #[error("{} has a control character or line end in its value; write plain text", quoted(.0))]
     Control(String),
@@ -78,7 +82,7 @@ impl Group {
     /// The group with one label more.
     ///
     /// # Errors
-    /// When the name is no label name or there already, or the value has a control character.
+    /// When the name is no label name or there already, or the value is empty or has a control character.
     pub fn with(self, name: &str, value: &str) -> Result<Self, GroupingLabelError> {
         if name == JOB {
             return Err(GroupingLabelError::Job);
@@ -91,6 +95,9 @@ impl Group {
         }
         if self.labels.iter().any(|(other, _)| other == name) {
             return Err(GroupingLabelError::Twice(name.to_owned()));
+        }
+        if value.is_empty() {
+            return Err(GroupingLabelError::Empty(name.to_owned()));
         }
         if value.contains(char::is_control) {
             return Err(GroupingLabelError::Control(name.to_owned()));
@@ -191,17 +198,17 @@ mod tests {
             .unwrap()
             .with("zone", "eu/1")
             .unwrap()
-            .with("instance", "")
-            .unwrap()
             .with("model", "churn")
-            .unwrap();
+            .unwrap()
+            // As somebody else may have made one.
+            .with_own("instance", "");
         assert_eq!(
             path(&group),
-            "/metrics/job/train/zone@base64/ZXUvMQ/instance@base64/=/model/churn"
+            "/metrics/job/train/zone@base64/ZXUvMQ/model/churn/instance@base64/="
         );
         assert_eq!(
             group.to_string(),
-            r#"job "train", zone "eu/1", instance "", model "churn""#
+            r#"job "train", zone "eu/1", model "churn", instance """#
         );
     }
 
@@ -256,6 +263,11 @@ mod tests {
         r#""simplepipe_x" begins as Simplepipe's own labels do; write another name"#
     )]
     #[case("zone", "a", r#""zone" is there twice; write it once"#)]
+    #[case(
+        "model",
+        "",
+        r#""model" is empty; write a value, or leave the label out"#
+    )]
     #[case(
         "model",
         "a\n",

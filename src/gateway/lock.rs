@@ -65,8 +65,8 @@ pub(super) struct Lock<'a> {
 /// How taking a lock ended.
 pub(super) enum Taken {
     Yes,
-    /// Somebody else holds it, or did so a moment ago.
-    No,
+    /// Somebody else holds it, or did so a moment ago. With the gateway's refusal.
+    No(PushError),
     /// The gateway checks nothing, so everybody would get it.
     Unchecked,
 }
@@ -107,9 +107,9 @@ impl<'a> Lock<'a> {
                 if refused || (error.may_have_arrived() && !hangs) {
                     self.release();
                 }
-                match error {
-                    PushError::Refused(_, answer) if answer.mentions(LOCK) => Ok(Taken::No),
-                    error => Err(error),
+                match &error {
+                    PushError::Refused(_, answer) if answer.mentions(LOCK) => Ok(Taken::No(error)),
+                    _ => Err(error),
                 }
             }
         }

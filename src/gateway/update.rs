@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::deliver::{SILENCE, announced};
+use super::deliver::{SILENCE, announced, wait_after};
 use super::lock::{self, LITTER, Lock, STALE, Taken, Write};
 use super::retry::spread;
 use super::{Client, Group, HeldGroup, Patience, PushError, Retry};
@@ -12,7 +12,7 @@ const MIN_PATIENCE: Duration = Duration::from_secs(25);
 /// Between two looks at a lock that somebody holds, at first and at most.
 const FIRST_LOOK: Duration = Duration::from_millis(10);
 const LAST_LOOK: Duration = Duration::from_millis(500);
-/// How often a lock may get lost while it is held, before it is the gateway with which it always will.
+/// How often a lock may get lost that is not stale, before it is the gateway with which it always will.
 const LOSSES: u32 = 3;
 
 /// Why a group was not updated. The messages go on after the gateway's address.
@@ -33,6 +33,9 @@ pub enum UpdateError<E> {
     /// Others hold the lock, one after the other.
     #[error("was busy with other pushers of the same group for {:.0} s; try again, or set a longer --retry-for", .0.as_secs_f64())]
     Busy(Duration),
+    /// The lock is refused, and nobody holds it: a group that is no lock has a metric of its name.
+    #[error("{0}; nobody holds this lock, so delete the group that has that metric")]
+    Squatted(PushError),
     /// Each time it was taken, the lock was gone a moment later.
     #[error(
         "did not keep a lock that it had just taken, {LOSSES} times; --accumulate needs one gateway behind the address, \
@@ -46,10 +49,10 @@ pub enum UpdateError<E> {
 
 /// Why an attempt did not end with the update.
 enum Missed<E> {
-    /// Somebody else was there: another attempt may do it.
-    Contended,
-    /// The lock was taken and is gone, or the write is banned, with the gateway's refusal. Both come of having been too
-    /// slow, and then another attempt does it; or of a gateway with which none ever will.
+    /// Somebody else was there: another attempt may do it. With the gateway's refusal of the lock, where it was that.
+    Contended(Option<PushError>),
+    /// The lock was taken and is gone, or the write is banned, with the gateway's refusal, and nobody had the time to break
+    /// it: the gateway began anew, and another attempt does it; or it is one with which none ever will.
     Lost(Option<PushError>),
     /// The gateway did not answer, or not properly, and has certainly not written: another attempt may do it.
     Trouble(PushError),
@@ -75,12 +78,15 @@ pub fn update<E>(
     let start = Instant::now();
     let mut retry = Retry::within(patience.retry_for);
     let mut losses = 0;
-    let mut told = false;
+    let mut queue = Queue::default();
     loop {
         let attempt = || attempt(client, group, &mut compute);
         match announced(client, patience.progress, attempt) {
             Ok(()) => return Ok(()),
-            Err(Missed::Contended) => wait_for_lock(client, group, patience, start, &mut told)?,
+            Err(Missed::Contended(refusal)) => {
+                queue.refusal = refusal;
+                wait_for_lock(client, group, patience, start, &mut queue)?;
+            }
             Err(Missed::Lost(refusal)) => {
                 losses += 1;
                 if losses == LOSSES {
@@ -106,7 +112,7 @@ fn attempt<E>(
     let taken_at = Instant::now();
     match lock.take().map_err(trouble)? {
         Taken::Yes => {}
-        Taken::No => return Err(Missed::Contended),
+        Taken::No(refusal) => return Err(Missed::Contended(Some(refusal))),
         Taken::Unchecked => return Err(Missed::Final(UpdateError::Unchecked)),
     }
     // From here to the write on one connection: a gateway that restarts has forgotten the lock.
@@ -133,18 +139,21 @@ fn read_and_write<E>(
     let mut held = client
         .held_where(|labels| lock::concerns(labels, group))
         .map_err(trouble)?;
-    if !lock.is_in(&held) {
+    let slow = || taken_at.elapsed() >= STALE;
+    if !lock.is_in(&held) && !slow() {
         return Err(Missed::Lost(None));
     }
     lock::tidy(client, &held, group);
     let target = lock::take_target(&mut held, group);
     let text =
         compute(target.as_ref()).map_err(|error| Missed::Final(UpdateError::Compute(error)))?;
-    if taken_at.elapsed() >= STALE {
-        return Err(Missed::Contended);
+    // Somebody else may have taken it over by now.
+    if slow() {
+        return Err(Missed::Contended(None));
     }
     match client.merge(group, &(text + &lock.seal())) {
         Ok(()) => Ok(()),
+        Err(error) if lock.is_banned(&error) && slow() => Err(Missed::Contended(None)),
         Err(error) if lock.is_banned(&error) => Err(Missed::Lost(Some(error))),
         Err(error) if error.may_have_arrived() => Err(Missed::Unanswered(error)),
         Err(error) => Err(trouble(error)),
@@ -182,23 +191,41 @@ fn settle<E>(lock: &Lock, taken_at: Instant, cause: PushError) -> Result<(), Mis
     }
 }
 
+/// What one who waits for the lock remembers from one look to the next.
+#[derive(Default)]
+struct Queue {
+    /// Why the lock was not to be had last.
+    refusal: Option<PushError>,
+    /// Whether anybody was ever seen to hold it.
+    is_held: bool,
+    /// How often in a row it was refused, and free at the first look.
+    free: u32,
+    /// Whether the wait was told.
+    told: bool,
+}
+
 /// Until nobody holds the lock, or a dead pusher's lock was broken.
 fn wait_for_lock<E>(
     client: &Client,
     group: &Group,
     patience: Patience,
     start: Instant,
-    told: &mut bool,
+    queue: &mut Queue,
 ) -> Result<(), UpdateError<E>> {
     let longest = patience.retry_for.max(MIN_PATIENCE);
-    let mut pause = FIRST_LOOK;
+    // Where it is refused and yet free again and again, looking faster does not help.
+    let mut pause = (FIRST_LOOK * 2_u32.saturating_pow(queue.free.min(6))).min(LAST_LOOK);
+    queue.free = queue.free.saturating_add(1);
     loop {
         let waited = start.elapsed();
         if waited >= longest {
-            return Err(UpdateError::Busy(waited));
+            return Err(match queue.refusal.take() {
+                Some(refusal) if !queue.is_held => UpdateError::Squatted(refusal),
+                _ => UpdateError::Busy(waited),
+            });
         }
-        if waited >= SILENCE && !*told {
-            *told = true;
+        if waited >= SILENCE && !queue.told {
+            queue.told = true;
             (patience.progress)(&format!(
                 "waiting for others who push to {group} of {}; a lock that a killed one left is broken after {:.0} s",
                 client.address(),
@@ -213,7 +240,12 @@ fn wait_for_lock<E>(
             Err(error) if error.is_transient() => return Ok(()),
             Err(error) => return Err(UpdateError::Gateway(error)),
         };
-        match lock::locked_for(&held, group) {
+        let locked_for = lock::locked_for(&held, group);
+        if locked_for.is_some() {
+            queue.is_held = true;
+            queue.free = 0;
+        }
+        match locked_for {
             None => return Ok(()),
             Some(age) if age >= STALE => {
                 (patience.progress)(&format!(
@@ -241,12 +273,8 @@ fn wait_for_gateway<E>(
     let Some(wait) = retry.wait(start.elapsed()) else {
         return Err(UpdateError::Gateway(error));
     };
-    (patience.progress)(&format!(
-        "{} {error}; trying again in {:.1} s",
-        client.address(),
-        wait.as_secs_f64()
-    ));
-    std::thread::sleep(wait);
+    let left = patience.retry_for.saturating_sub(start.elapsed());
+    wait_after(client, patience.progress, &error, wait, left);
     Ok(())
 }
 
@@ -265,6 +293,10 @@ mod tests {
 
     /// Of a gateway that is away: then the lock counts as gone, unless the time is over.
     fn wait(retry_for: u64, waited: u64) -> Result<(), UpdateError<()>> {
+        wait_with(retry_for, waited, Queue::default())
+    }
+
+    fn wait_with(retry_for: u64, waited: u64, mut queue: Queue) -> Result<(), UpdateError<()>> {
         let client = Client::new(Settings::new(Address::parse("127.0.0.1:1").unwrap())).unwrap();
         let patience = Patience {
             retry_for: Duration::from_secs(retry_for),
@@ -276,7 +308,7 @@ mod tests {
             &Group::of_job("train").unwrap(),
             patience,
             start.unwrap(),
-            &mut false,
+            &mut queue,
         )
     }
 
@@ -288,5 +320,17 @@ mod tests {
         }
         assert!(wait(40, 30).is_ok());
         assert!(matches!(wait(40, 40), Err(UpdateError::Busy(_))));
+    }
+
+    #[test]
+    fn a_lock_that_is_refused_and_held_by_nobody_is_not_called_busy() {
+        let refused = |is_held| Queue {
+            refusal: Some(PushError::Timeout(STALE)),
+            is_held,
+            ..Queue::default()
+        };
+        let ended = |is_held| wait_with(0, 25, refused(is_held));
+        assert!(matches!(ended(false), Err(UpdateError::Squatted(_))));
+        assert!(matches!(ended(true), Err(UpdateError::Busy(_))));
     }
 }

@@ -1,7 +1,5 @@
 //! What an error of the API server means for a child.
 
-use std::error::Error as _;
-
 use kube::Error as KubeError;
 use kube::core::Status;
 
@@ -17,6 +15,11 @@ pub fn words(error: &KubeError) -> String {
     if let KubeError::Api(status) = error {
         return one_line(&status.message, LONGEST_WORDS);
     }
+    in_words(error)
+}
+
+/// An error, and each cause down to the first.
+pub fn in_words(error: &dyn std::error::Error) -> String {
     let mut words = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -11,8 +11,9 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
+use super::api_error::in_words;
 use super::settings::LeaseSettings;
 
 /// Between two tries.
@@ -70,12 +71,15 @@ impl Lease {
         }
     }
 
-    /// Waits until this operator no longer holds it, or can't know any more.
-    pub async fn lost(&mut self) {
-        match &mut self.0 {
+    /// Waits until this operator no longer holds it, or can't know any more; in words, why.
+    pub async fn lost(&mut self) -> String {
+        let Some(asked) = &mut self.0 else {
+            return pending().await;
+        };
+        match asked.state.wait_for(|s| *s != State::Ours).await.as_deref() {
+            Ok(State::Waiting(why)) => why.clone(),
             // The sender goes only when the task ends, and then nobody renews.
-            Some(asked) => drop(asked.state.wait_for(|s| *s != State::Ours).await),
-            None => pending().await,
+            _ => "its renewal ended".to_owned(),
         }
     }
 
@@ -141,7 +145,10 @@ impl Asker {
             () = tell.closed() => {}
         }
         if let Err(error) = manager.release().await {
-            warn!(%error, "the Lease was not given back; another operator has to wait until it ends");
+            warn!(
+                error = in_words(&error),
+                "the Lease was not given back; another operator has to wait until it ends"
+            );
         }
     }
 
@@ -149,6 +156,10 @@ impl Asker {
     async fn keep(&self, manager: &mut LeaseManager, tell: &watch::Sender<State>) {
         let mut failing: Option<Instant> = None;
         let mut others: Option<Seen> = None;
+        // The first change comes at once where the Lease is free, and else only when somebody lets go of it.
+        if let Ok(whose) = self.look(&mut others).await {
+            tell.send_replace(State::Waiting(whose));
+        }
         loop {
             let ours = *tell.borrow() == State::Ours;
             // While renewals fail, no longer than until the Lease ends.
@@ -164,16 +175,24 @@ impl Asker {
                 }
                 Ok(Ok(false)) => {
                     failing = None;
-                    tell.send_replace(State::Waiting("another operator took the Lease".into()));
+                    let whose = self.look(&mut others).await;
+                    let whose = whose.unwrap_or_else(|_| "another operator took it".into());
+                    tell.send_replace(State::Waiting(whose));
                 }
                 Ok(Err(error)) => {
-                    warn!(%error, "the Lease can't be read or renewed; trying again");
+                    let error = in_words(&error);
+                    // Each try fails in the same way while the API server is away.
+                    if failing.is_none() {
+                        warn!(error, "the Lease can't be read or renewed; trying again");
+                    } else {
+                        debug!(error, "the Lease can't be read or renewed; trying again");
+                    }
                     // The renewal was due when its answer began to be waited for.
                     failing.get_or_insert_with(|| Instant::now() - self.settings.answer_timeout());
                     sleep(RETRY).await;
                 }
                 Err(_) if ours && failing.is_some() => {
-                    tell.send_replace(State::Waiting("the Lease could not be renewed".into()));
+                    tell.send_replace(State::Waiting("it could not be renewed in time".into()));
                     failing = None;
                 }
                 Err(_) if ours => {}
@@ -188,7 +207,10 @@ impl Asker {
                             *manager = fresh;
                         }
                     }
-                    Err(error) => warn!(%error, "the Lease can't be read; trying again"),
+                    Err(error) => warn!(
+                        error = in_words(&error),
+                        "the Lease can't be read; trying again"
+                    ),
                 },
             }
         }

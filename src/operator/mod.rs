@@ -94,10 +94,8 @@ pub enum Error {
     #[error("the Kubernetes API server can't be used: {0}")]
     Kubernetes(#[from] KubeError),
     /// This operator can't be sure any more to be the only one.
-    #[error(
-        "the Lease was lost: it was not renewed in time, or another operator took it; the log above says which"
-    )]
-    LeaseLost,
+    #[error("the Lease was lost: {0}")]
+    LeaseLost(String),
     /// A part of the operator ended that never should.
     #[error("{0} ended")]
     Ended(&'static str),
@@ -191,7 +189,7 @@ pub async fn run(flags: Flags) -> Result<(), Error> {
         // The controller ends by itself when told to stop; that must not pass for its end.
         biased;
         _ = stop.changed() => Ok(()),
-        () = lease.lost() => Err(Error::LeaseLost),
+        why = lease.lost() => Err(Error::LeaseLost(why)),
         _ = &mut watches => Err(Error::Ended("a watch")),
         _ = &mut enrolment => Err(Error::Ended("enrolment")),
         _ = &mut controller => Err(Error::Ended("the controller")),
@@ -204,7 +202,7 @@ pub async fn run(flags: Flags) -> Result<(), Error> {
         enrolment.abort();
         let drained = tokio::select! {
             drained = timeout(settings.shutdown_timeout, &mut controller) => drained.is_ok(),
-            () = lease.lost() => false,
+            _ = lease.lost() => false,
         };
         if !drained {
             // Another operator may write from now on, so this one must not.
@@ -258,7 +256,10 @@ async fn ask(client: Client, settings: &settings::LeaseSettings) -> Lease {
         match Lease::ask(client.clone(), settings).await {
             Ok(lease) => return lease,
             Err(error) => {
-                error!(%error, "the Lease can't be asked for; trying again");
+                error!(
+                    error = api_error::in_words(&error),
+                    "the Lease can't be asked for; trying again"
+                );
                 tokio::time::sleep(CONNECT_TIMEOUT / 5).await;
             }
         }

@@ -111,22 +111,28 @@ impl Place {
         &self.path
     }
 
-    /// The files that were written since, by name. That nothing is at a place of our own is no error: most commands
+    /// What was written since and is no folder, by name; [`check`] says whether it can be read. That nothing is at a place of our own is no error: most commands
     /// don't know it.
     ///
     /// # Errors
     /// When there is none where there should be one, or nobody can tell.
     pub fn written(&self) -> Result<Vec<PathBuf>, NothingThere> {
         let files = match list(&self.path) {
-            Err(NothingThere::Missing(_)) if self.temporary.is_some() => return Ok(Vec::new()),
+            // A link to nothing is something that it wrote.
+            Err(NothingThere::Missing(path))
+                if self.temporary.is_some() && path.symlink_metadata().is_err() =>
+            {
+                return Ok(Vec::new());
+            }
             files => files?,
         };
         if files.is_empty() {
             return Err(NothingThere::Empty(self.path.clone()));
         }
         let is_new = |path: &PathBuf| {
-            path.metadata()
-                .is_ok_and(|file| self.before.get(path) != Some(&Version::of(&file)))
+            path.metadata().map_or(true, |file| {
+                self.before.get(path) != Some(&Version::of(&file))
+            })
         };
         let written: Vec<PathBuf> = files.iter().filter(|path| is_new(path)).cloned().collect();
         if written.is_empty() && !files.is_empty() {
@@ -162,7 +168,22 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// The file, or the files of the folder without hidden ones and further folders.
+/// Whether it is a file, so that it can be read and reading ends.
+///
+/// # Errors
+/// When it is none, or nobody can tell.
+pub fn check(path: &Path) -> Result<(), NothingThere> {
+    match path.metadata() {
+        Ok(metadata) if metadata.is_file() => Ok(()),
+        Ok(_) => Err(NothingThere::Unusual(path.to_owned())),
+        Err(cause) => Err(NothingThere::Unreadable {
+            path: path.to_owned(),
+            cause,
+        }),
+    }
+}
+
+/// The file, or what is in the folder but for what is hidden and further folders.
 fn list(path: &Path) -> Result<Vec<PathBuf>, NothingThere> {
     let unreadable = |cause: io::Error| match cause.kind() {
         io::ErrorKind::NotFound => NothingThere::Missing(path.to_owned()),
@@ -184,7 +205,7 @@ fn list(path: &Path) -> Result<Vec<PathBuf>, NothingThere> {
         let entry = entry.map_err(unreadable)?;
         let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
         let file = entry.path();
-        if !is_hidden && file.is_file() {
+        if !is_hidden && !file.is_dir() {
             files.push(file);
         }
     }
@@ -227,6 +248,23 @@ mod tests {
         fs::write(path(".hidden"), "4").unwrap();
         fs::create_dir(path("deeper")).unwrap();
         assert_eq!(names(&place).unwrap(), ["new", "rewritten"]);
+    }
+
+    #[test]
+    fn what_can_not_be_read_is_not_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let place = Place::named(folder.path());
+        std::os::unix::fs::symlink("/nowhere/x", path("link")).unwrap();
+        std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
+        assert_eq!(names(&place).unwrap(), ["link", "socket"]);
+        let problem = |name| check(&path(name)).unwrap_err().to_string();
+        assert!(problem("link").ends_with("can't be read: No such file or directory (os error 2)"));
+        assert!(problem("socket").ends_with("is neither a file nor a folder"));
+
+        let place = Place::temporary().unwrap();
+        std::os::unix::fs::symlink("/nowhere/x", place.path()).unwrap();
+        assert!(place.written().is_err());
     }
 
     #[test]

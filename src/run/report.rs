@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::place::Place;
+use super::place::{self, Place};
 use super::standard;
 use super::target::Target;
 use crate::metrics::Family;
@@ -45,7 +45,8 @@ impl Report {
             problems.push(format!("metrics file {nothing}"));
             Vec::new()
         }) {
-            if let Err(problem) = reading.file(path) {
+            let readable = place::check(&path).map_err(|problem| problem.to_string());
+            if let Err(problem) = readable.and_then(|()| reading.file(path)) {
                 problems.push(format!("metrics file {problem}"));
             }
         }

@@ -61,7 +61,6 @@ fn a_file_may_name_its_group_itself() {
 #[case("--job other {}/a", "job=other,zone=eu")]
 #[case("--grouping-label zone=us {}/a", "job=train,zone=us")]
 #[case("--grouping-label model=a/b {}/a", "job=train,model=a/b,zone=eu")]
-#[case("--grouping-label instance= {}/a", "instance=,job=train,zone=eu")]
 fn what_the_command_line_says_comes_on_top(#[case] words: &str, #[case] group: &str) {
     let (gateway, folder) = (Pushgateway::start(), Folder::new());
     folder.file("a", &of_job("train", "eu", "rows", 1));
@@ -455,6 +454,27 @@ fn contradictions_are_refused(
     folder.file("a", &gauge("rows", 1));
     let ended = push(&folder, words).gateway("127.0.0.1:1").run();
     ended.assert_code(2);
+}
+
+/// The gateway would take it for another group with the same series, and take nothing else from then on.
+#[rstest]
+#[case("--grouping-label instance=")]
+#[case(r#"--grouping-labels {"instance":""}"#)]
+fn an_empty_grouping_label_is_refused(#[case] words: &str) {
+    let gateway = Pushgateway::start();
+    let folder = Folder::new();
+    folder.file("a", &gauge("rows", 1));
+    let ended = push(&folder, &format!("{words} {{}}/a train"))
+        .gateway(gateway.address())
+        .run();
+    assert_eq!(
+        ended,
+        Ended::badly(
+            2,
+            "nothing was pushed: grouping label \"instance\" is empty; write a value, or leave the label out"
+        )
+    );
+    assert!(gateway.groups().is_empty());
 }
 
 #[test]

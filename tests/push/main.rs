@@ -572,7 +572,7 @@ fn a_gateway_that_hangs_is_announced_and_given_up() {
             1,
             &format!(
                 "waiting for http://{0} to answer\nsimplepipe: not pushed: http://{0} did not answer within 10 s \
-                 (--timeout)",
+                 (--timeout); it may have done what it was asked, or still do it",
                 server.address()
             )
         )

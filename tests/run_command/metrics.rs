@@ -107,6 +107,24 @@ fn the_job_is_the_options_or_the_variables_or_the_commands_name() {
 }
 
 #[test]
+fn a_pipe_among_the_files_is_told_and_keeps_nothing_else_back() {
+    let gateway = Pushgateway::start();
+    let script = "mkdir $SIMPLEPIPE_METRICS; cd $SIMPLEPIPE_METRICS; echo 'a 1' > a; mkfifo pipe";
+    let ended = train(&gateway, script)
+        .flag("--strict")
+        .end()
+        .assert_code(1);
+    assert!(
+        ended
+            .errors
+            .ends_with("/pipe\" is neither a file nor a folder\n"),
+        "{}",
+        ended.errors
+    );
+    assert_eq!(number(&gateway, &of_job("a")), 1.0);
+}
+
+#[test]
 fn a_job_that_is_no_text_is_not_as_good_as_none() {
     Run::of(["true"])
         .gateway("127.0.0.1:1")

@@ -8,9 +8,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, SupportsFloat
+from types import SimpleNamespace, TracebackType
+from typing import TYPE_CHECKING, SupportsFloat, cast
 
+from simplepipe import _names
 from simplepipe._exposition import exposition
 from simplepipe._fork import at_fork
 from simplepipe._gateway import Client, Group, Settings
@@ -23,7 +24,7 @@ from simplepipe._usage import usage
 from simplepipe.errors import MetricError, PushError, SettingsError
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
+    from prometheus_client import CollectorRegistry, Metric
 
 logger = logging.getLogger("simplepipe")
 
@@ -355,11 +356,30 @@ class Run:
     def _registry_body(self, registry: CollectorRegistry) -> bytes:
         from prometheus_client import generate_latest
 
+        own: list[str] = []
+
+        def others() -> Iterator[Metric]:
+            for family in registry.collect():
+                names = (family.name, f"{family.name}_total")
+                if any(self._store.is_standard(name) or name.startswith(_names.OWN_METRICS) for name in names):
+                    own.append(family.name)
+                else:
+                    yield family
+
         try:
-            return generate_latest(registry)
+            body = generate_latest(cast("CollectorRegistry", SimpleNamespace(collect=others)))
+            self._left_out(own)
+            return body
         except BaseException as error:  # A collector is the user's code, and may want to exit.
             self._wrong_registry(error)
             return b""
+
+    def _left_out(self, names: list[str]) -> None:
+        for name in names:
+            message = f"{quoted(name)} of a registry is the run's own, or Simplepipe's"
+            if message not in self._told:
+                self._told.add(message)
+                logger.error("run %s: left out: %s; give it another name", self.job, message)
 
     def _wrong_registry(self, error: BaseException) -> None:
         message = f"a registry can't be collected: {type(error).__name__}"

@@ -127,6 +127,10 @@ class Store:
         with self._lock:
             return [_family(series) for series in self._families.values() if series.values or series.observations]
 
+    def is_standard(self, name: str) -> bool:
+        """Whether a family of this name is the run's own."""
+        return name in self._standard
+
     def standard_snapshot(self) -> list[Family]:
         """The run's own as they are now."""
         return [family for family in self.snapshot() if family.name in self._standard]

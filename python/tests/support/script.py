@@ -30,6 +30,12 @@ def run(folder: Path, code: str, gateway: str, **environment: str) -> tuple[int,
     return process.returncode, output
 
 
+def sleeps(process: subprocess.Popen[str]) -> bool:
+    """Whether its main thread is in time.sleep, by the kernel's word on where it waits."""
+    waits_in = Path(f"/proc/{process.pid}/wchan").read_text()
+    return "nanosleep" in waits_in or waits_in.startswith("poll_schedule_timeout")
+
+
 def wait_for_line(process: subprocess.Popen[str], line: str) -> None:
     """Until it prints that."""
     assert process.stdout is not None

@@ -76,10 +76,10 @@ class _Declared:
 def read(text: str, problems: Problems) -> tuple[Family, ...]:
     """Reads a text of either format."""
     lines = text.rstrip(WHITESPACE).split("\n")
-    reader = _Reader(openmetrics=lines[-1].rstrip("\r") == END)
+    reader = _Reader(openmetrics=lines[-1] == END)
     for at, line in enumerate(lines, start=1):
         try:
-            reader.line(at, line.rstrip("\r"))
+            reader.line(at, line.removesuffix("\r"))
         except ValueError as error:
             problems.add(f"{error}{HINT if at == 1 else ''}", line=at)
     # What is about a family as a whole can be told only when its lines are right.
