@@ -63,6 +63,8 @@ pub struct Scrape {
     pub limits: ScrapeLimits,
     /// Patterns of metric names that a tenant may not push.
     pub reserved_metrics: Vec<String>,
+    /// Patterns of jobs that a tenant may not push.
+    pub reserved_jobs: Vec<String>,
 }
 
 /// Why nothing is applied for an object.
@@ -118,6 +120,7 @@ pub fn plan(inputs: &Inputs) -> Result<Plan, Hold> {
             labels,
             limits: spec.scrape.limits.clone(),
             reserved_metrics: platform.reserved_metrics.clone(),
+            reserved_jobs: platform.reserved_jobs.clone(),
         },
         model_servers: spec
             .seldon

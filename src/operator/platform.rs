@@ -15,6 +15,8 @@ pub struct Platform {
     pub service_monitor_labels: BTreeMap<String, String>,
     /// Patterns of metric names that tenants may not push, anchored at both ends.
     pub reserved_metrics: Vec<String>,
+    /// Patterns of jobs that tenants may not push, anchored at both ends.
+    pub reserved_jobs: Vec<String>,
 }
 
 /// Names that a cluster's own alerts and dashboards go by. A namespace is pinned on whatever is pushed, and that does
@@ -33,6 +35,21 @@ const RESERVED: [&str; 11] = [
     "simplepipe_.*",
 ];
 
+/// Jobs that a cluster's own alerts ask for by name, whatever the metric.
+const RESERVED_JOBS: [&str; 11] = [
+    "apiserver",
+    "kubelet",
+    "kube-.*",
+    "kubernetes-.*",
+    "etcd",
+    "coredns",
+    "cadvisor",
+    "node-exporter",
+    "prometheus.*",
+    "alertmanager.*",
+    "grafana",
+];
+
 impl Default for Platform {
     fn default() -> Self {
         Self {
@@ -40,6 +57,7 @@ impl Default for Platform {
             gateway_image_pull_policy: "IfNotPresent".into(),
             service_monitor_labels: BTreeMap::new(),
             reserved_metrics: RESERVED.map(Into::into).into(),
+            reserved_jobs: RESERVED_JOBS.map(Into::into).into(),
         }
     }
 }
@@ -98,14 +116,23 @@ impl Platform {
                 return unusable("serviceMonitorLabels", value, expected);
             }
         }
-        match self.reserved_metrics.iter().find(|p| !is_pattern(p)) {
-            Some(pattern) => unusable(
+        for (setting, patterns, expected) in [
+            (
                 "reservedMetrics",
-                pattern,
+                &self.reserved_metrics,
                 "a regular expression over metric names, like kube_.*",
             ),
-            None => Ok(()),
+            (
+                "reservedJobs",
+                &self.reserved_jobs,
+                "a regular expression over jobs, like kube-.*",
+            ),
+        ] {
+            if let Some(pattern) = patterns.iter().find(|p| !is_pattern(p)) {
+                return unusable(setting, pattern, expected);
+            }
         }
+        Ok(())
     }
 }
 
@@ -117,7 +144,7 @@ fn is_image(image: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || "._:/@-".contains(c))
 }
 
-/// Whether Prometheus takes this as a pattern of metric names. One that it refuses would end the scraping of every
+/// Whether Prometheus takes this as a pattern of metric names or jobs. One that it refuses would end the scraping of every
 /// tenant, and its dialect is narrower than that of the parser here: no flags, and no repetition of a repetition.
 fn is_pattern(pattern: &str) -> bool {
     !pattern.is_empty()

@@ -71,7 +71,7 @@ pub enum LogFormat {
 #[derive(Args, Clone, Debug, Default)]
 pub struct Flags {
     /// Settings file (YAML) with the keys gatewayImage, gatewayImagePullPolicy, serviceMonitorLabels, reservedMetrics,
-    /// concurrency, listen, leaderElection, leaseName, leaseDurationSeconds, logFormat, logLevel, shutdownTimeoutSeconds
+    /// reservedJobs, concurrency, listen, leaderElection, leaseName, leaseDurationSeconds, logFormat, logLevel, shutdownTimeoutSeconds
     #[arg(long, env = "SIMPLEPIPE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// Image of gateways whose object names none [default: quay.io/prometheus/pushgateway:v1.11.1]
@@ -100,6 +100,14 @@ pub struct Flags {
         value_delimiter = ','
     )]
     reserved_metrics: Vec<String>,
+    /// Pattern of jobs that tenants may not push; may be given several times [default: those of Kubernetes and Prometheus, see docs/operator.md]
+    #[arg(
+        long = "reserved-job",
+        env = "SIMPLEPIPE_RESERVED_JOBS",
+        value_name = "REGEX",
+        value_delimiter = ','
+    )]
+    reserved_jobs: Vec<String>,
     /// Objects reconciled side by side, from 1 to 256 [default: 8]
     #[arg(long, env = "SIMPLEPIPE_CONCURRENCY", value_name = "N")]
     concurrency: Option<u16>,
@@ -155,6 +163,7 @@ struct File {
     gateway_image_pull_policy: Option<String>,
     service_monitor_labels: Option<BTreeMap<String, String>>,
     reserved_metrics: Option<Vec<String>>,
+    reserved_jobs: Option<Vec<String>>,
     concurrency: Option<u16>,
     listen: Option<String>,
     leader_election: Option<bool>,
@@ -237,6 +246,11 @@ impl Settings {
                 file.reserved_metrics.unwrap_or(default.reserved_metrics)
             } else {
                 flags.reserved_metrics.clone()
+            },
+            reserved_jobs: if flags.reserved_jobs.is_empty() {
+                file.reserved_jobs.unwrap_or(default.reserved_jobs)
+            } else {
+                flags.reserved_jobs.clone()
             },
         };
         platform.check().map_err(|unusable| Error::Invalid {
@@ -423,6 +437,10 @@ mod tests {
         "setting reservedMetrics is \"kube_(\"; expected a regular expression over metric names, like kube_.*"
     )]
     #[case(
+        "reservedJobs: ['kube-(']",
+        "setting reservedJobs is \"kube-(\"; expected a regular expression over jobs, like kube-.*"
+    )]
+    #[case(
         "gatewayImagePullPolicy: Sometimes",
         "setting gatewayImagePullPolicy is \"Sometimes\"; expected Always, IfNotPresent or Never"
     )]
@@ -486,6 +504,7 @@ mod tests {
     #[case("gatewayImagePullPolicy", "Always", "--gateway-image-pull-policy", "Never", |s: &Settings| s.platform.gateway_image_pull_policy.clone())]
     #[case("serviceMonitorLabels", "{a: b}", "--service-monitor-label", "a=c", |s: &Settings| s.platform.service_monitor_labels.get("a").cloned().unwrap_or_default())]
     #[case("reservedMetrics", "[f_.*]", "--reserved-metric", "g_.*", |s: &Settings| s.platform.reserved_metrics.join(","))]
+    #[case("reservedJobs", "[f-.*]", "--reserved-job", "g-.*", |s: &Settings| s.platform.reserved_jobs.join(","))]
     #[case("concurrency", "3", "--concurrency", "5", |s: &Settings| s.concurrency.to_string())]
     #[case("listen", "'127.0.0.1:1'", "--listen", "127.0.0.1:2", |s: &Settings| s.listen.to_string())]
     #[case("leaseName", "f", "--lease-name", "g", |s: &Settings| s.lease.as_ref().unwrap().name.clone())]

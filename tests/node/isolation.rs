@@ -24,6 +24,17 @@ async fn whatever_a_tenant_pushes_stays_its_own() {
     )
     .await;
 
+    // A job that the cluster's own alerts ask for.
+    push(
+        client,
+        &tenant.namespace,
+        "job/kube-scheduler/instance/10.0.0.1",
+        "scheduler_pending_pods 9\n",
+    )
+    .await;
+    push(client, &tenant.namespace, "job/train", "forged_after 1\n").await;
+    scraped(client, "forged_after").await;
+
     // The marker came by the same scrape as all the rest, so what is not there now was dropped.
     let series = scraped(client, "forged_marker").await;
     assert_eq!(series.len(), 1, "{series:?}");
@@ -36,6 +47,7 @@ async fn whatever_a_tenant_pushes_stays_its_own() {
         "scrape_forged",
         "slo:forged:rate5m",
         "kubelet_forged",
+        "{job=\"kube-scheduler\"}",
         "{namespace=\"bob\",job=\"forged\"}",
     ] {
         assert_eq!(

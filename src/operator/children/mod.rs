@@ -217,6 +217,7 @@ mod tests {
             gateway_image: "i".into(),
             gateway_image_pull_policy: "Always".into(),
             reserved_metrics: vec!["node_.*".into(), "own_.*".into()],
+            reserved_jobs: vec!["kube-.*".into(), "own".into()],
             ..Default::default()
         });
         let children = build(&crate::operator::plan::plan(&inputs).unwrap());
@@ -251,6 +252,10 @@ mod tests {
             (
                 "endpoints/0/metricRelabelings/0/regex",
                 json!("up|ALERTS|ALERTS_FOR_STATE|scrape_.*|.*:.*|node_.*|own_.*"),
+            ),
+            (
+                "endpoints/0/metricRelabelings/1/regex",
+                json!("kube-.*|own"),
             ),
         ] {
             assert_eq!(

@@ -45,13 +45,26 @@ pub fn build(plan: &Plan) -> ServiceMonitor {
                 relabelings: vec![gateway_only(), monitor::job(names::GATEWAY)],
                 metric_relabelings: monitor::pin(
                     plan,
-                    &[no_traces()],
+                    &of_reserved_jobs(&scrape.reserved_jobs)
+                        .into_iter()
+                        .chain([no_traces()])
+                        .collect::<Vec<_>>(),
                     &format!("{ORIGIN_LABELS}|{}", monitor::PROMETHEUS_LABELS),
                 ),
             }],
             limits: monitor::limits(plan, TARGETS, scrape.limits.samples),
         },
     }
+}
+
+/// What a tenant pushes under a job of the cluster's own. (What model servers say of their job does not count.)
+fn of_reserved_jobs(jobs: &[String]) -> Option<RelabelConfig> {
+    (!jobs.is_empty()).then(|| RelabelConfig {
+        source_labels: vec!["job".into()],
+        regex: Some(jobs.join("|")),
+        action: "drop".into(),
+        ..RelabelConfig::default()
+    })
 }
 
 /// Traces of `simplepipe push --accumulate`.
@@ -78,6 +91,14 @@ fn gateway_only() -> RelabelConfig {
 mod tests {
     use super::*;
     use crate::operator::plan::fixtures;
+
+    #[test]
+    fn without_reserved_jobs_no_rule_drops_all() {
+        let mut plan = fixtures::alice();
+        plan.scrape.reserved_jobs.clear();
+        let rules = &build(&plan).spec.endpoints[0].metric_relabelings;
+        assert!(rules.iter().all(|rule| rule.source_labels != ["job"]));
+    }
 
     #[test]
     fn what_accumulate_leaves_is_dropped() {
