@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import threading
 import time
@@ -53,6 +54,15 @@ def test_an_answer_says_whether_another_try_may_help(status: int, transient: boo
     error = refusal(f"HTTP/1.1 {status} Why\r\n\r\n".encode())
     assert f"it answered {status} Why" in str(error)
     assert error.transient == transient
+
+
+def test_a_password_that_a_server_sends_back_is_not_shown() -> None:
+    pair = base64.b64encode(b"alice:s3cret").decode()
+    server = FaultyServer(f"HTTP/1.1 400 Why\r\n\r\ngot Authorization: Basic {pair} and more".encode())
+    with pytest.raises(PushError) as error:
+        client_of(f"http://alice:s3cret@{server.address}").push("POST", Group.of("train"), b"a 1\n")
+    server.close()
+    assert str(error.value) == "refused the push: it answered 400 Why: got Authorization: Basic ... and more"
 
 
 def test_a_page_that_is_not_there_is_no_pushgateways() -> None:

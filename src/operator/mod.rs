@@ -88,7 +88,7 @@ pub enum Error {
     #[error(transparent)]
     LogLevel(#[from] telemetry::LogLevelError),
     /// The API server can't be found.
-    #[error("no Kubernetes API server is known: {0}; run in a cluster, or set KUBECONFIG")]
+    #[error("no Kubernetes API server is known: {}; run in a cluster, or set KUBECONFIG", first_line(.0))]
     Config(#[from] kube::config::InferConfigError),
     /// The API server can't be used.
     #[error("the Kubernetes API server can't be used: {0}")]
@@ -112,6 +112,12 @@ impl Error {
             _ => ExitCode::Failure,
         }
     }
+}
+
+/// Below it, a parser's message shows the lines around the fault, and a kubeconfig holds secrets.
+fn first_line(error: &kube::config::InferConfigError) -> String {
+    let words = api_error::in_words(error);
+    words.lines().next().unwrap_or_default().to_owned()
 }
 
 /// Runs the operator until SIGTERM or SIGINT.

@@ -142,7 +142,10 @@ async fn an_operator_that_loses_its_lease_ends() {
         &holder.to_string(),
     ]);
     assert_eq!(code, Some(1), "{log}");
-    assert!(log.contains("the Lease was lost"), "{log}");
+    assert!(
+        log.contains("the Lease was lost: Lease simplepipe-system/simplepipe is held by robber"),
+        "{log}"
+    );
 }
 
 #[tokio::test]
@@ -176,7 +179,10 @@ async fn an_operator_that_gets_no_answer_counts_its_lease_as_lost_by_its_end() {
     let took = began.elapsed();
     drop(frozen);
     assert_eq!(code, Some(1), "{log}");
-    assert!(log.contains("the Lease was lost"), "{log}");
+    assert!(
+        log.contains("the Lease was lost: it could not be renewed in time"),
+        "{log}"
+    );
     assert!(
         took <= LEASE_DURATION * 3 / 2,
         "worked on for {took:?} after it last renewed a Lease of {LEASE_DURATION:?}\n{log}"
@@ -213,6 +219,18 @@ fn an_address_that_is_in_use_is_said_at_once() {
         said.contains(&format!("can't listen on {address}")),
         "{said}"
     );
+}
+
+#[test]
+fn a_kubeconfig_that_is_broken_is_not_quoted() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let content = "users:\n- name: a\n  user: {token: s3cret\nclusters: [\n";
+    std::fs::write(file.path(), content).unwrap();
+    let environment = [("KUBECONFIG", file.path().to_str().unwrap())];
+    let (code, said) = run_to_its_end(&["--listen", "127.0.0.1:0"], &environment);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("parse kubeconfig"), "{said}");
+    assert!(!said.contains("s3cret"), "{said}");
 }
 
 #[test]

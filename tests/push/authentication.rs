@@ -8,6 +8,7 @@ use rcgen::{
 };
 use rstest::rstest;
 
+use crate::faulty_server::{FaultyServer, answer};
 use crate::pushgateway::Pushgateway;
 use crate::simplepipe::{Ended, Simplepipe};
 
@@ -129,6 +130,26 @@ fn without_the_right_password_nothing_is_pushed(#[case] scheme: &str) {
                 "not pushed: http://{} refused the push: it answered 401 Unauthorized: Unauthorized; \
                  give --username and --password-file",
                 setting.address()
+            )
+        )
+    );
+}
+
+/// Some servers answer with the request that they did not like.
+#[test]
+fn a_password_that_a_server_sends_back_is_not_shown() {
+    let server = FaultyServer::start([answer(
+        "HTTP/1.1 400 Bad Request\r\n\r\ngot Authorization: Basic YWxpY2U6czNjcmV0 and more",
+    )]);
+    let address = format!("http://alice:s3cret@{}", server.address());
+    let ended = Simplepipe::push("a 1\n", "train").gateway(&address).run();
+    assert_eq!(
+        ended,
+        Ended::badly(
+            1,
+            &format!(
+                "not pushed: http://{} refused the push: it answered 400 Bad Request: got Authorization: Basic ... and more",
+                server.address()
             )
         )
     );

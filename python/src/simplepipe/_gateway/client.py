@@ -53,7 +53,7 @@ class Client:
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
                     connection.request(method, path, body=exposition, headers=headers)
                 with connection.getresponse() as response:
-                    _check(response)
+                    _check(response, headers.get("Authorization", "").removeprefix("Basic "))
             except TimeoutError:
                 raise PushError(f"did not answer within {timeout:.2g} s", transient=True) from None
             except ssl.SSLError as error:  # Since TLS 1.3 a certificate of ours is refused only here.
@@ -102,7 +102,8 @@ def _tls_error(error: ssl.SSLError) -> PushError:
     return PushError(f"can't be spoken to over TLS: {_cause(error)}", transient=transient)
 
 
-def _check(response: http.client.HTTPResponse) -> None:
+def _check(response: http.client.HTTPResponse, pair: str) -> None:
+    """`pair`: the credentials that were sent; some servers answer with the request that they did not like."""
     status = response.status
     answer = f"{status} {one_line(response.reason, SHOWN)}"
     if 200 <= status < 300:
@@ -120,7 +121,8 @@ def _check(response: http.client.HTTPResponse) -> None:
             f"is not the gateway: it answered {answer}{see}; name the gateway's own address", transient=False
         )
     with contextlib.suppress(OSError, http.client.HTTPException):
-        text = one_line(response.read(MAX_BODY).decode(errors="replace"), SHOWN)
+        body = response.read(MAX_BODY).decode(errors="replace")
+        text = one_line(body.replace(pair, "...") if pair else body, SHOWN)
         answer += f": {text}" if text else ""
     if status >= 500 or status in (408, 429):
         raise PushError(f"can't take the push now: it answered {answer}", transient=True)
