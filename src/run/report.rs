@@ -214,6 +214,18 @@ mod tests {
     }
 
     #[test]
+    fn of_another_group_nothing_is_known_better_but_the_time_to_live() {
+        let report = report(&[r#"{"job": "other", "metrics": [
+            {"name": "run_exit_code", "value": 7, "metric_type": "gauge"},
+            {"name": "push_ttl_seconds", "value": 3, "metric_type": "gauge"}
+        ]}"#]);
+        assert_eq!(
+            exposition(&report.others[0].families),
+            "# TYPE run_exit_code gauge\nrun_exit_code 7\n# TYPE push_ttl_seconds gauge\npush_ttl_seconds 60\n"
+        );
+    }
+
+    #[test]
     fn a_file_may_name_a_group_of_its_own() {
         let metrics = r#""metrics": [{"name": "a", "value": 1, "metric_type": "gauge"}]"#;
         let report = report(&[

@@ -45,3 +45,18 @@ fn duration(time: TimeVal) -> Duration {
     let microseconds = u64::try_from(time.tv_usec()).unwrap_or_default();
     Duration::from_secs(seconds) + Duration::from_micros(microseconds)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_used_before_is_not_counted_but_memory_is_a_peak() {
+        let usage = |user, system, peak_memory| Usage {
+            user: Duration::from_secs(user),
+            system: Duration::from_secs(system),
+            peak_memory,
+        };
+        assert_eq!(usage(5, 7, 9).since(usage(1, 2, 3)), usage(4, 5, 9));
+    }
+}

@@ -227,6 +227,14 @@ fn where_a_later_group_fails_the_message_says_which_arrived() {
     "train {}/rows",
     "\"train\" is not there, and the job \"{}/rows\" is a file; write the file first, then the job"
 )]
+#[case::a_job_that_only_is_called_like_a_file(
+    "--job {}/rows missing",
+    "\"missing\" can't be read: No such file or directory (os error 2)"
+)]
+#[case::a_folder_and_a_job_that_is_a_file(
+    "/ {}/rows",
+    "\"/\" is a folder; name the metrics file in it"
+)]
 fn what_does_not_fit_together_is_refused_before_anything_is_sent(
     #[case] words: &str,
     #[case] message: &str,
