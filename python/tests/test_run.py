@@ -233,7 +233,7 @@ def test_what_the_run_says_of_itself_is_not_a_registrys(gateway: Pushgateway, ca
     assert gateway.value("simplepipe_accumulate_write") is None
     assert gateway.value("good") == 99
     assert [message for message in caplog.messages if "left out" in message] == [
-        f'run train: left out: "{name}" of a registry is the run\'s own, or Simplepipe\'s; give it another name'
+        f"run train: left out: \"{name}\" of a registry is the run's own, or Simplepipe's; give it another name"
         for name in ("run_time_seconds", "simplepipe_accumulate_write")
     ]
 

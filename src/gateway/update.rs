@@ -140,8 +140,12 @@ fn read_and_write<E>(
         .held_where(|labels| lock::concerns(labels, group))
         .map_err(trouble)?;
     let slow = || taken_at.elapsed() >= STALE;
-    if !lock.is_in(&held) && !slow() {
-        return Err(Missed::Lost(None));
+    if !lock.is_in(&held) {
+        return Err(if slow() {
+            Missed::Contended(None)
+        } else {
+            Missed::Lost(None)
+        });
     }
     lock::tidy(client, &held, group);
     let target = lock::take_target(&mut held, group);

@@ -5,6 +5,7 @@ mod error;
 mod grouping_labels;
 mod pack;
 
+use std::collections::HashSet;
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 use std::time::Duration;
@@ -129,7 +130,10 @@ fn listed(names: &[&str]) -> String {
 
 /// Of what a gateway takes, and Prometheus doesn't, and of what looks as if it were added and isn't.
 fn warn(method: Method, parcels: &[Parcel]) {
-    for family in parcels.iter().flat_map(|parcel| &parcel.families) {
+    // Once, in however many groups it is.
+    let mut seen = HashSet::new();
+    let families = parcels.iter().flat_map(|parcel| &parcel.families);
+    for family in families.filter(|family| seen.insert(family.name.as_str())) {
         if family.name.is_prometheus_own() {
             tell(&format!(
                 "note: metric {} will be dropped between gateway and Prometheus, which writes metrics of this name itself; \

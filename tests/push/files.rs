@@ -486,6 +486,20 @@ fn an_empty_grouping_label_is_refused(#[case] words: &str) {
 }
 
 #[test]
+fn a_name_that_prometheus_drops_is_noted_once() {
+    let folder = Folder::new();
+    for job in ["a", "b"] {
+        folder.file(job, &of_job(job, "eu", "up", 1));
+    }
+    let ended = push(&folder, "--dry-run --file {}/a --file {}/b").run();
+    ended.assert_code(0);
+    assert_eq!(
+        ended.standard_error.matches("note: metric \"up\"").count(),
+        1
+    );
+}
+
+#[test]
 fn what_was_not_deleted_is_not_called_a_push() {
     let ended = push(&Folder::new(), "--delete --job train --gateway ftp://host").run();
     assert_eq!(
