@@ -16,16 +16,17 @@ const UNITS: [(char, u64); 5] = [
 /// # Errors
 /// When it is something else, or no time at all.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    match seconds(text) {
-        Some(0) => Err("must not be zero".to_owned()),
-        Some(seconds) => Ok(Duration::from_secs(seconds)),
+    match with_units(text) {
+        Some(Duration::ZERO) => Err("must not be zero".to_owned()),
+        Some(duration) => Ok(duration),
         None => {
             Err("write whole numbers with w, d, h, m or s, such as 36h, 7d or 1h30m".to_owned())
         }
     }
 }
 
-fn seconds(text: &str) -> Option<u64> {
+/// As [`duration`], and may be no time at all; nothing where it is something else.
+pub fn with_units(text: &str) -> Option<Duration> {
     let mut units = UNITS.iter();
     let mut rest = text;
     let mut total: u64 = 0;
@@ -37,7 +38,7 @@ fn seconds(text: &str) -> Option<u64> {
         total = total.checked_add(number.checked_mul(*seconds)?)?;
         rest = &rest[end + unit.len_utf8()..];
     }
-    (!text.is_empty()).then_some(total)
+    (!text.is_empty()).then(|| Duration::from_secs(total))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::duration::duration;
+use crate::duration::with_units;
 use crate::gateway::{
     Address, AddressError, Client, Credentials, Proxy, ProxyError, Settings, TIMEOUT, TlsError,
     TlsFiles,
@@ -255,7 +255,7 @@ impl Options {
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = match text.parse() {
         Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => duration(text)?,
+        Err(_) => with_units(text).ok_or("write whole seconds, or with a unit: 30, 30s, 2m")?,
     };
     if seconds > LONGEST {
         return Err("is longer than an hour; write 1h or less".to_owned());
@@ -541,9 +541,11 @@ mod tests {
     #[test]
     fn a_try_has_some_time_and_at_most_an_hour() {
         assert_eq!(timeout("1m"), Ok(Duration::from_secs(60)));
+        assert!(timeout("0.5").unwrap_err().contains("write whole seconds"));
         assert!(timeout("0").unwrap_err().contains("no time at all"));
         assert!(timeout("61m").unwrap_err().contains("longer than an hour"));
         assert_eq!(seconds("0"), Ok(Duration::ZERO));
+        assert_eq!(seconds("0s"), Ok(Duration::ZERO));
     }
 
     #[rstest]

@@ -137,6 +137,9 @@ fn refusal_advice(answer: &Answer) -> &'static str {
         "; give --username and --password-file"
     } else if answer.status == StatusCode::NOT_FOUND {
         "; no Pushgateway answers there: see to the host, the port and the path of its address"
+    } else if answer.mentions("was collected before") {
+        "; it holds the same series in two groups, as after a push with an empty grouping label, and takes nothing before \
+         one of them is deleted: see docs/conditions.md"
     } else if answer.body.contains("is not a ") {
         "; it holds a metric of this name with another type, so give it that type or another name"
     } else {
