@@ -175,8 +175,11 @@ impl Asker {
                 }
                 Ok(Ok(false)) => {
                     failing = None;
-                    let whose = self.look(&mut others).await;
-                    let whose = whose.unwrap_or_else(|_| "another operator took it".into());
+                    // Whose it is would be good to know, but not for long: until it is told, this operator works on.
+                    let whose = match timeout(RETRY, self.look(&mut others)).await {
+                        Ok(Ok(whose)) => whose,
+                        _ => "another operator took it".into(),
+                    };
                     tell.send_replace(State::Waiting(whose));
                 }
                 Ok(Err(error)) => {
