@@ -202,10 +202,12 @@ impl Options {
             Some((origin, file)) => Some((origin, read_password(origin, &file)?)),
             None => set(PASSWORD),
         };
-        let in_address = written.is_some_and(|written| written.user().contains(':'));
+        let named = user.as_ref().map(|(origin, user)| (*origin, user.as_str()));
+        let named = named.or(written.map(|written| ("the address", written.user())));
+        if let Some((origin, _)) = named.filter(|(_, user)| user.contains(':')) {
+            return Err(OptionsError::Colon(origin));
+        }
         match (user, password) {
-            (Some((origin, user)), _) if user.contains(':') => Err(OptionsError::Colon(origin)),
-            (None, _) if in_address => Err(OptionsError::Colon("the address")),
             (Some((_, user)), Some((_, password))) => Ok(Some(Credentials::new(user, password))),
             (Some((_, user)), None) => Err(OptionsError::NoPassword(user)),
             (None, Some((origin, password))) => {

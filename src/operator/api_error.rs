@@ -15,11 +15,11 @@ pub fn words(error: &KubeError) -> String {
     if let KubeError::Api(status) = error {
         return one_line(&status.message, LONGEST_WORDS);
     }
-    in_words(error)
+    with_causes(error)
 }
 
 /// An error, and each cause down to the first.
-pub fn in_words(error: &dyn std::error::Error) -> String {
+pub fn with_causes(error: &dyn std::error::Error) -> String {
     let mut words = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
-use super::api_error::in_words;
+use super::api_error::with_causes;
 use super::settings::LeaseSettings;
 
 /// Between two tries.
@@ -146,7 +146,7 @@ impl Asker {
         }
         if let Err(error) = manager.release().await {
             warn!(
-                error = in_words(&error),
+                error = with_causes(&error),
                 "the Lease was not given back; another operator has to wait until it ends"
             );
         }
@@ -183,7 +183,7 @@ impl Asker {
                     tell.send_replace(State::Waiting(whose));
                 }
                 Ok(Err(error)) => {
-                    let error = in_words(&error);
+                    let error = with_causes(&error);
                     // Each try fails in the same way while the API server is away.
                     if failing.is_none() {
                         warn!(error, "the Lease can't be read or renewed; trying again");
@@ -211,7 +211,7 @@ impl Asker {
                         }
                     }
                     Err(error) => warn!(
-                        error = in_words(&error),
+                        error = with_causes(&error),
                         "the Lease can't be read; trying again"
                     ),
                 },

@@ -116,7 +116,7 @@ impl Error {
 
 /// Below it, a parser's message shows the lines around the fault, and a kubeconfig holds secrets.
 fn first_line(error: &kube::config::InferConfigError) -> String {
-    let words = api_error::in_words(error);
+    let words = api_error::with_causes(error);
     words.lines().next().unwrap_or_default().to_owned()
 }
 
@@ -263,7 +263,7 @@ async fn ask(client: Client, settings: &settings::LeaseSettings) -> Lease {
             Ok(lease) => return lease,
             Err(error) => {
                 error!(
-                    error = api_error::in_words(&error),
+                    error = api_error::with_causes(&error),
                     "the Lease can't be asked for; trying again"
                 );
                 tokio::time::sleep(CONNECT_TIMEOUT / 5).await;

@@ -242,16 +242,12 @@ impl Settings {
                     .map(|l| name_and_value(l))
                     .collect::<Result<_, _>>()?
             },
-            reserved_metrics: if flags.reserved_metrics.is_empty() {
-                file.reserved_metrics.unwrap_or(default.reserved_metrics)
-            } else {
-                flags.reserved_metrics.clone()
-            },
-            reserved_jobs: if flags.reserved_jobs.is_empty() {
-                file.reserved_jobs.unwrap_or(default.reserved_jobs)
-            } else {
-                flags.reserved_jobs.clone()
-            },
+            reserved_metrics: given(&flags.reserved_metrics)
+                .or(file.reserved_metrics)
+                .unwrap_or(default.reserved_metrics),
+            reserved_jobs: given(&flags.reserved_jobs)
+                .or(file.reserved_jobs)
+                .unwrap_or(default.reserved_jobs),
         };
         platform.check().map_err(|unusable| Error::Invalid {
             setting: unusable.setting,
@@ -341,6 +337,11 @@ fn read(path: &Path) -> Result<File, Error> {
         path: path.to_owned(),
         message: error.to_string(),
     })
+}
+
+/// Nothing where a flag that may come several times never came.
+fn given(flags: &[String]) -> Option<Vec<String>> {
+    (!flags.is_empty()).then(|| flags.to_vec())
 }
 
 fn name_and_value(label: &str) -> Result<(String, String), Error> {

@@ -111,8 +111,8 @@ impl Place {
         &self.path
     }
 
-    /// What was written since and is no folder, by name; [`check`] says whether it can be read. That nothing is at a place of our own is no error: most commands
-    /// don't know it.
+    /// What was written since and is no folder, by name; [`check`] says whether it can be read. That nothing is at a
+    /// place of our own is no error: most commands don't know it.
     ///
     /// # Errors
     /// When there is none where there should be one, or nobody can tell.
@@ -135,7 +135,7 @@ impl Place {
             })
         };
         let written: Vec<PathBuf> = files.iter().filter(|path| is_new(path)).cloned().collect();
-        if written.is_empty() && !files.is_empty() {
+        if written.is_empty() {
             return Err(NothingThere::Unchanged(self.path.clone()));
         }
         Ok(written)

@@ -84,7 +84,9 @@ impl<T: Send + 'static> Watch<T> {
                 Signal::CHILD => continue,
                 Signal::TSTP => stop_wanted = true,
                 Signal::CONT => stop_wanted = false,
-                _ if received.asks_to_end() => self.note(received.signal),
+                _ if received.asks_to_end() => {
+                    self.asked_anew(received.signal);
+                }
                 _ => {}
             }
             if received.is_for_the_command() {
@@ -123,13 +125,12 @@ impl<T: Send + 'static> Watch<T> {
                     let _ = low_level::raise(Signal::STOP.as_raw());
                 }
                 Ok(Event::Signal(received)) if received.asks_to_end() => {
-                    if self.is_echo(received.signal) {
+                    if !self.asked_anew(received.signal) {
                         continue;
                     }
                     if deadline.is_some() {
                         return Ok(None);
                     }
-                    self.note(received.signal);
                     deadline = Some(Instant::now() + LAST_WAIT);
                 }
                 Ok(Event::Signal(_)) => {}
@@ -138,15 +139,14 @@ impl<T: Send + 'static> Watch<T> {
         }
     }
 
-    fn note(&mut self, signal: Signal) {
-        if !self.is_echo(signal) {
-            self.asked = Some((Instant::now(), signal));
+    /// Notes that somebody asks for an end; false for the echo of the last time.
+    fn asked_anew(&mut self, signal: Signal) -> bool {
+        let is_echo = |(at, asked): (Instant, Signal)| asked == signal && at.elapsed() < ECHO;
+        if self.asked.is_some_and(is_echo) {
+            return false;
         }
-    }
-
-    fn is_echo(&self, signal: Signal) -> bool {
-        self.asked
-            .is_some_and(|(at, asked)| asked == signal && at.elapsed() < ECHO)
+        self.asked = Some((Instant::now(), signal));
+        true
     }
 
     fn next(&self, deadline: Option<Instant>) -> Result<Event<T>, RecvTimeoutError> {

@@ -58,6 +58,16 @@ pub fn job(name: &str) -> RelabelConfig {
     }
 }
 
+/// Drops samples, or targets, of which a label is such.
+pub fn drop_where(label: &str, pattern: &str) -> RelabelConfig {
+    RelabelConfig {
+        source_labels: vec![label.into()],
+        regex: Some(pattern.into()),
+        action: "drop".into(),
+        ..RelabelConfig::default()
+    }
+}
+
 /// What is done to samples: reserved names are dropped, and what else these rules say, and labels of these names, and the
 /// namespace is written.
 pub fn pin(plan: &Plan, rules: &[RelabelConfig], dropped_labels: &str) -> Vec<RelabelConfig> {
@@ -65,12 +75,6 @@ pub fn pin(plan: &Plan, rules: &[RelabelConfig], dropped_labels: &str) -> Vec<Re
         .into_iter()
         .chain(plan.scrape.reserved_metrics.iter().map(String::as_str))
         .collect();
-    let reserved = RelabelConfig {
-        source_labels: vec!["__name__".into()],
-        regex: Some(reserved.join("|")),
-        action: "drop".into(),
-        ..RelabelConfig::default()
-    };
     let pinned = [
         RelabelConfig {
             regex: Some(dropped_labels.into()),
@@ -84,7 +88,7 @@ pub fn pin(plan: &Plan, rules: &[RelabelConfig], dropped_labels: &str) -> Vec<Re
             ..RelabelConfig::default()
         },
     ];
-    std::iter::once(reserved)
+    std::iter::once(drop_where("__name__", &reserved.join("|")))
         .chain(rules.iter().cloned())
         .chain(pinned)
         .collect()

@@ -45,10 +45,7 @@ pub fn build(plan: &Plan) -> ServiceMonitor {
                 relabelings: vec![gateway_only(), monitor::job(names::GATEWAY)],
                 metric_relabelings: monitor::pin(
                     plan,
-                    &of_reserved_jobs(&scrape.reserved_jobs)
-                        .into_iter()
-                        .chain([no_traces()])
-                        .collect::<Vec<_>>(),
+                    &rules(&scrape.reserved_jobs),
                     &format!("{ORIGIN_LABELS}|{}", monitor::PROMETHEUS_LABELS),
                 ),
             }],
@@ -57,24 +54,14 @@ pub fn build(plan: &Plan) -> ServiceMonitor {
     }
 }
 
-/// What a tenant pushes under a job of the cluster's own. (What model servers say of their job does not count.)
-fn of_reserved_jobs(jobs: &[String]) -> Option<RelabelConfig> {
-    (!jobs.is_empty()).then(|| RelabelConfig {
-        source_labels: vec!["job".into()],
-        regex: Some(jobs.join("|")),
-        action: "drop".into(),
-        ..RelabelConfig::default()
-    })
-}
-
-/// Traces of `simplepipe push --accumulate`.
-fn no_traces() -> RelabelConfig {
-    RelabelConfig {
-        source_labels: vec![names::ACCUMULATE_LABEL.into()],
-        regex: Some(".+".into()),
-        action: "drop".into(),
-        ..RelabelConfig::default()
-    }
+/// What is pushed, and not for Prometheus: under a job of the cluster's own (what model servers say of their job does not
+/// count), and traces of `simplepipe push --accumulate`.
+fn rules(reserved_jobs: &[String]) -> Vec<RelabelConfig> {
+    // An empty pattern would drop what has no job.
+    let jobs = (!reserved_jobs.is_empty()).then(|| reserved_jobs.join("|"));
+    let jobs = jobs.map(|jobs| monitor::drop_where("job", &jobs));
+    let traces = monitor::drop_where(names::ACCUMULATE_LABEL, ".+");
+    jobs.into_iter().chain([traces]).collect()
 }
 
 /// Not another Service of the tenant's that is labelled as the gateway's.

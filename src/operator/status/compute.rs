@@ -365,17 +365,16 @@ fn scrape(scraped: &Scraped, seen: &Seen) -> Verdict {
                 s.selected_by.join(", ")
             ),
         ),
-        Some(s) if s.ignored_by.is_empty() => verdict("Unknown", Reason::NoPrometheusFound, {
-            let monitor = format!("{} {} is there", scraped.kind.as_str(), scraped.name);
-            match seen.unseen_prometheuses {
-                None => format!(
-                    "{monitor}, and this cluster has no Prometheus object that could select it"
-                ),
-                Some(why) => format!(
-                    "{monitor}, and the operator can't see the Prometheus objects that could select it: {why}"
-                ),
-            }
-        }),
+        Some(s) if s.ignored_by.is_empty() => verdict(
+            "Unknown",
+            Reason::NoPrometheusFound,
+            format!(
+                "{} {} is there, and {}",
+                scraped.kind.as_str(),
+                scraped.name,
+                no_prometheus(seen)
+            ),
+        ),
         Some(s) => verdict(
             "False",
             Reason::NotSelected,
@@ -385,6 +384,15 @@ fn scrape(scraped: &Scraped, seen: &Seen) -> Verdict {
                 s.ignored_by.join("; ")
             ),
         ),
+    }
+}
+
+fn no_prometheus(seen: &Seen) -> String {
+    match seen.unseen_prometheuses {
+        None => "this cluster has no Prometheus object that could select it".to_owned(),
+        Some(why) => {
+            format!("the operator can't see the Prometheus objects that could select it: {why}")
+        }
     }
 }
 
