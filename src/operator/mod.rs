@@ -253,6 +253,9 @@ async fn connect(silence: Duration) -> Result<Client, Error> {
     let mut config = kube::Config::infer().await?;
     config.connect_timeout = Some(CONNECT_TIMEOUT.min(silence));
     config.read_timeout = Some(silence);
+    // Its hidden retries, 15 of them over minutes, would keep an outage from the Lease, the watches and whoever reads
+    // `/readyz`. Whoever asks decides when to ask again.
+    config.default_retry = false;
     Ok(Client::try_from(config)?)
 }
 
