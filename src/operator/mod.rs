@@ -16,6 +16,7 @@ mod events;
 mod health;
 mod kind;
 mod labels;
+mod lasting;
 mod lease;
 mod locked;
 mod model_servers;
@@ -59,6 +60,7 @@ use caches::{Caches, Namespaces, Prometheuses};
 use child_cache::ChildCache;
 use events::Events;
 use health::{Health, Role};
+use lasting::Lasting;
 use lease::Lease;
 use locked::Locked;
 use objects::Objects;
@@ -165,6 +167,7 @@ pub async fn run(flags: Flags) -> Result<(), Error> {
         health: health.clone(),
         metrics,
         failures: Locked::default(),
+        lasting: Lasting::default(),
         budgets: Budgets::default(),
     });
     let (changed_namespaces, namespaces) = mpsc::unbounded_channel();
@@ -325,7 +328,10 @@ async fn control(
                 let object = queue::typed(&object);
                 queue.taken(&object);
                 failures.failures.lock().remove(&object);
+                failures.lasting.forget(&object);
             }
+            // Told where it is decided on.
+            Err(ControllerError::ReconcilerFailed(..)) => {}
             Err(error) => debug!(%error, "controller"),
             Ok(_) => {}
         }

@@ -23,6 +23,7 @@ use super::children;
 use super::events::{self, Events};
 use super::health::Health;
 use super::kind::Kind;
+use super::lasting::Lasting;
 use super::locked::Locked;
 use super::observe::{self, Children};
 use super::outcome::{Cause, Outcome, Problem};
@@ -69,6 +70,8 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// Failures in a row.
     pub failures: Locked<HashMap<ObjectRef<MetricsNamespace>, u32>>,
+    /// What the log says of them.
+    pub lasting: Lasting<ObjectRef<MetricsNamespace>>,
     /// Writes lately.
     pub budgets: Budgets,
 }
@@ -144,6 +147,13 @@ pub async fn run(object: Arc<MetricsNamespace>, context: Arc<Context>) -> Result
         .reconciled(began.elapsed(), result.as_ref().err().map(Error::reason));
     if result.is_ok() {
         context.failures.lock().remove(&reference);
+        if let Some(told) = context.lasting.works(&reference, Instant::now()) {
+            info!(
+                namespace = object.namespace(),
+                name = object.name_any(),
+                "reconcile {told}"
+            );
+        }
     }
     result
 }
@@ -153,18 +163,20 @@ pub fn retry(object: Arc<MetricsNamespace>, error: &Error, context: Arc<Context>
     let reference = ObjectRef::from_obj(&*object);
     let delay = {
         let mut failures = context.failures.lock();
-        let count = failures.entry(reference).or_insert(0);
+        let count = failures.entry(reference.clone()).or_insert(0);
         let delay = delay_after(*count);
         *count += 1;
         delay
     };
-    warn!(
-        namespace = object.namespace(),
-        name = object.name_any(),
-        %error,
-        retry_in_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
-        "reconcile failed"
-    );
+    let error = error.to_string();
+    if let Some(told) = context.lasting.fails(&reference, &error, Instant::now()) {
+        warn!(
+            namespace = object.namespace(),
+            name = object.name_any(),
+            error,
+            "reconcile {told}"
+        );
+    }
     Action::requeue(delay)
 }
 

@@ -136,7 +136,8 @@ pub struct Flags {
     /// How log lines are written [default: text]
     #[arg(long, env = "SIMPLEPIPE_LOG_FORMAT", value_enum)]
     log_format: Option<LogFormat>,
-    /// Which log lines are written: error, warn, info, debug, trace, or per module as in `info,kube=debug` [default: info]
+    /// Which log lines are written: error, warn, info, debug, trace, or per module as in `info,kube=debug`. A level alone
+    /// leaves libraries at info [default: info]
     #[arg(long, env = "SIMPLEPIPE_LOG_LEVEL", value_name = "LEVEL")]
     log_level: Option<String>,
     /// Seconds that running reconciles have to end after SIGTERM, from 1 to 300 [default: 10]

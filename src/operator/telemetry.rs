@@ -1,6 +1,5 @@
 //! The operator's own metrics, and its log.
 
-use std::str::FromStr;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -220,26 +219,7 @@ pub struct LogLevelError(String);
 /// # Errors
 /// When the level can't be used.
 pub fn start_log(format: LogFormat, level: &str) -> Result<(), LogLevelError> {
-    let unusable = || LogLevelError(level.to_owned());
-    // A lone word that is no level would pass for a module's name, and switch everything else off.
-    let is_directive = |word: &str| {
-        word.contains('=') || (!word.is_empty() && LevelFilter::from_str(word).is_ok())
-    };
-    if !level.split(',').all(|word| is_directive(word.trim())) {
-        return Err(unusable());
-    }
-    let mut filter = EnvFilter::try_new(level).map_err(|_| unusable())?;
-    if !level.contains("kube_runtime") {
-        // kube says again what is said here: a span around each reconcile, and each error of a watch.
-        for quiet in [
-            "kube_runtime::controller=warn",
-            "kube_runtime::watcher=off",
-            // Shows answers whole that it can't read.
-            "kube_client=off",
-        ] {
-            filter = filter.add_directive(quiet.parse().map_err(|_| unusable())?);
-        }
-    }
+    let filter = filter(level)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
@@ -249,6 +229,43 @@ pub fn start_log(format: LogFormat, level: &str) -> Result<(), LogLevelError> {
         LogFormat::Json => builder.json().flatten_event(true).finish().try_init(),
     };
     Ok(())
+}
+
+/// What of other crates says again what is said here, and what it is limited to where the level does not name it.
+const QUIET: [(&str, LevelFilter); 3] = [
+    // A span around each reconcile.
+    ("kube_runtime::controller", LevelFilter::WARN),
+    // Each error of a watch.
+    ("kube_runtime::watcher", LevelFilter::OFF),
+    // Shows answers whole that it can't read.
+    ("kube_client", LevelFilter::OFF),
+];
+
+/// A level alone is this program's. Other crates say no more than what an administrator wants to know, unless the
+/// level names them.
+fn filter(level: &str) -> Result<EnvFilter, LogLevelError> {
+    let unusable = || LogLevelError(level.to_owned());
+    let (named, alone): (Vec<_>, Vec<_>) = level
+        .split(',')
+        .map(str::trim)
+        .partition(|word| word.contains('='));
+    let mut directives = Vec::new();
+    for word in alone {
+        // A lone word that is no level would pass for a module's name, and switch everything else off.
+        let own = Some(word).filter(|word| !word.is_empty());
+        let own: LevelFilter = own.and_then(|w| w.parse().ok()).ok_or_else(unusable)?;
+        directives.push(own.min(LevelFilter::INFO).to_string());
+        directives.push(format!("{}={own}", env!("CARGO_CRATE_NAME")));
+    }
+    let is_named = |target: &str| {
+        let mut names = named.iter().filter_map(|word| word.split_once('='));
+        names.any(|(name, _)| !name.is_empty() && target.starts_with(name))
+    };
+    let quiet = QUIET.iter().filter(|(target, _)| !is_named(target));
+    directives.extend(quiet.map(|(target, limit)| format!("{target}={limit}")));
+    // Of directives for one target the last one counts.
+    directives.extend(named.iter().map(|&word| word.to_owned()));
+    EnvFilter::try_new(directives.join(",")).map_err(|_| unusable())
 }
 
 #[cfg(test)]
@@ -306,5 +323,49 @@ mod tests {
             message.contains(&format!("{level:?}")) && message.contains("expected error, warn"),
             "{message}"
         );
+    }
+
+    /// The most that is heard of a target at a level.
+    macro_rules! heard {
+        ($target:literal) => {{
+            use tracing::{Level, enabled};
+            let heard = [
+                ("trace", enabled!(target: $target, Level::TRACE)),
+                ("debug", enabled!(target: $target, Level::DEBUG)),
+                ("info", enabled!(target: $target, Level::INFO)),
+                ("warn", enabled!(target: $target, Level::WARN)),
+                ("error", enabled!(target: $target, Level::ERROR)),
+            ];
+            heard.iter().find(|(_, is)| *is).map_or("off", |(level, _)| *level)
+        }};
+    }
+
+    #[rstest]
+    #[case("info", ["info", "info", "info", "off", "off"])]
+    #[case("debug", ["debug", "info", "info", "off", "off"])]
+    #[case("trace", ["trace", "info", "info", "off", "off"])]
+    #[case("warn", ["warn", "warn", "warn", "off", "off"])]
+    #[case("debug,hyper=trace", ["debug", "trace", "info", "off", "off"])]
+    #[case("hyper=trace,debug", ["debug", "trace", "info", "off", "off"])]
+    #[case("debug,simplepipe=warn", ["warn", "info", "info", "off", "off"])]
+    #[case("info,kube=debug", ["info", "info", "info", "debug", "debug"])]
+    #[case("info,kube_runtime=debug", ["info", "info", "info", "debug", "off"])]
+    fn a_level_is_this_programs_and_other_crates_are_heard_where_they_are_named(
+        #[case] level: &str,
+        #[case] most: [&str; 5],
+    ) {
+        let log = tracing_subscriber::fmt()
+            .with_env_filter(filter(level).unwrap())
+            .finish();
+        let heard = tracing::subscriber::with_default(log, || {
+            [
+                heard!("simplepipe::operator::reconcile"),
+                heard!("hyper::client"),
+                heard!("rustls::conn"),
+                heard!("kube_runtime::watcher"),
+                heard!("kube_client::client"),
+            ]
+        });
+        assert_eq!(heard, most);
     }
 }
