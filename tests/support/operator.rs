@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,6 +28,11 @@ pub struct Operator {
 impl Operator {
     /// Starts one, with the rights of its manifests.
     pub fn start(control_plane: &ControlPlane, flags: &[&str]) -> Self {
+        Self::start_as(&control_plane.operators_kubeconfig(), control_plane, flags)
+    }
+
+    /// Starts one with this kubeconfig, as where a proxy is before the API server.
+    pub fn start_as(kubeconfig: &Path, control_plane: &ControlPlane, flags: &[&str]) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(1);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let log = control_plane.logs().join(format!("operator-{number}.log"));
@@ -37,7 +42,7 @@ impl Operator {
             .args(["--pdeathsig", "KILL", PROGRAM, "operator"])
             .args(["--listen", "127.0.0.1:0", "--log-format", "json"])
             .args(flags)
-            .env("KUBECONFIG", control_plane.operators_kubeconfig())
+            .env("KUBECONFIG", kubeconfig)
             .env("POD_NAMESPACE", OPERATOR_NAMESPACE)
             .stdin(Stdio::null())
             .stderr(File::create(&log).unwrap())
