@@ -1,4 +1,4 @@
-//! Every expression of both dashboards has data in the demo's Prometheus.
+//! Every expression of each dashboard has data in the demo's Prometheus.
 
 use serde_json::Value;
 
@@ -45,4 +45,9 @@ async fn the_tenants_dashboard_shows_bob() {
 #[tokio::test]
 async fn the_administrators_dashboard_shows_all() {
     all_have_data("admin.json", "").await;
+}
+
+#[tokio::test]
+async fn the_details_show_all() {
+    all_have_data("details.json", "").await;
 }

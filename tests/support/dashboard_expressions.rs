@@ -30,13 +30,18 @@ pub fn dashboard_expressions(dashboard: &Value) -> Vec<(String, String)> {
         .map(|variable| {
             (
                 format!("variable {}", text(&variable["name"])),
-                asked(text(&variable["query"]["query"])),
+                asked(question(&variable["query"])),
             )
         });
     of_panels
         .chain(of_variables)
         .map(|(title, expression)| (title, fill_in(expression, &names)))
         .collect()
+}
+
+/// A variable's question is a text, or an object of Grafana's editor with the text in it.
+fn question(query: &Value) -> &str {
+    query.as_str().unwrap_or_else(|| text(&query["query"]))
 }
 
 /// The expression inside Grafana's `label_values(EXPRESSION, LABEL)` or `query_result(EXPRESSION)`.

@@ -1,10 +1,7 @@
 //! The tenant's dashboard, as a ConfigMap that Grafana's sidecar collects.
 
-use std::borrow::Cow;
-use std::sync::LazyLock;
-
 use k8s_openapi::api::core::v1::ConfigMap;
-use serde_json::{Value, json};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::api::metrics_namespace::DashboardSpec;
@@ -13,9 +10,11 @@ use crate::operator::plan::Plan;
 
 use super::{common_labels, metadata};
 
-const TEMPLATE: &str = include_str!("../../../dashboards/tenant.json");
-/// Panels, by themselves, that only tenants with model servers have: for all others they would be empty for ever.
-const MODEL_SERVERS: &str = include_str!("../../../dashboards/model-servers.json");
+// Made from dashboards/ by build.rs.
+const TENANT: &str = include_str!(concat!(env!("OUT_DIR"), "/tenant.json"));
+/// With panels that only tenants with model servers have: for all others they would be empty for ever.
+const WITH_MODEL_SERVERS: &str =
+    include_str!(concat!(env!("OUT_DIR"), "/tenant-with-model-servers.json"));
 /// Grafana refuses a longer UID.
 const UID_LENGTH: usize = 40;
 
@@ -28,47 +27,28 @@ pub fn build(plan: &Plan, dashboard: &DashboardSpec) -> ConfigMap {
     ConfigMap {
         metadata,
         // The sidecar writes all dashboards into one directory, so the key must be the namespace's own.
-        data: Some(
-            [(
-                format!("simplepipe-{namespace}.json"),
-                template(plan)
-                    .replace("@NAMESPACE@", namespace)
-                    .replace("@UID@", &uid(namespace)),
-            )]
-            .into(),
-        ),
+        data: Some([(format!("simplepipe-{namespace}.json"), text(plan))].into()),
         ..ConfigMap::default()
     }
 }
 
-fn template(plan: &Plan) -> Cow<'static, str> {
-    static WITH_MODEL_SERVERS: LazyLock<String> =
-        LazyLock::new(|| with_panels(TEMPLATE, MODEL_SERVERS));
-    match plan.model_servers {
-        // To the letter, so that nothing is written to a tenant without.
-        None => TEMPLATE.into(),
-        Some(_) => WITH_MODEL_SERVERS.as_str().into(),
-    }
+fn text(plan: &Plan) -> String {
+    let template = match plan.model_servers {
+        None => TENANT,
+        Some(_) => WITH_MODEL_SERVERS,
+    };
+    let limit = plan.scrape.limits.samples.to_string();
+    template
+        // A number, which the template can only say as a string.
+        .replace("\"@SAMPLE_LIMIT@\"", &limit)
+        .replace("@UID@", &in_json(&uid(&plan.namespace)))
+        .replace("@NAMESPACE@", &in_json(&plan.namespace))
 }
 
-/// A dashboard with further panels below its own.
-fn with_panels(dashboard: &str, panels: &str) -> String {
-    // Both are files of ours that tests read.
-    let mut dashboard: Value = serde_json::from_str(dashboard).unwrap_or_default();
-    let mut further: Vec<Value> = serde_json::from_str(panels).unwrap_or_default();
-    if let Some(panels) = dashboard["panels"].as_array_mut() {
-        let line = |panel: &Value, side| panel["gridPos"][side].as_u64().unwrap_or_default();
-        let bottom = panels
-            .iter()
-            .map(|panel| line(panel, "y") + line(panel, "h"))
-            .max()
-            .unwrap_or_default();
-        for panel in &mut further {
-            panel["gridPos"]["y"] = json!(bottom + line(panel, "y"));
-        }
-        panels.append(&mut further);
-    }
-    format!("{dashboard:#}\n")
+/// The same text as it stands between the quotes of a JSON string.
+fn in_json(text: &str) -> String {
+    let quoted = json!(text).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
 }
 
 /// A dashboard UID of the namespace's own, readable where the name is short enough.
@@ -84,28 +64,68 @@ fn uid(namespace: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
     use crate::operator::plan::fixtures;
 
+    /// What every tenant's dashboard may cost etcd and the API server.
+    const MOST_BYTES: usize = 12_288;
+
+    fn parsed(plan: &Plan) -> Value {
+        serde_json::from_str(&text(plan)).unwrap()
+    }
+
+    fn panels(dashboard: &Value) -> &[Value] {
+        dashboard["panels"].as_array().unwrap()
+    }
+
+    #[test]
+    fn a_dashboard_is_small() {
+        let mut plan = fixtures::alice();
+        plan.namespace = "a-namespace-of-usual-length".into();
+        let bytes = text(&plan).len();
+        assert!(bytes <= MOST_BYTES, "{bytes} bytes");
+    }
+
     #[test]
     fn model_servers_have_panels_below_all_others() {
-        let panels = |text: &str| -> Vec<Value> {
-            let dashboard: Value = serde_json::from_str(text).unwrap();
-            dashboard["panels"].as_array().unwrap().clone()
-        };
-        let usual = panels(&template(&fixtures::alice()));
-        let more = panels(&template(&fixtures::carol()));
-        let titles = |panels: &[Value]| -> Vec<String> {
-            panels.iter().map(|p| p["title"].to_string()).collect()
-        };
-        let row: Vec<Value> = serde_json::from_str(MODEL_SERVERS).unwrap();
-        assert_eq!(more[..usual.len()], usual);
-        assert_eq!(titles(&more[usual.len()..]), titles(&row));
+        let (usual, more) = (parsed(&fixtures::alice()), parsed(&fixtures::carol()));
+        let (usual, more) = (panels(&usual), panels(&more));
         let bottom = usual
             .iter()
             .map(|p| p["gridPos"]["y"].as_u64().unwrap() + p["gridPos"]["h"].as_u64().unwrap())
             .max();
-        assert_eq!(more[usual.len()]["gridPos"]["y"].as_u64(), bottom);
+        let heading = &more[usual.len()];
+        assert_eq!(
+            (&heading["type"], &heading["title"]),
+            (&json!("row"), &json!("Model servers"))
+        );
+        assert_eq!(heading["gridPos"]["y"].as_u64(), bottom);
+        let titles = |panels: &[Value]| -> Vec<Value> {
+            panels.iter().map(|p| p["title"].clone()).collect()
+        };
+        assert_eq!(titles(&more[..usual.len()]), titles(usual));
+        assert!(more.len() > usual.len() + 1, "a heading and nothing below");
+    }
+
+    #[test]
+    fn the_gauge_ends_at_the_tenants_own_limit() {
+        let mut plan = fixtures::alice();
+        plan.scrape.limits.samples = 150;
+        let dashboard = parsed(&plan);
+        let gauge = panels(&dashboard)
+            .iter()
+            .find(|panel| panel["title"] == "Samples in a scrape")
+            .unwrap();
+        assert_eq!(gauge["fieldConfig"]["defaults"]["max"], 150);
+    }
+
+    #[test]
+    fn no_name_breaks_out_of_its_string() {
+        let mut plan = fixtures::alice();
+        plan.namespace = r#"a", "x": "\"#.into();
+        assert_eq!(parsed(&plan)["title"], r#"Simplepipe: a", "x": "\"#);
     }
 
     #[test]
