@@ -66,6 +66,7 @@ class Pusher:
         self._taken_up = threading.Event()
         self._backoff = Backoff()
         self._broken_off = False
+        self._stopped = False
         self._told: bool | None = None
         self._last_error: PushError | None = None
         self._arrived_at: float | None = None
@@ -95,6 +96,14 @@ class Pusher:
         gateway, and what is lost."""
         error = self._end(patience)
         return error and self._lost(error)
+
+    def stop(self) -> None:
+        """Ends the thread without a push, and breaks off one that is going on. Nothing is pushed after that, also where
+        the thread outlives it, since the system still looks for the gateway's host."""
+        self._stopped = True
+        self.order(LastPush(time.monotonic(), over=True, end=True))
+        self._client.close()
+        self._thread.join(GRACE)
 
     def _end(self, patience: float) -> PushError | None:
         deadline = time.monotonic() + patience
@@ -137,6 +146,8 @@ class Pusher:
             except queue.Empty:
                 wait = self._regular_push()
                 continue
+            if self._stopped:
+                return
             self._broken_off = False
             if last.end:
                 self._taken_up.set()
@@ -229,7 +240,7 @@ class Pusher:
             if self._told is not None:
                 logger.info("run %s: %s takes pushes again", job, gateway)
                 self._told = None
-        elif self._told == error.transient or self._broken_off or over:
+        elif self._told == error.transient or self._broken_off or self._stopped or over:
             logger.debug("run %s: %s %s", job, gateway, error)
         else:
             tries = ", and so do the tries" if error.transient else ""

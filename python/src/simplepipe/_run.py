@@ -137,6 +137,7 @@ class Run:
         if self._ttl is not None:
             self._store.standard("push_ttl_seconds", self._ttl)
         _runs.append(self)
+        self._end_older_of_the_group()
         if self._wrong_settings:
             logger.error("run %s: nothing is pushed: %s", self.job, self._wrong_settings)
             return self
@@ -157,6 +158,39 @@ class Run:
         self._sigterm.install()
         return self
 
+    def _end_older_of_the_group(self) -> None:
+        """Of a notebook's cell that is run again, the run before has no owner any more: it would push its old values
+        for ever, over ours."""
+        for older in _runs[: _runs.index(self)]:
+            if older._pushes_to() == self._pushes_to() and older._end_at_once():
+                logger.warning(
+                    "run %s: a run of the same job and grouping labels still went on in this process; it was ended, "
+                    "without a last push; end each run by with, or finish(), before the next one",
+                    self.job,
+                )
+
+    def _pushes_to(self) -> tuple[str, Group]:
+        gateway = "" if self._settings is None else str(self._settings.address)
+        return gateway, self._group
+
+    def _end_at_once(self) -> bool:
+        """Without a last push or a verdict. False where it is ending already."""
+        if not self._begin_to_end():
+            return False
+        self._conclude(None)
+        if self._pusher is not None:
+            self._pusher.stop()
+        self._sigterm.remove()
+        _runs.remove(self)
+        return True
+
+    def _begin_to_end(self) -> bool:
+        """True for the first who asks: a run has one end."""
+        with self._verdict:
+            first = not self._finished
+            self._finished = True
+            return first
+
     def finish(self, exit_code: int = 0) -> None:
         """Ends the run with a last push. `with` calls it."""
         failed = self._finish(exit_code)
@@ -164,9 +198,8 @@ class Run:
             raise failed
 
     def _finish(self, exit_code: int | None) -> PushError | None:
-        if self._orphaned or self._finished or not self._started:
+        if self._orphaned or not self._started or not self._begin_to_end():
             return None
-        self._finished = True
         self._conclude(exit_code)
         try:
             failed = None if self._pusher is None else self._pusher.finish(self._patience)

@@ -31,6 +31,7 @@ class Client:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._connection: http.client.HTTPConnection | None = None
+        self._closed = False
 
     @property
     def gateway(self) -> str:
@@ -47,6 +48,8 @@ class Client:
         with contextlib.closing(connection):
             try:
                 _connect(connection)
+                if self._closed:
+                    raise PushError("is not pushed to any more", transient=False)
                 connection.sock.settimeout(timeout)
                 path = self._settings.address.prefix + group.path
                 # Who leaves before all is there may have said why.
@@ -63,6 +66,11 @@ class Client:
                 raise PushError(f"gave no proper answer: {_cause(error)}", transient=True) from None
             finally:
                 self._connection = None
+
+    def close(self) -> None:
+        """As `abort`, and no further try sends anything."""
+        self._closed = True
+        self.abort()
 
     def abort(self) -> None:
         """Breaks off the try that another thread waits for."""
