@@ -9,6 +9,10 @@ use super::Address;
 const FOR_HTTP: [&str; 4] = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
 const FOR_HTTPS: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
 const FOR_NOBODY: [&str; 2] = ["no_proxy", "NO_PROXY"];
+/// Ends of names that only a cluster's own name servers know. A cluster's domain may be another one.
+const OF_CLUSTERS: [&str; 2] = [".svc", ".cluster.local"];
+/// In a pod it names the cluster's domain: `search alice.svc.DOMAIN svc.DOMAIN DOMAIN`.
+const RESOLVER: &str = "/etc/resolv.conf";
 
 /// A proxy, asked by CONNECT.
 #[derive(Clone, Debug)]
@@ -35,6 +39,15 @@ impl Proxy {
         address: &Address,
         variable: impl Fn(&'static str) -> Option<String>,
     ) -> Result<Option<Self>, ProxyError> {
+        let resolver = || std::fs::read_to_string(RESOLVER).unwrap_or_default();
+        Self::of_resolver(address, variable, resolver)
+    }
+
+    fn of_resolver(
+        address: &Address,
+        variable: impl Fn(&'static str) -> Option<String>,
+        resolver: impl Fn() -> String,
+    ) -> Result<Option<Self>, ProxyError> {
         let set = |name| Some((name, variable(name).filter(|text| !text.trim().is_empty())?));
         let names = if address.is_https() {
             FOR_HTTPS
@@ -46,7 +59,9 @@ impl Proxy {
         };
         let (host, port) = address.host_and_port();
         let exceptions = FOR_NOBODY.into_iter().find_map(set);
-        if exceptions.is_some_and(|(_, list)| is_listed(&list, host, port)) {
+        if is_of_cluster(host, resolver)
+            || exceptions.is_some_and(|(_, list)| is_listed(&list, host, port))
+        {
             return Ok(None);
         }
         let wrong = |problem| ProxyError { origin, problem };
@@ -59,6 +74,30 @@ impl Proxy {
             )),
         }
     }
+}
+
+/// Whether the name means something only here: a proxy elsewhere could not find it, or would find another. Addresses are
+/// no names.
+fn is_of_cluster(host: &str, resolver: impl Fn() -> String) -> bool {
+    if host.starts_with('[') || host.parse::<IpAddr>().is_ok() {
+        return false;
+    }
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    !host.contains('.')
+        || OF_CLUSTERS.iter().any(|end| host.ends_with(end))
+        || (host.contains(".svc.") && services_domains(&resolver()).any(|end| host.ends_with(&end)))
+}
+
+/// `.svc.DOMAIN` of each such domain that names are looked for in.
+fn services_domains(resolver: &str) -> impl Iterator<Item = String> {
+    let search = resolver
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("search"));
+    let domains = search.flat_map(str::split_whitespace);
+    domains
+        .map(|domain| domain.trim_end_matches('.').to_ascii_lowercase())
+        .filter(|domain| domain.starts_with("svc.") && domain.len() > "svc.".len())
+        .map(|domain| format!(".{domain}"))
 }
 
 /// As curl and Go read such a list: names with all below them, addresses, networks, `*`; each may have a port.
@@ -125,18 +164,22 @@ mod tests {
             let mut found = variables.iter().filter(|(name, _)| *name == wanted);
             found.next().map(|(_, value)| (*value).to_owned())
         };
-        let proxy = Proxy::of(&address, variable).map_err(|error| error.to_string())?;
-        Ok(proxy.map(|proxy| proxy.origin))
+        let resolver =
+            || "nameserver 10.0.0.10\nsearch alice.svc.k8s.corp svc.k8s.corp. k8s.corp\n".into();
+        let proxy = Proxy::of_resolver(&address, variable, resolver);
+        Ok(proxy
+            .map_err(|error| error.to_string())?
+            .map(|proxy| proxy.origin))
     }
 
     const PROXY: &str = "http://user:secret@proxy:3128";
 
     #[rstest]
-    #[case("http://gateway:1", &["http_proxy", "all_proxy"], Some("http_proxy"))]
-    #[case("http://gateway:1", &["https_proxy"], None)]
-    #[case("https://gateway:1", &["http_proxy", "HTTPS_PROXY"], Some("HTTPS_PROXY"))]
-    #[case("https://gateway:1", &["ALL_PROXY"], Some("ALL_PROXY"))]
-    #[case("http://gateway:1", &[], None)]
+    #[case("http://gateway.example:1", &["http_proxy", "all_proxy"], Some("http_proxy"))]
+    #[case("http://gateway.example:1", &["https_proxy"], None)]
+    #[case("https://gateway.example:1", &["http_proxy", "HTTPS_PROXY"], Some("HTTPS_PROXY"))]
+    #[case("https://gateway.example:1", &["ALL_PROXY"], Some("ALL_PROXY"))]
+    #[case("http://gateway.example:1", &[], None)]
     fn each_scheme_has_a_proxy_of_its_own(
         #[case] gateway: &str,
         #[case] variables: &[&str],
@@ -147,15 +190,15 @@ mod tests {
     }
 
     #[rstest]
-    #[case("pushgateway.alice.svc:9091", ".svc, .cluster.local", true)]
-    #[case("pushgateway.alice.svc:9091", "svc", true)]
-    #[case("pushgateway.alice.svc:9091", "*.alice.svc", true)]
-    #[case("pushgateway.alice.svc:9091", "alice.svc:9091", true)]
-    #[case("pushgateway.alice.svc:9091", "alice.svc:9090", false)]
-    #[case("pushgateway.alice.svc:9091", "ce.svc", false)]
-    #[case("Pushgateway:9091", "localhost pushgateway", true)]
-    #[case("pushgateway:9091", "", false)]
-    #[case("pushgateway:9091", "*", true)]
+    #[case("push.alice.example:9091", ".example, .corp", true)]
+    #[case("push.alice.example:9091", "example", true)]
+    #[case("push.alice.example:9091", "*.alice.example", true)]
+    #[case("push.alice.example:9091", "alice.example:9091", true)]
+    #[case("push.alice.example:9091", "alice.example:9090", false)]
+    #[case("push.alice.example:9091", "ce.example", false)]
+    #[case("Push.example:9091", "localhost push.example", true)]
+    #[case("push.example:9091", "", false)]
+    #[case("push.example:9091", "*", true)]
     #[case("10.1.2.3:9091", "10.0.0.0/8", true)]
     #[case("11.1.2.3:9091", "10.0.0.0/8", false)]
     #[case("11.1.2.3:9091", "0.0.0.0/0", true)]
@@ -175,15 +218,48 @@ mod tests {
         assert_eq!(proxy.is_none(), is_listed, "{proxy:?}");
     }
 
+    #[rstest]
+    #[case::of_the_config_map("pushgateway:9091", true)]
+    #[case::short("pushgateway.alice.svc:9091", true)]
+    #[case::whole("PushGateway.alice.svc.cluster.local.:9091", true)]
+    #[case::of_another_domain("pushgateway.alice.svc.k8s.corp:9091", true)]
+    #[case::of_a_domain_that_is_not_this_clusters("pushgateway.alice.svc.example:9091", false)]
+    #[case::not_below_svc("pushgateway.alice.k8s.corp:9091", false)]
+    #[case::of_a_like_name("pushgateway.alicesvc:9091", false)]
+    #[case::outside("push.example:9091", false)]
+    #[case::an_address("10.1.2.3:9091", false)]
+    #[case::an_address_without_a_dot("[fd00::1]:9091", false)]
+    fn no_proxy_is_asked_for_a_name_of_the_cluster(
+        #[case] gateway: &str,
+        #[case] is_of_cluster: bool,
+    ) {
+        let proxy = of(gateway, &[("all_proxy", PROXY)]).unwrap();
+        assert_eq!(proxy.is_none(), is_of_cluster, "{proxy:?}");
+    }
+
+    #[test]
+    fn a_proxy_that_can_not_be_used_is_no_matter_within_the_cluster() {
+        let variables = [("all_proxy", "socks5h://proxy")];
+        assert_eq!(of("pushgateway:9091", &variables), Ok(None));
+    }
+
     #[test]
     fn what_can_not_be_used_is_told_without_its_password() {
         assert_eq!(
-            of("gateway:1", &[("all_proxy", "socks5h://user:secret@proxy")]).unwrap_err(),
+            of(
+                "gateway.example:1",
+                &[("all_proxy", "socks5h://user:secret@proxy")]
+            )
+            .unwrap_err(),
             "the proxy from all_proxy speaks SOCKS, which is not known here; name one that speaks http, or put the \
              gateway's host into no_proxy"
         );
         assert_eq!(
-            of("gateway:1", &[("HTTP_PROXY", "ftp://user:secret@proxy")]).unwrap_err(),
+            of(
+                "gateway.example:1",
+                &[("HTTP_PROXY", "ftp://user:secret@proxy")]
+            )
+            .unwrap_err(),
             "the proxy from HTTP_PROXY is not an address; write http://HOST:PORT"
         );
     }

@@ -695,6 +695,35 @@ fn a_gateway_that_speaks_no_tls_is_told_at_once() {
     );
 }
 
+#[test]
+fn a_name_of_the_cluster_never_goes_to_a_proxy_whatever_no_proxy_lists() {
+    let proxy = FaultyServer::start([answer(
+        "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
+    )]);
+    let gateway = Pushgateway::start();
+    let port = gateway.address().rsplit(':').next().unwrap();
+    let push = |host: &str| {
+        Simplepipe::push(&gauge("6"), "train")
+            .gateway(&format!("http://{host}:{port}"))
+            .variable("HTTP_PROXY", &format!("http://{}", proxy.address()))
+            .variable("NO_PROXY", "example.corp")
+            .retry_for(0)
+            .run()
+    };
+    // Without a dot, as the address in ConfigMap simplepipe, and known here.
+    push("localhost").assert_code(0);
+    // No name server here knows it, which is told of the name and not of a proxy.
+    for host in [
+        "pushgateway.alice.svc",
+        "pushgateway.alice.svc.cluster.local",
+    ] {
+        let ended = push(host);
+        ended.assert_code(1);
+        assert!(!ended.standard_error.contains("proxy"), "{ended:?}");
+    }
+    assert_eq!(proxy.requests(), [""; 0], "the proxy was asked");
+}
+
 #[rstest]
 #[case::for_http("http://", &["http_proxy"], true)]
 #[case::for_https("https://", &["HTTPS_PROXY"], true)]
