@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::str::FromStr;
 
 use crate::gateway::{Group, HeldFamily, HeldGroup, HeldMetric};
+use crate::metrics::number::number as shown;
 use crate::metrics::{
     COUNT_LIMIT, Family, Histogram, LabelName, Labels, MetricType, Series, Summary, Value,
 };
@@ -56,30 +57,54 @@ pub enum CantAdd {
     /// Counting on would skip numbers.
     #[error("holds {} in this group with more observations than can be counted exactly", quoted(.0))]
     TooMany(String),
+    /// The counter is so large that the number disappears in it.
+    #[error(
+        "holds counter {} in this group at {}, and adding {} leaves it there: numbers from 2^53 on are not exact; \
+         count in a larger unit under another name, or delete the group to begin at 0",
+        quoted(.metric),
+        shown(*.held),
+        shown(*.pushed)
+    )]
+    Lost {
+        /// Its name.
+        metric: String,
+        /// How much is there.
+        held: f64,
+        /// How much comes.
+        pushed: f64,
+    },
 }
 
-/// What is to be pushed so that the group holds both: `families`, each with what the group holds of it added.
+/// What is to be pushed so that the group holds both.
+#[derive(Debug, PartialEq)]
+pub struct Sum {
+    /// All that was to be added, with what the group holds of it.
+    pub families: Vec<Family>,
+    /// What was added otherwise than somebody may think, as lines for a person; one for a metric.
+    pub notes: Vec<String>,
+}
+
+/// `families`, each with what the group holds of it added.
 ///
 /// # Errors
 /// When what the group holds can't be added to.
-pub fn sum(
-    families: &[Family],
-    held: Option<&HeldGroup>,
-    group: &Group,
-) -> Result<Vec<Family>, CantAdd> {
+pub fn sum(families: &[Family], held: Option<&HeldGroup>, group: &Group) -> Result<Sum, CantAdd> {
+    let mut notes = Vec::new();
     let sum = |family: &Family| {
         let held = held.and_then(|held| held.families.get(family.name.as_str()));
         let Some(held) = held else {
             return Ok(family.clone());
         };
         check_type(family, held)?;
-        if adds_up(family) {
-            add(family, held, group)
-        } else {
-            Ok(family.clone())
+        if !adds_up(family) {
+            return Ok(family.clone());
         }
+        let (sum, note) = add(family, held, group)?;
+        notes.extend(note);
+        Ok(sum)
     };
-    families.iter().map(sum).collect()
+    let families = families.iter().map(sum).collect::<Result<_, _>>()?;
+    Ok(Sum { families, notes })
 }
 
 /// Whether it is added to what is there; else it replaces that.
@@ -109,7 +134,12 @@ fn check_type(family: &Family, held: &HeldFamily) -> Result<(), CantAdd> {
 }
 
 /// A push replaces a family whole, so the series that only the gateway has are among the result.
-fn add(family: &Family, held: &HeldFamily, group: &Group) -> Result<Family, CantAdd> {
+fn add(
+    family: &Family,
+    held: &HeldFamily,
+    group: &Group,
+) -> Result<(Family, Option<String>), CantAdd> {
+    let mut note = None;
     let metric = family.name.as_str();
     let mut sum = family.clone();
     if sum.help.is_empty() {
@@ -127,12 +157,44 @@ fn add(family: &Family, held: &HeldFamily, group: &Group) -> Result<Family, Cant
         match places.get(&labels) {
             Some(&place) => {
                 let series = &mut sum.series[place];
-                series.value = plus(metric, &series.value, &value)?;
+                let sum = plus(metric, &series.value, &value)?;
+                note = note.or_else(|| rounding_note(metric, &series.value, &value));
+                series.value = sum;
             }
             None => sum.series.push(Series { labels, value }),
         }
     }
-    Ok(sum)
+    Ok((sum, note))
+}
+
+/// Where the sum is so large that whole numbers are skipped, and one of those is meant.
+fn rounding_note(metric: &str, pushed: &Value, held: &Value) -> Option<String> {
+    let (what, pushed, held) = match (pushed, held) {
+        (Value::Number(pushed), Value::Number(held)) => ("counter", *pushed, *held),
+        (Value::Summary(pushed), Value::Summary(held)) => {
+            ("the sum of summary", pushed.sum, held.sum)
+        }
+        (Value::Histogram(pushed), Value::Histogram(held)) => {
+            ("the sum of histogram", pushed.sum, held.sum)
+        }
+        _ => return None,
+    };
+    let added = (pushed + held) - held;
+    (is_inexact(pushed + held) && added != pushed).then(|| {
+        format!(
+            "note: {what} {} is at {} now, and numbers from 2^53 on are not exact: {} was added as {}; count in a \
+             larger unit under another name",
+            quoted(metric),
+            shown(pushed + held),
+            shown(pushed),
+            shown(added)
+        )
+    })
+}
+
+/// Whether a number is followed by one that is more than 1 larger.
+fn is_inexact(number: f64) -> bool {
+    number.is_finite() && number.abs() >= COUNT_LIMIT
 }
 
 /// Without those that the gateway adds: the group's, and an empty `instance`.
@@ -196,7 +258,17 @@ fn buckets(metric: &str, held: &HeldMetric) -> Result<Vec<(f64, f64)>, CantAdd> 
 
 fn plus(metric: &str, pushed: &Value, held: &Value) -> Result<Value, CantAdd> {
     Ok(match (pushed, held) {
-        (Value::Number(one), Value::Number(other)) => Value::Number(one + other),
+        (Value::Number(one), Value::Number(other)) => {
+            let sum = one + other;
+            if is_inexact(sum) && sum == *other && *one != 0.0 {
+                return Err(CantAdd::Lost {
+                    metric: metric.to_owned(),
+                    held: *other,
+                    pushed: *one,
+                });
+            }
+            Value::Number(sum)
+        }
         (Value::Summary(one), Value::Summary(other)) => Value::Summary(Summary {
             quantiles: Vec::new(),
             sum: one.sum + other.sum,

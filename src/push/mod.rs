@@ -168,9 +168,17 @@ fn push(
             let text = exposition(families);
             Ok(deliver(client, patience, || client.merge(group, &text))?)
         }
-        Method::Accumulate => Ok(update(client, group, patience, |held| {
-            Ok(exposition(&accumulate::sum(families, held, group)?))
-        })?),
+        Method::Accumulate => {
+            // Those of the sum that was written: there may be several tries.
+            let mut notes = Vec::new();
+            update(client, group, patience, |held| {
+                let sum = accumulate::sum(families, held, group)?;
+                notes = sum.notes;
+                Ok(exposition(&sum.families))
+            })?;
+            notes.iter().for_each(|note| tell(note));
+            Ok(())
+        }
     }
 }
 

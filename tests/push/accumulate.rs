@@ -649,6 +649,12 @@ fn a_gateway_that_checks_nothing_is_refused() {
     "# TYPE a summary\na_sum 1\na_count 1\n",
     "holds \"a\" in this group with more observations than can be counted exactly"
 )]
+#[case::the_counter_is_so_large_that_it_would_stay_as_it_is(
+    "# TYPE a counter\na 9007199254740992\n",
+    "# TYPE a counter\na 1\n",
+    "holds counter \"a\" in this group at 9007199254740992, and adding 1 leaves it there: numbers from 2^53 on are not \
+     exact; count in a larger unit under another name, or delete the group to begin at 0"
+)]
 fn what_can_not_be_added_is_refused_and_stays(
     #[case] held: &str,
     #[case] pushed: &str,
@@ -670,6 +676,60 @@ fn what_can_not_be_added_is_refused_and_stays(
     );
     assert_eq!(gateway.pushed(), before);
     wait_until("the lock is gone", || gateway.groups() == ["job=train"]);
+}
+
+#[rstest]
+#[case::counter(
+    "# TYPE a counter\na 9007199254740992\n",
+    "# TYPE a counter\na 3\n",
+    r#"counter "a" is at 9007199254740996 now, and numbers from 2^53 on are not exact: 3 was added as 4"#
+)]
+#[case::one_note_for_a_metric(
+    "# TYPE a counter\na{of=\"1\"} 1e17\na{of=\"2\"} 1e17\n",
+    "# TYPE a counter\na{of=\"1\"} 9\na{of=\"2\"} 9\n",
+    r#"counter "a" is at 1.0000000000000002e17 now, and numbers from 2^53 on are not exact: 9 was added as 16"#
+)]
+#[case::sum_of_a_summary(
+    "# TYPE a summary\na_sum 1e17\na_count 1\n",
+    "# TYPE a summary\na_sum 1\na_count 1\n",
+    r#"the sum of summary "a" is at 1e17 now, and numbers from 2^53 on are not exact: 1 was added as 0"#
+)]
+#[case::sum_of_a_histogram(
+    "# TYPE a histogram\na_bucket{le=\"+Inf\"} 1\na_sum 1e17\na_count 1\n",
+    "# TYPE a histogram\na_bucket{le=\"+Inf\"} 1\na_sum 1\na_count 1\n",
+    r#"the sum of histogram "a" is at 1e17 now, and numbers from 2^53 on are not exact: 1 was added as 0"#
+)]
+fn a_sum_that_is_too_large_to_be_exact_is_told(
+    #[case] held: &str,
+    #[case] pushed: &str,
+    #[case] note: &str,
+) {
+    let gateway = Pushgateway::start();
+    Simplepipe::push(held, "train")
+        .gateway(gateway.address())
+        .run()
+        .assert_code(0);
+    let ended = accumulate(pushed, gateway.address()).run();
+    ended.assert_code(0);
+    assert_eq!(
+        ended.standard_error,
+        format!("simplepipe: note: {note}; count in a larger unit under another name\n")
+    );
+}
+
+#[rstest]
+#[case::below_what_is_exact("9007199254740990", "1")]
+#[case::exact_all_the_same("9007199254740992", "1024")]
+#[case::as_parts_always_are("0.1", "0.2")]
+#[case::nothing_to_add("1e17", "0")]
+fn a_sum_that_is_right_is_not_remarked_on(#[case] held: &str, #[case] pushed: &str) {
+    let gateway = Pushgateway::start();
+    let text = |value: &str| format!("# TYPE a counter\na {value}\n");
+    for value in [held, pushed] {
+        let ended = accumulate(&text(value), gateway.address()).run();
+        ended.assert_code(0);
+        assert_eq!(ended.standard_error, "");
+    }
 }
 
 #[test]
