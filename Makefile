@@ -37,13 +37,16 @@ generate: ## Write the files that are made from others: crds/, the chart's copie
 	cargo run --quiet --locked -- crd > crds/metricsnamespaces.simplepipe.dev.yaml
 	config/generate
 
-.PHONY: test test-quick lint bench
+.PHONY: test test-quick lint bench faults
 test: ## Test everything, on real parts
 	@tests/run
 test-quick: ## Test what needs no cluster: lints, the programs, the Python package on each Python that is there
 	@tests/run quick
 lint: ## Check format and lints only
 	@tests/run lint
+faults: ## Break the way to the API server in many orders: SEEDS=200 (or FIRST-LAST), LANES=2 side by side
+	SEEDS=$(or $(SEEDS),50) LANES=$(or $(LANES),2) PATIENCE=$(or $(PATIENCE),15) \
+	  cargo test --locked --test faults seeds:: -- --nocapture
 bench: ## Measure the operator on 1,000 tenants, and a push, each beside others
 	@tests/bench/run
 	@tests/bench/push

@@ -20,6 +20,8 @@ mod eventually;
 mod kubelet;
 #[path = "../support/operator.rs"]
 mod operator;
+#[path = "../support/prometheus.rs"]
+mod prometheus;
 #[path = "../support/tenant.rs"]
 mod tenant;
 

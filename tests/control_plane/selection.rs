@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::child_names::{POD_MONITOR, SERVICE_MONITOR, everything};
 use crate::operator::Operator;
-use crate::stages::{create_prometheus, exclusive, prometheuses};
+use crate::prometheus::{create_prometheus, prometheuses};
+use crate::stages::exclusive;
 use crate::tenant::{Tenant, by};
 
 async fn change_prometheus(client: &Client, spec: Value) {

@@ -1,14 +1,12 @@
 //! The two control planes that the tests share.
 
-use kube::Client;
-use kube::api::{Api, DeleteParams, DynamicObject, ListParams};
-use kube::core::GroupVersionKind;
-use kube::discovery::ApiResource;
-use serde_json::{Value, json};
+use kube::api::{DeleteParams, ListParams};
+use serde_json::json;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
-use crate::control_plane::{ControlPlane, OPERATOR_NAMESPACE};
+use crate::control_plane::ControlPlane;
 use crate::operator::Operator;
+use crate::prometheus::{create_prometheus, prometheuses};
 
 /// A control plane on which one operator runs all the time, beside a Prometheus that scrapes every namespace.
 pub struct Shared {
@@ -62,27 +60,4 @@ impl std::ops::Deref for Exclusive {
     fn deref(&self) -> &ControlPlane {
         self.0.as_ref().unwrap()
     }
-}
-
-/// Prometheus objects beside the operator.
-pub fn prometheuses(client: &Client) -> Api<DynamicObject> {
-    let kind = GroupVersionKind::gvk("monitoring.coreos.com", "v1", "Prometheus");
-    let resource = ApiResource::from_gvk_with_plural(&kind, "prometheuses");
-    Api::namespaced_with(client.clone(), OPERATOR_NAMESPACE, &resource)
-}
-
-/// Makes a Prometheus that selects monitors so, in every namespace.
-pub async fn create_prometheus(client: &Client, name: &str, selector: Value) {
-    let object = json!({
-        "apiVersion": "monitoring.coreos.com/v1", "kind": "Prometheus", "metadata": {"name": name},
-        "spec": {
-            "serviceMonitorSelector": selector, "serviceMonitorNamespaceSelector": {},
-            "podMonitorSelector": selector, "podMonitorNamespaceSelector": {},
-        },
-    });
-    let object = serde_json::from_value(object).unwrap();
-    prometheuses(client)
-        .create(&Default::default(), &object)
-        .await
-        .unwrap();
 }

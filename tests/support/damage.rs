@@ -11,7 +11,7 @@ use crate::child_names::{
 use crate::tenant::{Tenant, by, until_in_another_second};
 
 /// A way to damage a child.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Damage {
     Deleted,
     /// By `kubectl edit`.
@@ -49,24 +49,50 @@ impl Damage {
     /// # Panics
     /// When it makes no difference.
     pub async fn inflict(self, tenant: &Tenant, child: &ChildName) {
-        let (api, name) = (tenant.api(child), child.name);
         let before = tenant.child(child).await;
+        let after = self.try_inflict(tenant, child, &before).await;
+        let after = after.unwrap_or_else(|e| panic!("{self:?} of {}: {e}", child.in_words()));
+        if let Some(after) = after {
+            assert_ne!(
+                essence(&before),
+                essence(&after),
+                "{self:?} of {}",
+                child.in_words()
+            );
+        }
+    }
+
+    /// Does it to a child that was so a moment ago, and may be gone. What is there afterwards.
+    ///
+    /// # Errors
+    /// The API server's.
+    pub async fn try_inflict(
+        self,
+        tenant: &Tenant,
+        child: &ChildName,
+        before: &DynamicObject,
+    ) -> kube::Result<Option<DynamicObject>> {
+        let (api, name) = (tenant.api(child), child.name);
         let merge =
             async |manager, patch| api.patch(name, &by(manager), &Patch::Merge(patch)).await;
         let edit = edit(child, &tenant.namespace);
         let after = match self {
             Self::Deleted => {
-                api.delete(name, &DeleteParams::default()).await.unwrap();
-                return;
+                api.delete(name, &DeleteParams::default()).await?;
+                return Ok(None);
             }
             Self::Edited => merge("kubectl-edit", edit).await,
             Self::AppliedByForce => {
                 let parameters = PatchParams::apply("kubectl").force();
-                api.patch(name, &parameters, &Patch::Apply(manifest(child, edit)))
-                    .await
+                api.patch(
+                    name,
+                    &parameters,
+                    &Patch::Apply(manifest(child, before, edit)),
+                )
+                .await
             }
             Self::Replaced => {
-                let mut object = serde_json::to_value(&before).unwrap();
+                let mut object = serde_json::to_value(before).unwrap();
                 json_merge(&mut object, edit);
                 let parameters = PostParams {
                     field_manager: Some("kubectl-replace".into()),
@@ -82,8 +108,12 @@ impl Damage {
             }
             Self::AppliedUnderOurName => {
                 let parameters = PatchParams::apply("simplepipe").force();
-                api.patch(name, &parameters, &Patch::Apply(manifest(child, edit)))
-                    .await
+                api.patch(
+                    name,
+                    &parameters,
+                    &Patch::Apply(manifest(child, before, edit)),
+                )
+                .await
             }
             Self::WithoutOurLabel => {
                 let labels = json!({"app.kubernetes.io/managed-by": null});
@@ -106,13 +136,7 @@ impl Damage {
             }
             Self::Emptied => merge("kubectl-patch", emptied(child)).await,
         };
-        let after = after.unwrap_or_else(|e| panic!("{self:?} of {}: {e}", child.in_words()));
-        assert_ne!(
-            essence(&before),
-            essence(&after),
-            "{self:?} of {}",
-            child.in_words()
-        );
+        after.map(Some)
     }
 }
 
@@ -135,11 +159,13 @@ pub fn essence(object: &DynamicObject) -> Value {
     })
 }
 
-fn manifest(child: &ChildName, mut content: Value) -> Value {
+/// Of this object only: applied to nothing, it would make one.
+fn manifest(child: &ChildName, before: &DynamicObject, mut content: Value) -> Value {
     let resource = child.api_resource();
     content["apiVersion"] = json!(resource.api_version);
     content["kind"] = json!(resource.kind);
     content["metadata"]["name"] = json!(child.name);
+    content["metadata"]["uid"] = json!(before.metadata.uid);
     content
 }
 

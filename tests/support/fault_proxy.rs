@@ -190,6 +190,27 @@ impl Requests {
         self
     }
 
+    /// In one line: `[Watch] services in alice, 1 time`.
+    pub fn in_words(&self) -> String {
+        let verbs = match &*self.verbs {
+            [] => "all".to_owned(),
+            verbs => format!("{verbs:?}"),
+        };
+        let part = |before: &str, part: &Option<String>| {
+            part.as_ref().map(|part| format!("{before}{part}"))
+        };
+        let parts = [
+            Some(verbs),
+            part(" ", &self.resource),
+            part(" ", &self.name),
+            part(" in ", &self.namespace),
+            self.continued.then(|| " continued".to_owned()),
+            (self.skip > 0).then(|| format!(", but for the first {}", self.skip)),
+            self.times.map(|times| format!(", {times} times")),
+        ];
+        parts.into_iter().flatten().collect()
+    }
+
     fn fit(&self, asked: &Asked) -> bool {
         let is = |wanted: &Option<String>, found: &str| {
             wanted.as_deref().is_none_or(|wanted| wanted == found)
@@ -706,7 +727,9 @@ impl FaultProxy {
             cluster.certificate_authority = None;
             cluster.certificate_authority_data = None;
         }
-        let ours = kubeconfig.with_file_name(format!("through-{address}.kubeconfig"));
+        // KUBECONFIG is a list, with colons between its paths.
+        let port = address.rsplit(':').next().unwrap_or_default();
+        let ours = kubeconfig.with_file_name(format!("through-{port}.kubeconfig"));
         std::fs::write(&ours, serde_json::to_string(&theirs).unwrap()).unwrap();
         Self {
             state,

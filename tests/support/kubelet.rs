@@ -6,19 +6,23 @@ use serde_json::{Value, json};
 use crate::child_names::DEPLOYMENT;
 use crate::tenant::{Tenant, by};
 
+/// Status of a Deployment of this generation whose pod is ready.
+pub fn rolled_out(generation: Option<i64>) -> Value {
+    json!({
+        "observedGeneration": generation,
+        "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1,
+        "conditions": [{
+            "type": "Available", "status": "True", "reason": "MinimumReplicasAvailable",
+            "message": "Deployment has minimum availability.", "lastTransitionTime": "2026-01-01T00:00:00Z",
+        }],
+    })
+}
+
 impl Tenant {
     /// The gateway answers.
     pub async fn gateway_comes_up(&self) {
         let generation = self.child(&DEPLOYMENT).await.metadata.generation;
-        self.report(json!({
-            "observedGeneration": generation,
-            "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1,
-            "conditions": [{
-                "type": "Available", "status": "True", "reason": "MinimumReplicasAvailable",
-                "message": "Deployment has minimum availability.", "lastTransitionTime": "2026-01-01T00:00:00Z",
-            }],
-        }))
-        .await;
+        self.report(rolled_out(generation)).await;
     }
 
     /// The gateway no longer answers, and the Deployment says why.

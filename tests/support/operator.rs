@@ -128,9 +128,14 @@ impl Operator {
         (status.code(), self.log_lines("").join("\n"))
     }
 
+    /// Where its log is.
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
     /// Lines of its log in which something stands.
     pub fn log_lines(&self, with: &str) -> Vec<String> {
-        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let log = std::fs::read_to_string(self.log()).unwrap_or_default();
         log.lines()
             .filter(|line| line.contains(with))
             .map(ToOwned::to_owned)

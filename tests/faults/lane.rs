@@ -1,0 +1,86 @@
+//! A control plane on which one seed runs after the other, and what undisturbed tenants look like there.
+
+use std::collections::BTreeMap;
+
+use kube::Client;
+use serde_json::json;
+use tokio::task::JoinHandle;
+
+use crate::child_names::{CHILDREN, everything};
+use crate::control_plane::ControlPlane;
+use crate::operator::Operator;
+use crate::picture::{Picture, pictures};
+use crate::prometheus::create_prometheus;
+use crate::rollout;
+use crate::schedule::{End, specs};
+use crate::tenant::Tenant;
+
+pub struct Lane {
+    pub control_plane: ControlPlane,
+    pub client: Client,
+    undisturbed: BTreeMap<End, Picture>,
+    rollout: JoinHandle<()>,
+}
+
+impl Lane {
+    pub async fn start(name: &str) -> Self {
+        let control_plane = ControlPlane::start(name).await;
+        let client = control_plane.client().await;
+        create_prometheus(&client, "k8s", json!({})).await;
+        let rollout = rollout::start(client.clone());
+        let operator = Operator::start_alone(&control_plane).await;
+        let undisturbed = undisturbed(&client).await;
+        until_garbage_is_collected(&client).await;
+        operator.kill();
+        Self {
+            control_plane,
+            client,
+            undisturbed,
+            rollout,
+        }
+    }
+
+    /// What a tenant that is so in the end looks like.
+    pub fn undisturbed(&self, end: End) -> &Picture {
+        &self.undisturbed[&end]
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.rollout.abort();
+    }
+}
+
+/// Makes one of each, and looks at it when all of it works.
+async fn undisturbed(client: &Client) -> BTreeMap<End, Picture> {
+    let mut tenants = Vec::new();
+    for (number, spec) in specs().into_iter().enumerate() {
+        let tenant = Tenant::empty(client.clone(), &format!("undisturbed-{number}")).await;
+        tenant.create("metrics", spec).await;
+        tenants.push((End::Spec(number), tenant));
+    }
+    let enrolled = json!({"simplepipe.dev/enroll": "true"});
+    let tenant = Tenant::labelled(client.clone(), "undisturbed-by-label", enrolled).await;
+    tenants.push((End::Enrolled, tenant));
+    for (_, tenant) in &tenants {
+        tenant
+            .until_condition("metrics", "Ready", "True", "AllWorking")
+            .await;
+    }
+    let mut pictures = pictures(client).await.unwrap();
+    let mut undisturbed = BTreeMap::from([(End::Nothing, Picture::new())]);
+    for (end, tenant) in tenants {
+        undisturbed.insert(end, pictures.remove(&tenant.namespace).unwrap());
+    }
+    undisturbed
+}
+
+/// The garbage collector takes its time to notice new kinds.
+async fn until_garbage_is_collected(client: &Client) {
+    let tenant = Tenant::converged(client.clone(), "garbage", everything()).await;
+    tenant.delete("metrics").await;
+    for child in &CHILDREN {
+        tenant.until_gone(child).await;
+    }
+}
