@@ -1,24 +1,30 @@
-//! Namespaces labelled `simplepipe.dev/enroll=true` get a MetricsNamespace; without the label they lose it again,
-//! unless a person has made it their own by an edit.
+//! Namespaces labelled `simplepipe.dev/enroll=true` get a MetricsNamespace. Without the label, or with `false`, they lose
+//! it again, unless a person has made it their own by an edit. Any other value changes nothing, and is told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kube::api::{Api, DeleteParams, ObjectMeta, PostParams, Preconditions};
 use kube::{Client, Error as KubeError, ResourceExt};
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::{sleep, timeout};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{sleep_until, timeout};
 use tracing::{info, warn};
 
 use crate::api::{MetricsNamespace, MetricsNamespaceSpec, names};
 
+use super::api_error::words;
 use super::caches::{Caches, Namespace};
+use super::lasting::Lasting;
+use super::namespace_events::{Note, publish};
+use super::turns::{Ended, Turns};
 
-/// Delay before a namespace whose enrolment failed is tried again.
-const RETRY: Duration = Duration::from_secs(3);
-/// A request that takes longer is given up and tried again.
-const LONGEST: Duration = Duration::from_secs(10);
+/// A request that takes longer is given up and tried again. An admission webhook may take 30 seconds, and then the API
+/// server says which one it was.
+const LONGEST: Duration = Duration::from_secs(35);
+/// The same for an event, which is not tried again.
+const LONGEST_EVENT: Duration = Duration::from_secs(5);
 /// Changes that are taken at once: of one namespace, only its state after the last counts.
 const BATCH: usize = 1024;
 
@@ -27,56 +33,182 @@ const BATCH: usize = 1024;
 enum Step {
     Create,
     Delete(Arc<MetricsNamespace>),
+    /// The label has a value that means nothing.
+    Tell(String),
 }
 
 /// Follows the namespaces that the watches name, until they end.
-pub async fn run(client: Client, caches: Arc<Caches>, mut namespaces: UnboundedReceiver<String>) {
-    let mut waiting = Vec::new();
-    let mut failed = Vec::new();
+pub async fn run(
+    client: Client,
+    instance: Option<String>,
+    caches: Arc<Caches>,
+    mut namespaces: UnboundedReceiver<String>,
+) {
+    let mut enrolment = Enrolment {
+        client,
+        instance,
+        caches,
+        turns: Turns::default(),
+        running: JoinSet::new(),
+        handles: HashMap::new(),
+        told: HashMap::new(),
+        failing: HashSet::new(),
+        lasting: Lasting::default(),
+    };
+    let mut changed = Vec::new();
     loop {
+        enrolment.start();
+        let wake = enrolment.turns.wake(Instant::now());
         tokio::select! {
-            received = namespaces.recv_many(&mut waiting, BATCH) => if received == 0 { return },
-            () = sleep(RETRY), if !failed.is_empty() => {}
+            received = namespaces.recv_many(&mut changed, BATCH) => {
+                if received == 0 {
+                    return;
+                }
+                changed.sort();
+                changed.dedup();
+                changed.drain(..).for_each(|name| enrolment.changed(name));
+            }
+            Some(done) = enrolment.running.join_next() => {
+                // One that lost its slot is known to be tried again.
+                if let Ok((name, result)) = done {
+                    enrolment.ended(name, result);
+                }
+            }
+            () = sleep_until(wake.unwrap_or_else(Instant::now).into()), if wake.is_some() => {}
         }
-        waiting.append(&mut failed);
-        waiting.sort();
-        waiting.dedup();
-        for name in waiting.drain(..) {
-            let objects = caches.objects.in_namespace(&name);
-            let Some(step) = step(caches.namespaces.get(&name).as_ref(), &objects) else {
+    }
+}
+
+struct Enrolment {
+    client: Client,
+    /// Which operator tells.
+    instance: Option<String>,
+    caches: Arc<Caches>,
+    turns: Turns,
+    running: JoinSet<(String, Result<Done, String>)>,
+    handles: HashMap<String, AbortHandle>,
+    /// The labels' values that mean nothing and were told, by namespace.
+    told: HashMap<String, String>,
+    /// Those whose last try was answered with an error.
+    failing: HashSet<String>,
+    /// What the log says of them.
+    lasting: Lasting<String>,
+}
+
+/// What a step came to.
+enum Done {
+    Written,
+    /// This value of the label was told.
+    Told(String),
+}
+
+impl Enrolment {
+    fn step(&self, name: &str) -> Option<Step> {
+        let objects = self.caches.objects.in_namespace(name);
+        let told = self.told.get(name).map(String::as_str);
+        step(self.caches.namespaces.get(name).as_ref(), &objects, told)
+    }
+
+    fn changed(&mut self, name: String) {
+        let namespace = self.caches.namespaces.get(&name);
+        let is_unclear =
+            namespace.is_some_and(|n| !n.terminating && matches!(asks(&n), Asks::Unclear(_)));
+        if !is_unclear {
+            self.told.remove(&name);
+        }
+        if self.step(&name).is_some() {
+            self.turns.wanted(name);
+        } else {
+            self.turns.forget(&name);
+            self.failing.remove(&name);
+            self.lasting.forget(&name);
+        }
+    }
+
+    /// Starts whatever has its turn.
+    fn start(&mut self) {
+        while let Some(turn) = self.turns.next(Instant::now()) {
+            if let Some(displaced) = turn.instead_of.and_then(|name| self.handles.remove(&name)) {
+                displaced.abort();
+            }
+            let name = turn.name;
+            let Some(step) = self.step(&name) else {
+                self.turns.ended(&name, Ended::Well, Instant::now());
                 continue;
             };
-            match timeout(LONGEST, carry_out(&client, &name, step)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    warn!(namespace = name, %error, "enrolment failed; it is tried again");
-                    failed.push(name);
+            let (client, instance) = (self.client.clone(), self.instance.clone());
+            let first = !self.failing.contains(&name);
+            let handle = self.running.spawn({
+                let name = name.clone();
+                async move {
+                    let result = carry_out(&client, instance.as_deref(), &name, step, first).await;
+                    (name, result)
                 }
-                Err(_) => {
-                    warn!(
-                        namespace = name,
-                        "enrolment took too long; it is tried again"
-                    );
-                    failed.push(name);
+            });
+            self.handles.insert(name, handle);
+        }
+    }
+
+    fn ended(&mut self, name: String, result: Result<Done, String>) {
+        let now = Instant::now();
+        self.handles.remove(&name);
+        match result {
+            Ok(done) => {
+                self.turns.ended(&name, Ended::Well, now);
+                self.failing.remove(&name);
+                if let Some(told) = self.lasting.works(&name, now) {
+                    info!(namespace = name, "enrolment {told}");
                 }
+                if let Done::Told(value) = done {
+                    self.told.insert(name, value);
+                }
+            }
+            Err(error) => {
+                self.turns.ended(&name, Ended::Badly, now);
+                if let Some(told) = self.lasting.fails(&name, &error, now) {
+                    warn!(namespace = name, error, "enrolment {told}");
+                }
+                self.failing.insert(name);
             }
         }
     }
 }
 
-fn step(namespace: Option<&Namespace>, objects: &[Arc<MetricsNamespace>]) -> Option<Step> {
-    let namespace = namespace.filter(|n| !n.terminating)?;
-    let enrolled = namespace
+/// What the label says.
+#[derive(Debug, PartialEq)]
+enum Asks<'a> {
+    Enrolled,
+    NotEnrolled,
+    Unclear(&'a str),
+}
+
+fn asks(namespace: &Namespace) -> Asks<'_> {
+    match namespace
         .labels
         .get(names::ENROLL_LABEL)
-        .is_some_and(|v| v == "true");
-    if enrolled {
-        return objects.is_empty().then_some(Step::Create);
+        .map(String::as_str)
+    {
+        Some("true") => Asks::Enrolled,
+        None | Some("" | "false") => Asks::NotEnrolled,
+        Some(other) => Asks::Unclear(other),
     }
-    objects
-        .iter()
-        .find(|o| o.metadata.deletion_timestamp.is_none() && is_as_enrolled(o))
-        .map(|o| Step::Delete(o.clone()))
+}
+
+/// `told`: the value that was told before.
+fn step(
+    namespace: Option<&Namespace>,
+    objects: &[Arc<MetricsNamespace>],
+    told: Option<&str>,
+) -> Option<Step> {
+    let namespace = namespace.filter(|n| !n.terminating)?;
+    match asks(namespace) {
+        Asks::Enrolled => objects.is_empty().then_some(Step::Create),
+        Asks::NotEnrolled => objects
+            .iter()
+            .find(|o| o.metadata.deletion_timestamp.is_none() && is_as_enrolled(o))
+            .map(|o| Step::Delete(o.clone())),
+        Asks::Unclear(value) => (told != Some(value)).then(|| Step::Tell(value.to_owned())),
+    }
 }
 
 /// Whether enrolment made it and nobody else wrote to it since. A status is no edit.
@@ -92,39 +224,98 @@ fn is_as_enrolled(object: &MetricsNamespace) -> bool {
             .all(|e| e.manager.as_deref() == Some(names::MANAGER))
 }
 
-async fn carry_out(client: &Client, namespace: &str, step: Step) -> Result<(), KubeError> {
-    let api: Api<MetricsNamespace> = Api::namespaced(client.clone(), namespace);
-    match step {
-        Step::Create => {
-            let parameters = PostParams {
-                field_manager: Some(names::MANAGER.into()),
-                ..PostParams::default()
-            };
-            match api.create(&parameters, &enrolled()).await {
-                Ok(_) => info!(namespace, "enrolled by label"),
-                Err(KubeError::Api(status))
-                    if status.is_already_exists() || status.is_not_found() => {}
-                Err(error) => return Err(error),
-            }
+/// `first`: whether no failure of this namespace is known.
+async fn carry_out(
+    client: &Client,
+    instance: Option<&str>,
+    namespace: &str,
+    step: Step,
+    first: bool,
+) -> Result<Done, String> {
+    let tell = async |note: Note| {
+        let told = timeout(LONGEST_EVENT, publish(client, instance, namespace, &note)).await;
+        // A lost event is no reason to try anything again.
+        match told {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(namespace, error = words(&error), "an event was not taken"),
+            Err(_) => warn!(namespace, "an event was not taken in time"),
         }
+    };
+    if let Step::Tell(value) = step {
+        tell(Note::unclear_label(&value)).await;
+        return Ok(Done::Told(value));
+    }
+    let (result, ended) = match step {
         Step::Delete(object) => {
-            let parameters = DeleteParams {
-                // An edit that this operator has not seen yet keeps the object.
-                preconditions: Some(Preconditions {
-                    uid: object.uid(),
-                    resource_version: object.resource_version(),
-                }),
-                ..DeleteParams::default()
-            };
-            match api.delete(&object.name_any(), &parameters).await {
-                Ok(_) => info!(namespace, "no longer enrolled by label"),
-                // Somebody wrote to it since: that comes as a change of its own.
-                Err(KubeError::Api(status)) if status.is_not_found() || status.is_conflict() => {}
-                Err(error) => return Err(error),
-            }
+            let result = timeout(LONGEST, delete(client, namespace, &object)).await;
+            (
+                result.map(|r| r.map(|deleted| deleted.then_some(object))),
+                true,
+            )
         }
+        _ => (
+            timeout(LONGEST, create(client, namespace))
+                .await
+                .map(|r| r.map(|()| None)),
+            false,
+        ),
+    };
+    let error = match result {
+        Ok(Ok(None)) => return Ok(Done::Written),
+        Ok(Ok(Some(deleted))) => {
+            tell(Note::ended(&deleted)).await;
+            return Ok(Done::Written);
+        }
+        Ok(Err(error)) => words(&error),
+        Err(_) => format!(
+            "the API server did not answer within {} s",
+            LONGEST.as_secs()
+        ),
+    };
+    if first {
+        tell(Note::failed(ended, &error)).await;
+    }
+    Err(error)
+}
+
+async fn create(client: &Client, namespace: &str) -> Result<(), KubeError> {
+    let api: Api<MetricsNamespace> = Api::namespaced(client.clone(), namespace);
+    let parameters = PostParams {
+        field_manager: Some(names::MANAGER.into()),
+        ..PostParams::default()
+    };
+    match api.create(&parameters, &enrolled()).await {
+        Ok(_) => info!(namespace, "enrolled by label"),
+        Err(KubeError::Api(status)) if status.is_already_exists() || status.is_not_found() => {}
+        Err(error) => return Err(error),
     }
     Ok(())
+}
+
+/// True if it was there, and is now being deleted.
+async fn delete(
+    client: &Client,
+    namespace: &str,
+    object: &MetricsNamespace,
+) -> Result<bool, KubeError> {
+    let api: Api<MetricsNamespace> = Api::namespaced(client.clone(), namespace);
+    let parameters = DeleteParams {
+        // An edit that this operator has not seen yet keeps the object.
+        preconditions: Some(Preconditions {
+            uid: object.uid(),
+            resource_version: object.resource_version(),
+        }),
+        ..DeleteParams::default()
+    };
+    match api.delete(&object.name_any(), &parameters).await {
+        Ok(_) => {
+            info!(namespace, "no longer enrolled by label");
+            Ok(true)
+        }
+        // Somebody wrote to it since: that comes as a change of its own.
+        Err(KubeError::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn enrolled() -> MetricsNamespace {
@@ -184,14 +375,16 @@ mod tests {
 
     #[rstest]
     #[case::labelled(Some("true"), true)]
-    #[case::labelled_otherwise(Some("false"), false)]
+    #[case::labelled_so_that_nobody_knows(Some("True"), false)]
+    #[case::labelled_false(Some("false"), false)]
+    #[case::labelled_with_nothing(Some(""), false)]
     #[case::not_labelled(None, false)]
     fn a_labelled_namespace_without_an_object_gets_one(
         #[case] label: Option<&str>,
         #[case] created: bool,
     ) {
         assert_eq!(
-            step(Some(&namespace(label)), &[]) == Some(Step::Create),
+            step(Some(&namespace(label)), &[], None) == Some(Step::Create),
             created
         );
     }
@@ -199,13 +392,13 @@ mod tests {
     #[test]
     fn a_namespace_that_has_an_object_or_is_going_gets_none() {
         let own = object(1, false, &[("kubectl", "")]);
-        assert_eq!(step(Some(&namespace(Some("true"))), &[own]), None);
+        assert_eq!(step(Some(&namespace(Some("true"))), &[own], None), None);
         let going = Namespace {
             terminating: true,
             ..namespace(Some("true"))
         };
-        assert_eq!(step(Some(&going), &[]), None);
-        assert_eq!(step(None, &[]), None);
+        assert_eq!(step(Some(&going), &[], None), None);
+        assert_eq!(step(None, &[], None), None);
     }
 
     #[rstest]
@@ -219,9 +412,26 @@ mod tests {
         #[case] object: Arc<MetricsNamespace>,
         #[case] goes: bool,
     ) {
-        assert_eq!(
-            step(Some(&namespace(None)), std::slice::from_ref(&object)),
-            goes.then_some(Step::Delete(object))
-        );
+        for label in [None, Some(""), Some("false")] {
+            assert_eq!(
+                step(Some(&namespace(label)), std::slice::from_ref(&object), None),
+                goes.then(|| Step::Delete(object.clone())),
+                "{label:?}"
+            );
+        }
+    }
+
+    #[rstest]
+    #[case("True")]
+    #[case("yes")]
+    #[case("flase")]
+    fn a_value_that_means_nothing_changes_nothing_and_is_told_once(#[case] value: &str) {
+        let made_by_label = object(1, true, &[("simplepipe", "")]);
+        for objects in [vec![], vec![made_by_label]] {
+            let step = |told| step(Some(&namespace(Some(value))), &objects, told);
+            assert_eq!(step(None), Some(Step::Tell(value.into())));
+            assert_eq!(step(Some("another")), Some(Step::Tell(value.into())));
+            assert_eq!(step(Some(value)), None);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The operator: watches, and for each object observe, plan, build, apply, status.
 //!
 //! Pure: `plan`, `children`, `kind`, `labels`, `model_servers`, `objection`, `outcome`, `ownership`, `platform`,
-//! `selection`, and the computing half of `status`. `budget`, `caches`, `child_cache`, `health`, `objects` and `queue` keep what is known; the
+//! `selection`, `turns`, and the computing half of `status`. `budget`, `caches`, `child_cache`, `health`, `objects` and `queue` keep what is known; the
 //! rest reads and writes.
 
 mod api_error;
@@ -20,6 +20,7 @@ mod lasting;
 mod lease;
 mod locked;
 mod model_servers;
+mod namespace_events;
 mod objection;
 mod objects;
 mod observe;
@@ -34,6 +35,7 @@ mod server;
 pub mod settings;
 mod status;
 mod telemetry;
+mod turns;
 mod watched;
 mod watches;
 
@@ -181,9 +183,10 @@ pub async fn run(flags: Flags) -> Result<(), Error> {
     let mut watches = tokio::spawn(watches.run(writer));
     let mut enrolment = tokio::spawn({
         let health = health.clone();
+        let instance = flags.identity().map(ToOwned::to_owned);
         async move {
             health.wait_until_synced().await;
-            enrolment::run(client, caches, namespaces).await;
+            enrolment::run(client, instance, caches, namespaces).await;
         }
     });
     let mut controller = tokio::spawn(control(

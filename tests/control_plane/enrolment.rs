@@ -1,11 +1,15 @@
 //! Namespaces that ask by label.
 
-use kube::api::Patch;
+use futures::future::join_all;
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{Api, DeleteParams, ListParams, Patch};
 use serde_json::{Value, json};
 
 use crate::child_names::CHILDREN;
 use crate::eventually::{eventually, so};
-use crate::stages::shared;
+use crate::operator::Operator;
+use crate::silent_webhook::SilentWebhook;
+use crate::stages::{exclusive, shared};
 use crate::tenant::{Tenant, by};
 
 fn enrolled() -> Value {
@@ -130,4 +134,126 @@ async fn a_labelled_namespace_that_has_an_object_gets_no_other_and_keeps_its_own
         .await;
     until_objects(&untouched, &[]).await;
     until_objects(&tenant, &["own"]).await;
+}
+
+/// Events about a namespace, as `kubectl get events` in it shows them.
+async fn told(tenant: &Tenant) -> Vec<Event> {
+    let events: Api<Event> = Api::namespaced(tenant.client.clone(), &tenant.namespace);
+    let about = ListParams::default().fields("regarding.kind=Namespace");
+    events.list(&about).await.unwrap().items
+}
+
+async fn until_told(tenant: &Tenant, type_: &str, reason: &str, words: &str) {
+    eventually(
+        format!("an event {reason} in {} says {words}", tenant.namespace),
+        async || {
+            let events = told(tenant).await;
+            let found = events.iter().any(|e| {
+                e.type_.as_deref() == Some(type_)
+                    && e.reason.as_deref() == Some(reason)
+                    && e.note.as_deref().is_some_and(|note| note.contains(words))
+            });
+            so(found, events)
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_label_whose_value_means_nothing_changes_nothing_and_is_told_on_the_namespace() {
+    let client = shared().await.control_plane.client().await;
+    let fresh = Tenant::labelled(
+        client.clone(),
+        "enrol-unclear",
+        json!({"simplepipe.dev/enroll": "yes"}),
+    )
+    .await;
+    let words = "simplepipe.dev/enroll is \"yes\", which changes nothing: set it to \"true\"";
+    until_told(&fresh, "Warning", "EnrolmentLabelUnclear", words).await;
+    until_objects(&fresh, &[]).await;
+
+    let tenant = Tenant::labelled(client, "enrol-unclear-later", enrolled()).await;
+    until_objects(&tenant, &["metrics"]).await;
+    let before = tenant.objects().get("metrics").await.unwrap();
+    tenant
+        .label_namespace(json!({"simplepipe.dev/enroll": "True"}))
+        .await;
+    let words = "simplepipe.dev/enroll is \"True\"";
+    until_told(&tenant, "Warning", "EnrolmentLabelUnclear", words).await;
+    let after = tenant.objects().get("metrics").await.unwrap();
+    assert_eq!(after.metadata.uid, before.metadata.uid);
+    assert_eq!(after.metadata.deletion_timestamp, None);
+
+    tenant
+        .label_namespace(json!({"simplepipe.dev/enroll": "false"}))
+        .await;
+    until_objects(&tenant, &[]).await;
+    let words = "MetricsNamespace metrics was deleted, and with it the gateway";
+    until_told(&tenant, "Normal", "EnrolmentEnded", words).await;
+}
+
+#[tokio::test]
+async fn what_was_told_of_a_label_is_not_told_again_by_the_next_operator() {
+    let control_plane = exclusive().await;
+    let client = control_plane.client().await;
+    let unclear = json!({"simplepipe.dev/enroll": "TRUE"});
+    let tenant = Tenant::labelled(client, "enrol-told-once", unclear).await;
+    let operator = Operator::start_alone(&control_plane).await;
+    until_told(&tenant, "Warning", "EnrolmentLabelUnclear", "\"TRUE\"").await;
+    operator.kill();
+
+    let audit = control_plane.audit().starting_now();
+    let _operator = Operator::start_alone(&control_plane).await;
+    eventually("the next operator has looked", async || {
+        let writes = audit.operators_writes_in(&tenant.namespace);
+        so(writes.iter().any(|w| w.resource() == "events"), writes)
+    })
+    .await;
+    let events = told(&tenant).await;
+    assert_eq!(events.len(), 1, "{events:#?}");
+}
+
+#[tokio::test]
+async fn namespaces_whose_admission_hangs_delay_no_other() {
+    let client = shared().await.control_plane.client().await;
+    let webhook = SilentWebhook::start(
+        client.clone(),
+        "enrolment.silent.example",
+        &["metricsnamespaces"],
+        json!({"admission": "silent"}),
+    )
+    .await;
+    let labels = json!({"simplepipe.dev/enroll": "true", "admission": "silent"});
+    let slow = join_all((0..200).map(|i| {
+        let (client, labels) = (client.clone(), labels.clone());
+        async move { Tenant::labelled(client, &format!("enrol-slow-{i}"), labels).await }
+    }))
+    .await;
+    webhook.until_called().await;
+    let fresh = Tenant::labelled(client.clone(), "enrol-beside-slow", enrolled()).await;
+    until_objects(&fresh, &["metrics"]).await;
+
+    // The one that the API server waited for longest is told what it was.
+    eventually("an event has the webhook's name", async || {
+        let all: Api<Event> = Api::all(client.clone());
+        let failed = ListParams::default().fields("reason=EnrolmentFailed");
+        let events = all.list(&failed).await.unwrap().items;
+        let named = events.iter().any(|e| {
+            let note = e.note.as_deref().unwrap_or_default();
+            note.contains("enrolment.silent.example")
+        });
+        so(named, events)
+    })
+    .await;
+    let later = Tenant::labelled(client, "enrol-beside-slow-later", enrolled()).await;
+    until_objects(&later, &["metrics"]).await;
+
+    for tenant in &slow {
+        tenant
+            .namespaces()
+            .delete(&tenant.namespace, &DeleteParams::default())
+            .await
+            .unwrap();
+    }
+    webhook.remove().await;
 }

@@ -22,6 +22,8 @@ mod kubelet;
 mod operator;
 #[path = "../support/prometheus.rs"]
 mod prometheus;
+#[path = "../support/silent_webhook.rs"]
+mod silent_webhook;
 #[path = "../support/tenant.rs"]
 mod tenant;
 

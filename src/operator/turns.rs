@@ -1,0 +1,284 @@
+//! Pure: which of many tries comes next, so that those that hang keep nobody waiting.
+//!
+//! A fresh one, which did not fail last time, finds a slot at once: the tries of those that failed leave some free, and
+//! one that was not answered soon loses its slot to it. The longest running ones keep theirs, so that each gets its
+//! answer in the end.
+
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::time::{Duration, Instant};
+
+/// Tries side by side.
+const SLOTS: usize = 32;
+/// Of those, the longest running ones keep their slots, and no other fills more with tries of what failed before.
+const KEPT: usize = 16;
+/// A try keeps its slot for this long, whoever waits.
+const HEAD_START: Duration = Duration::from_millis(250);
+/// Delay after the first failure; it doubles with each further one.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+/// Delay after many failures.
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
+
+/// Who runs, who waits, and who failed.
+#[derive(Default)]
+pub struct Turns {
+    /// In order; those that no longer wait are passed over.
+    fresh: VecDeque<String>,
+    waiting: HashSet<String>,
+    /// From the longest running to the shortest.
+    running: Vec<Run>,
+    failed: HashMap<String, Failed>,
+    /// Those of the failed that do not run, by when they are tried again.
+    due: BTreeSet<(Instant, String)>,
+}
+
+struct Run {
+    name: String,
+    since: Instant,
+    /// It changed meanwhile.
+    again: bool,
+}
+
+struct Failed {
+    failures: u32,
+    due: Instant,
+}
+
+/// Whose turn it is.
+#[derive(Debug, PartialEq)]
+pub struct Turn {
+    /// Its name.
+    pub name: String,
+    /// Whose try has to be ended for it.
+    pub instead_of: Option<String>,
+}
+
+/// How a try ended.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Ended {
+    /// Nothing is left to do.
+    Well,
+    /// It is tried again, later from time to time.
+    Badly,
+}
+
+impl Turns {
+    /// Something is to be done for this one. The delay of one that failed stays as it is.
+    pub fn wanted(&mut self, name: String) {
+        if let Some(run) = self.running.iter_mut().find(|r| r.name == name) {
+            run.again = true;
+        } else if !self.failed.contains_key(&name) && self.waiting.insert(name.clone()) {
+            self.fresh.push_back(name);
+        }
+    }
+
+    /// Nothing is to be done any more for this one.
+    pub fn forget(&mut self, name: &str) {
+        self.waiting.remove(name);
+        if let Some(failed) = self.failed.remove(name) {
+            self.due.remove(&(failed.due, name.to_owned()));
+        }
+    }
+
+    /// Whose turn it is, until nobody's is. It runs from now on.
+    pub fn next(&mut self, now: Instant) -> Option<Turn> {
+        let turn = self.fresh_turn(now).or_else(|| self.failed_turn(now))?;
+        self.running.push(Run {
+            name: turn.name.clone(),
+            since: now,
+            again: false,
+        });
+        Some(turn)
+    }
+
+    fn fresh_turn(&mut self, now: Instant) -> Option<Turn> {
+        while let Some(name) = self.fresh.front()
+            && !self.waiting.contains(name)
+        {
+            self.fresh.pop_front();
+        }
+        self.fresh.front()?;
+        let instead_of = if self.running.len() < SLOTS {
+            None
+        } else {
+            let slow = self.running.get(KEPT)?;
+            if now.duration_since(slow.since) < HEAD_START {
+                return None;
+            }
+            let name = slow.name.clone();
+            self.ended(&name, Ended::Badly, now);
+            Some(name)
+        };
+        let name = self.fresh.pop_front()?;
+        self.waiting.remove(&name);
+        Some(Turn { name, instead_of })
+    }
+
+    fn failed_turn(&mut self, now: Instant) -> Option<Turn> {
+        let (due, _) = self.due.first()?;
+        if self.running.len() >= KEPT || *due > now {
+            return None;
+        }
+        let (_, name) = self.due.pop_first()?;
+        Some(Turn {
+            name,
+            instead_of: None,
+        })
+    }
+
+    /// A try has ended.
+    pub fn ended(&mut self, name: &str, how: Ended, now: Instant) {
+        let Some(place) = self.running.iter().position(|r| r.name == name) else {
+            return;
+        };
+        let run = self.running.remove(place);
+        match how {
+            Ended::Well => {
+                self.failed.remove(name);
+                if run.again {
+                    self.wanted(run.name);
+                }
+            }
+            Ended::Badly => {
+                let failures = self.failed.get(name).map_or(0, |f| f.failures);
+                let delay = FIRST_RETRY.saturating_mul(1 << failures.min(10));
+                let due = now + delay.min(LONGEST_RETRY);
+                self.due.insert((due, run.name.clone()));
+                let failures = failures + 1;
+                self.failed.insert(run.name, Failed { failures, due });
+            }
+        }
+    }
+
+    /// When to ask again whose turn it is, where nothing happens before; `None` if not at all.
+    pub fn wake(&self, now: Instant) -> Option<Instant> {
+        let head_start_ends = (!self.waiting.is_empty())
+            .then(|| self.running.get(KEPT))
+            .flatten()
+            .map(|slow| slow.since + HEAD_START);
+        let due = self.due.first().filter(|_| self.running.len() < KEPT);
+        head_start_ends
+            .into_iter()
+            .chain(due.map(|(due, _)| *due))
+            .min()
+            .map(|when| when.max(now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(turns: &mut Turns, names: impl IntoIterator<Item = String>) {
+        names.into_iter().for_each(|name| turns.wanted(name));
+    }
+
+    fn started(turns: &mut Turns, now: Instant) -> Vec<String> {
+        std::iter::from_fn(|| turns.next(now))
+            .map(|turn| turn.name)
+            .collect()
+    }
+
+    fn numbered(count: usize) -> impl Iterator<Item = String> {
+        (0..count).map(|i| format!("slow-{i}"))
+    }
+
+    #[test]
+    fn a_fresh_one_has_its_turn_within_seconds_beside_many_that_hang() {
+        let begin = Instant::now();
+        let mut turns = Turns::default();
+        wanted(&mut turns, numbered(200));
+        started(&mut turns, begin);
+        // All at once, and nothing is known of any.
+        turns.wanted("fresh".into());
+        let mut now = begin;
+        while !started(&mut turns, now).contains(&"fresh".to_owned()) {
+            now = turns.wake(now).unwrap();
+        }
+        assert!(now - begin < Duration::from_secs(4), "{:?}", now - begin);
+
+        // Once they are known to hang, at once, at any time.
+        turns.ended("fresh", Ended::Well, now);
+        for second in 10..100 {
+            now = begin + Duration::from_secs(second);
+            started(&mut turns, now);
+            turns.wanted("later".into());
+            assert_eq!(started(&mut turns, now), ["later"], "after {second} s");
+            turns.ended("later", Ended::Well, now);
+        }
+    }
+
+    #[test]
+    fn the_longest_running_keep_their_slots_until_they_are_answered() {
+        let begin = Instant::now();
+        let mut turns = Turns::default();
+        wanted(&mut turns, numbered(SLOTS));
+        let first = started(&mut turns, begin);
+        wanted(&mut turns, (0..500).map(|i| format!("fresh-{i}")));
+        let mut now = begin;
+        let mut displaced = Vec::new();
+        for _ in 0..500 {
+            now += HEAD_START;
+            while let Some(turn) = turns.next(now) {
+                displaced.extend(turn.instead_of);
+            }
+        }
+        assert!(displaced.len() > KEPT);
+        assert!(first[..KEPT].iter().all(|kept| !displaced.contains(kept)));
+    }
+
+    #[test]
+    fn nobody_is_displaced_where_nobody_waits() {
+        let begin = Instant::now();
+        let mut turns = Turns::default();
+        wanted(&mut turns, numbered(SLOTS));
+        started(&mut turns, begin);
+        let later = begin + Duration::from_secs(30);
+        assert_eq!(turns.next(later), None);
+        assert_eq!(turns.running.len(), SLOTS);
+    }
+
+    #[test]
+    fn a_change_does_not_shorten_the_delay_of_one_that_failed() {
+        let begin = Instant::now();
+        let mut turns = Turns::default();
+        let mut now = begin;
+        let mut delays = Vec::new();
+        turns.wanted("bad".into());
+        for _ in 0..8 {
+            assert_eq!(started(&mut turns, now), ["bad"]);
+            turns.ended("bad", Ended::Badly, now);
+            turns.wanted("bad".into());
+            assert_eq!(turns.next(now), None);
+            let due = turns.wake(now).unwrap();
+            delays.push((due - now).as_secs());
+            now = due;
+        }
+        assert_eq!(delays, [1, 2, 4, 8, 16, 30, 30, 30]);
+    }
+
+    #[test]
+    fn what_changes_while_it_is_tried_is_tried_again() {
+        let now = Instant::now();
+        let mut turns = Turns::default();
+        turns.wanted("one".into());
+        assert_eq!(started(&mut turns, now), ["one"]);
+        turns.wanted("one".into());
+        assert_eq!(turns.next(now), None, "never twice at the same time");
+        turns.ended("one", Ended::Well, now);
+        assert_eq!(started(&mut turns, now), ["one"]);
+        turns.ended("one", Ended::Well, now);
+        assert_eq!((turns.next(now), turns.wake(now)), (None, None));
+    }
+
+    #[test]
+    fn what_is_forgotten_has_no_turn() {
+        let now = Instant::now();
+        let mut turns = Turns::default();
+        wanted(&mut turns, ["waits".into(), "fails".into()]);
+        turns.forget("waits");
+        assert_eq!(started(&mut turns, now), ["fails"]);
+        turns.ended("fails", Ended::Badly, now);
+        turns.forget("fails");
+        assert_eq!((turns.next(now), turns.wake(now)), (None, None));
+    }
+}
