@@ -3,7 +3,8 @@
 /// Conditions of a `MetricsNamespace`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ConditionType {
-    /// The summary: what is pushed to the gateway reaches Prometheus.
+    /// The summary: the gateway answers, and nothing that is seen keeps a Prometheus from scraping it. True also where no
+    /// Prometheus object can be seen.
     Ready,
     /// The gateway answers.
     GatewayAvailable,
@@ -11,7 +12,7 @@ pub enum ConditionType {
     ScrapeConfigured,
     /// A Prometheus is told to scrape the model servers. Absent unless `spec.seldon.enabled` is true.
     ServingScrapeConfigured,
-    /// The dashboard is there for Grafana's sidecar.
+    /// The dashboard is there for Grafana's sidecar. Absent where `spec.dashboard.enabled` is false.
     DashboardPublished,
     /// Pods can read where the gateway is from the ConfigMap `simplepipe`.
     ClientSettingsPublished,
@@ -74,8 +75,6 @@ pub enum Reason {
     PodMonitorKindMissing,
     /// It is there, as wanted.
     Published,
-    /// `spec.dashboard.enabled` is false.
-    Disabled,
     /// An object of the child's name is there that this operator did not make.
     NameTaken,
     /// The API server refused a child; the message has its words.
@@ -107,7 +106,6 @@ impl Reason {
             Self::ServiceMonitorKindMissing => "ServiceMonitorKindMissing",
             Self::PodMonitorKindMissing => "PodMonitorKindMissing",
             Self::Published => "Published",
-            Self::Disabled => "Disabled",
             Self::NameTaken => "NameTaken",
             Self::Refused => "Refused",
             Self::ApiUnavailable => "ApiUnavailable",

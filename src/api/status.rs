@@ -14,7 +14,9 @@ pub struct MetricsNamespaceStatus {
     /// Where the gateway answers, from any namespace of the cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// What works and what does not. `Ready` is the summary.
+    /// What works and what does not. `Ready` is the summary: the gateway answers, and nothing that the operator sees keeps
+    /// a Prometheus from scraping it. It is also True where the cluster has no Prometheus object that the operator could
+    /// ask (`NoPrometheusFound`). Whether a scrape succeeds, only Prometheus knows.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
     /// The gateway, as it was applied and seen.

@@ -235,11 +235,13 @@ async fn a_dashboard_that_is_not_wanted_goes_and_comes_back() {
         .await;
     tenant.until_gone(&DASHBOARD).await;
     tenant
-        .until_condition("metrics", "DashboardPublished", "False", "Disabled")
-        .await;
-    tenant
         .until_condition("metrics", "Ready", "True", "AllWorking")
         .await;
+    let conditions = tenant.until_observed().await.status.unwrap().conditions;
+    assert!(
+        conditions.iter().all(|c| c.type_ != "DashboardPublished"),
+        "{conditions:#?}"
+    );
     tenant
         .change_spec(json!({"dashboard": {"enabled": true}}))
         .await;

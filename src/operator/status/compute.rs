@@ -183,21 +183,15 @@ fn working(plan: &Plan, seen: &Seen) -> Vec<Verdict> {
                 names::CLIENT_CONFIG
             )
         }),
-        match &plan.dashboard {
-            Some(_) => published(ConditionType::DashboardPublished, seen, || {
-                format!(
-                    "ConfigMap {} is there for Grafana's sidecar",
-                    names::DASHBOARD
-                )
-            }),
-            None => Verdict::new(
-                ConditionType::DashboardPublished,
-                "False",
-                Reason::Disabled,
-                "spec.dashboard.enabled is false",
-            ),
-        },
     ];
+    if plan.dashboard.is_some() {
+        verdicts.push(published(ConditionType::DashboardPublished, seen, || {
+            format!(
+                "ConfigMap {} is there for Grafana's sidecar",
+                names::DASHBOARD
+            )
+        }));
+    }
     if let Some(servers) = &plan.model_servers {
         verdicts.push(scrape(&Scraped::model_servers(servers), seen));
     }
@@ -209,7 +203,7 @@ fn summary(verdicts: &[Verdict], seen: &Seen) -> Verdict {
     let wrong = SUMMED_UP.iter().find_map(|type_| {
         verdicts
             .iter()
-            .find(|v| v.type_ == *type_ && v.status == "False" && v.reason != Reason::Disabled)
+            .find(|v| v.type_ == *type_ && v.status == "False")
     });
     if let Some(wrong) = wrong {
         return Verdict::new(
