@@ -33,8 +33,9 @@ build: ## Build the program, and print where it is
 	@echo "$$CARGO_TARGET_DIR/debug/simplepipe"
 image: ## Build the operator's image, and print where its archive is
 	@tests/demo/operator-image --build
-generate: ## Write the files that are made from others: crds/, the chart's copies, config/base
+generate: ## Write the files that are made from others: crds/, docs/api.md, the chart's copies, config/base
 	cargo run --quiet --locked -- crd > crds/metricsnamespaces.simplepipe.dev.yaml
+	cargo run --quiet --locked -- crd --markdown > docs/api.md
 	config/generate
 
 .PHONY: test test-quick lint bench faults

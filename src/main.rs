@@ -1,5 +1,6 @@
 //! The `simplepipe` command line: one function per subcommand, errors to a message and an exit code.
 
+use std::convert::Infallible;
 use std::env;
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -25,7 +26,11 @@ enum Command {
     /// Run the operator.
     Operator(Box<settings::Flags>),
     /// Print the CustomResourceDefinition.
-    Crd,
+    Crd {
+        /// The fields as a page for people, in Markdown, instead.
+        #[arg(long)]
+        markdown: bool,
+    },
     Push(Box<push::Arguments>),
     Run(Box<run::Arguments>),
     Install(install::Arguments),
@@ -36,7 +41,7 @@ enum Command {
 fn main() -> process::ExitCode {
     let outcome = match command() {
         Command::Operator(flags) => operator(*flags),
-        Command::Crd => crd(),
+        Command::Crd { markdown } => crd(markdown),
         Command::Push(arguments) => push(&arguments),
         Command::Run(arguments) => match run(&arguments) {
             Ok(ending) => return ending.imitate(),
@@ -89,7 +94,10 @@ fn operator(flags: settings::Flags) -> Result<(), Failure> {
         .map_err(|e| Failure::new(&e, e.exit_code()))
 }
 
-fn crd() -> Result<(), Failure> {
+fn crd(markdown: bool) -> Result<(), Failure> {
+    if markdown {
+        return print(Ok::<_, Infallible>(simplepipe::api::reference::markdown()));
+    }
     print(simplepipe::api::crd::crd_yaml())
 }
 

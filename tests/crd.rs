@@ -1,13 +1,13 @@
-//! The CRD in `crds/` is the one that the program prints.
+//! What is made from the Rust types is as the program prints it.
 
 use std::process::Command;
 
-#[test]
-fn the_crd_in_the_repository_is_fresh() {
-    let file = "crds/metricsnamespaces.simplepipe.dev.yaml";
-    let kept = std::fs::read_to_string(format!("{}/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+#[track_caller]
+fn assert_fresh(file: &str, arguments: &[&str]) {
+    let kept = std::fs::read_to_string(format!("{}/{file}", env!("CARGO_MANIFEST_DIR")))
+        .unwrap_or_default();
     let printed = Command::new(env!("CARGO_BIN_EXE_simplepipe"))
-        .arg("crd")
+        .args(arguments)
         .output()
         .unwrap();
     assert!(
@@ -17,6 +17,17 @@ fn the_crd_in_the_repository_is_fresh() {
     );
     assert!(
         kept == String::from_utf8_lossy(&printed.stdout),
-        "{file} is stale; write it anew: simplepipe crd > {file}"
+        "{file} is stale; write it anew: simplepipe {} > {file}",
+        arguments.join(" ")
     );
+}
+
+#[test]
+fn the_crd_in_the_repository_is_fresh() {
+    assert_fresh("crds/metricsnamespaces.simplepipe.dev.yaml", &["crd"]);
+}
+
+#[test]
+fn the_api_reference_is_fresh() {
+    assert_fresh("docs/api.md", &["crd", "--markdown"]);
 }

@@ -11,7 +11,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::quantity::Quantity;
-use super::schema::{DURATION_PATTERN, INTERVAL_RULE, LABEL_NAME_RULE, label_value, short_lists};
+use super::schema::{
+    INTERVAL_RULE, INTERVAL_WORDS, LABEL_NAME_RULE, LABEL_NAME_WORDS, LABEL_VALUE_RULE,
+    LABEL_VALUE_WORDS, TIMEOUT_RULE, TIMEOUT_WITHIN_INTERVAL_RULE, TIMEOUT_WORDS, label_value,
+    rule, short_lists,
+};
 use super::seldon::SeldonSpec;
 use super::status::MetricsNamespaceStatus;
 
@@ -33,7 +37,7 @@ use super::status::MetricsNamespaceStatus;
         name = "Ready",
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
-        description = "Whether pushed metrics reach Prometheus"
+        description = "Whether the gateway answers, and nothing that the operator sees keeps a Prometheus from scraping it"
     ),
     printcolumn(
         name = "URL",
@@ -89,7 +93,8 @@ pub struct MetricsNamespaceSpec {
     /// Leave every child as it is: nothing is created, changed, healed or removed until this is false again.
     #[serde(default)]
     pub paused: bool,
-    /// The Pushgateway.
+    /// The Pushgateway. It holds what was pushed in memory, so a pod that is replaced begins with nothing: after any change
+    /// of a field here or of the operator's settings for gateways, a node's drain, an eviction or a crash.
     #[serde(default)]
     pub gateway: GatewaySpec,
     /// How Prometheus scrapes the gateway.
@@ -108,12 +113,11 @@ pub struct MetricsNamespaceSpec {
 #[serde(rename_all = "camelCase")]
 #[x_kube(cel)]
 pub struct GatewaySpec {
-    /// Image of the Pushgateway. Default: the one that the operator is set to.
+    /// Image of the Pushgateway. Default: the operator's setting `gatewayImage`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 512),
-        regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$")
-    )]
+    #[schemars(length(min = 1, max = 512))]
+    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9][A-Za-z0-9._:/@-]*$')")
+        .message("expected an image, like quay.io/prometheus/pushgateway:v1.11.1"))]
     pub image: Option<String>,
     /// The least severe level that the gateway logs.
     #[serde(default)]
@@ -121,24 +125,27 @@ pub struct GatewaySpec {
     /// CPU, memory and scratch space of the gateway's container.
     #[serde(default)]
     pub resources: Resources,
-    /// Labels that a node must have for the gateway to run there.
+    /// Labels that a node must have for the gateway to run there. Default: none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 32, "additionalProperties" = label_value()))]
+    #[x_kube(
+        validation = Rule::new(LABEL_NAME_RULE).message(LABEL_NAME_WORDS),
+        validation = Rule::new(LABEL_VALUE_RULE).message(LABEL_VALUE_WORDS),
+    )]
     pub node_selector: BTreeMap<String, String>,
-    /// Taints that the gateway tolerates.
+    /// Taints that the gateway tolerates. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub tolerations: Vec<Toleration>,
-    /// Where the gateway may or should be scheduled; at most 32 entries in each list.
+    /// Where the gateway may or should be scheduled. At most 32 entries in each list. Default: anywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(transform = short_lists)]
     pub affinity: Option<Affinity>,
-    /// PriorityClass of the gateway's pod.
+    /// PriorityClass of the gateway's pod. Default: the cluster's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
-    )]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$')")
+        .message("expected the name of a PriorityClass: lower-case letters and digits, and between them also '-' and '.'"))]
     pub priority_class_name: Option<String>,
 }
 
@@ -174,18 +181,19 @@ impl LogLevel {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     cel,
-    validation = Rule::new("!has(self.requests.cpu) || !has(self.limits.cpu) || quantity(string(self.requests.cpu)).compareTo(quantity(string(self.limits.cpu))) <= 0")
+    validation = Rule::new("!has(self.requests.cpu) || !has(self.limits.cpu) || !isQuantity(string(self.requests.cpu)) || !isQuantity(string(self.limits.cpu)) || quantity(string(self.requests.cpu)).compareTo(quantity(string(self.limits.cpu))) <= 0")
         .message("requests.cpu must not be more than limits.cpu"),
-    validation = Rule::new("!has(self.requests.memory) || !has(self.limits.memory) || quantity(string(self.requests.memory)).compareTo(quantity(string(self.limits.memory))) <= 0")
+    validation = Rule::new("!has(self.requests.memory) || !has(self.limits.memory) || !isQuantity(string(self.requests.memory)) || !isQuantity(string(self.limits.memory)) || quantity(string(self.requests.memory)).compareTo(quantity(string(self.limits.memory))) <= 0")
         .message("requests.memory must not be more than limits.memory"),
-    validation = Rule::new("!has(self.limits.memory) || quantity(string(self.limits.memory)).compareTo(quantity('16Mi')) >= 0")
+    validation = Rule::new("!has(self.limits.memory) || !isQuantity(string(self.limits.memory)) || quantity(string(self.limits.memory)).compareTo(quantity('16Mi')) >= 0")
         .message("limits.memory must be at least 16Mi: the gateway does not start with less"),
 )]
 pub struct Resources {
-    /// What is set aside for the gateway.
+    /// What is set aside for the gateway. Default: `{cpu: 10m, memory: 32Mi}`, none of which stays where this is given.
     #[serde(default = "default_requests")]
     pub requests: ResourceList,
-    /// What the gateway may use at most. Past its memory limit it is killed, and what was pushed is lost.
+    /// What the gateway may use at most. Past its memory limit it is killed, and what was pushed is lost. Default:
+    /// `{memory: 128Mi}`, which does not stay where this is given.
     #[serde(default = "default_limits")]
     pub limits: ResourceList,
 }
@@ -218,13 +226,13 @@ fn default_limits() -> ResourceList {
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct ResourceList {
-    /// CPU, in cores (`1`, `10m`).
+    /// CPU, in cores, like `1` or `10m`. Default: not set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu: Option<Quantity>,
-    /// Memory, in bytes (`128Mi`).
+    /// Memory, in bytes, like `128Mi`; a limit is at least `16Mi`. Default: not set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<Quantity>,
-    /// Scratch space on the node, in bytes (`64Mi`).
+    /// Scratch space on the node, in bytes, like `64Mi`. Default: not set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ephemeral_storage: Option<Quantity>,
 }
@@ -234,33 +242,36 @@ pub struct ResourceList {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     cel,
-    validation = Rule::new("!has(self.timeout) || duration(self.timeout) <= duration(self.interval)")
+    validation = Rule::new(TIMEOUT_WITHIN_INTERVAL_RULE)
         .message("timeout must not be longer than interval")
         .field_path(".timeout"),
 )]
 pub struct ScrapeSpec {
-    /// Time between two scrapes, from `5s` to `1h`.
+    /// Time between two scrapes, in hours, minutes and seconds like `30s` or `1m30s`. From `5s` to `1h`.
     #[serde(default = "default_interval")]
-    #[schemars(length(min = 2, max = 16), regex(pattern = DURATION_PATTERN))]
-    #[x_kube(validation = Rule::new(INTERVAL_RULE).message("interval must be from 5s to 1h, like 30s"))]
+    #[schemars(length(max = 16))]
+    #[x_kube(validation = Rule::new(INTERVAL_RULE).message(INTERVAL_WORDS))]
     pub interval: String,
-    /// Time after which a scrape is given up; at most the interval. Default: 10s, or the interval where that is shorter.
+    /// Time after which a scrape is given up, like `10s`. From `1s` to the interval. Default: `10s`, or the interval where
+    /// that is shorter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 16), regex(pattern = DURATION_PATTERN))]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('1s')").message("timeout must be at least 1s, like 10s"))]
+    #[schemars(length(max = 16))]
+    #[x_kube(validation = Rule::new(TIMEOUT_RULE).message(TIMEOUT_WORDS))]
     pub timeout: Option<String>,
     /// Further labels on the ServiceMonitor, and on the PodMonitor of `spec.seldon`, for a Prometheus that selects by
     /// label (kube-prometheus-stack wants `release: <its release>`). The operator's own labels can't be set here.
+    /// Default: the operator's setting `serviceMonitorLabels` alone.
     #[serde(default)]
     #[schemars(extend("maxProperties" = 16, "additionalProperties" = label_value()))]
     #[x_kube(
-        validation = Rule::new(LABEL_NAME_RULE)
-            .message("label names must be like `release` or `example.com/team`"),
+        validation = Rule::new(LABEL_NAME_RULE).message(LABEL_NAME_WORDS),
+        validation = Rule::new(LABEL_VALUE_RULE).message(LABEL_VALUE_WORDS),
         validation = Rule::new("self.all(k, !k.startsWith('app.kubernetes.io/') && !k.startsWith('simplepipe.dev/'))")
             .message("labels under app.kubernetes.io/ and simplepipe.dev/ are the operator's own"),
     )]
     pub labels: BTreeMap<String, String>,
-    /// What one scrape may bring at most. A scrape that is over a limit fails whole.
+    /// What one scrape may bring at most. Over any of these limits the scrape fails, and Prometheus takes nothing of the
+    /// whole namespace until less is pushed or the limit is raised.
     #[serde(default)]
     pub limits: ScrapeLimits,
 }
@@ -284,7 +295,7 @@ fn default_interval() -> String {
 #[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ScrapeLimits {
-    /// Samples, after relabelling.
+    /// Samples in all, after relabelling.
     #[schemars(range(min = 100, max = 200_000))]
     pub samples: i64,
     /// Labels of one sample, those that Prometheus adds among them.
@@ -296,10 +307,13 @@ pub struct ScrapeLimits {
     /// Length of a label's value, in bytes.
     #[schemars(range(min = 128, max = 16_384))]
     pub label_value_length: i64,
-    /// Size of the uncompressed answer, in bytes (`16Mi`).
+    /// Size of the uncompressed answer, with the unit `Ki` or `Mi`. From `1Ki` to `64Mi`.
     #[schemars(
-        length(min = 3, max = 8),
-        regex(pattern = r"^([1-9][0-9]{0,4}Ki|[1-9]Mi|[1-5][0-9]Mi|6[0-4]Mi)$")
+        length(max = 8),
+        extend("x-kubernetes-validations" = rule(
+            "self.matches('^([1-9][0-9]{0,4}Ki|[1-9]Mi|[1-5][0-9]Mi|6[0-4]Mi)$')",
+            "expected a size from 1Ki to 64Mi with the unit Ki or Mi, like 512Ki or 16Mi",
+        ))
     )]
     pub body_size: String,
 }
@@ -326,7 +340,10 @@ pub struct DashboardSpec {
     // The sidecar makes a directory of this name: no slash and no leading dot.
     #[schemars(
         length(min = 1, max = 63),
-        regex(pattern = r"^[A-Za-z0-9]([A-Za-z0-9 _.-]*[A-Za-z0-9])?$")
+        extend("x-kubernetes-validations" = rule(
+            "self.matches('^[A-Za-z0-9]([A-Za-z0-9 _.-]*[A-Za-z0-9])?$')",
+            "expected a name like `Data science`: letters and digits, and between them also spaces, '-', '_' and '.'",
+        ))
     )]
     pub folder: String,
 }

@@ -7,6 +7,7 @@ pub mod metrics_namespace;
 pub mod names;
 pub mod prometheus_operator;
 pub mod quantity;
+pub mod reference;
 mod schema;
 pub mod seldon;
 pub mod status;

@@ -6,8 +6,12 @@ use k8s_openapi::apimachinery::pkg::api::resource as k8s;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// What Kubernetes accepts as a quantity, without a sign: nothing here may be negative.
-const PATTERN: &str = r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$";
+use super::schema::rule;
+
+/// CEL over what Kubernetes accepts as a quantity, without a sign: nothing here may be negative.
+const RULE: &str = "string(self).matches('^([0-9]+([.][0-9]*)?|[.][0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]{1,2})?$')";
+const WORDS: &str =
+    "expected an amount that is not negative, like 10m or 0.5 of cpu, 64Mi or 1Gi of memory";
 
 /// An amount of a resource, as Kubernetes writes it: `10m`, `128Mi`, `1`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -50,10 +54,9 @@ impl JsonSchema for Quantity {
         json_schema!({
             "x-kubernetes-int-or-string": true,
             "anyOf": [{"type": "integer"}, {"type": "string"}],
-            // A pattern and a length hold for text, a minimum for numbers.
-            "pattern": PATTERN,
+            // Holds for text only.
             "maxLength": 32,
-            "minimum": 0,
+            "x-kubernetes-validations": rule(RULE, WORDS),
         })
     }
 }

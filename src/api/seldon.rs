@@ -6,7 +6,10 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::schema::{DURATION_PATTERN, INTERVAL_RULE, LABEL_NAME_RULE, label_value};
+use super::schema::{
+    INTERVAL_RULE, INTERVAL_WORDS, LABEL_NAME_RULE, LABEL_NAME_WORDS, LABEL_VALUE_RULE,
+    LABEL_VALUE_WORDS, label_value,
+};
 
 /// The model servers of this namespace, which Prometheus scrapes at their pods, under this namespace's name and with
 /// the labels and limits of `spec.scrape`.
@@ -18,9 +21,12 @@ pub struct SeldonSpec {
     #[serde(default)]
     pub enabled: bool,
     /// What serves the models, and so which pods are scraped, and where.
+    ///
     /// `CoreV1`: Seldon Core 1, pods labelled `app.kubernetes.io/managed-by: seldon-core`, ports `metrics`, path
     /// `/prometheus`.
+    ///
     /// `CoreV2`: Seldon Core 2, pods labelled `app: seldon-server`, ports `metrics` and `server-metrics`, path `/metrics`.
+    ///
     /// `KServe`: KServe on Knative, pods with a label `serving.kserve.io/inferenceservice`, port `http-usermetric`, path
     /// `/metrics`.
     #[serde(default)]
@@ -28,23 +34,27 @@ pub struct SeldonSpec {
     /// Labels of the pods that are scraped. Default: those that the kind puts on its pods.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 16, "additionalProperties" = label_value()))]
-    #[x_kube(validation = Rule::new(LABEL_NAME_RULE).message("label names must be like `release` or `example.com/team`"))]
+    #[x_kube(
+        validation = Rule::new(LABEL_NAME_RULE).message(LABEL_NAME_WORDS),
+        validation = Rule::new(LABEL_VALUE_RULE).message(LABEL_VALUE_WORDS),
+    )]
     pub selector: BTreeMap<String, String>,
     /// Name of the containers' port that has the metrics. Default: the kind's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 15),
-        regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
-    )]
+    #[schemars(length(min = 1, max = 15))]
+    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$')")
+        .message("expected the name of a port, like `metrics`: lower-case letters and digits, and between them also '-'"))]
     pub port: Option<String>,
     /// Path of the metrics. Default: the kind's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 256), regex(pattern = r"^/[A-Za-z0-9/._~-]*$"))]
+    #[schemars(length(min = 1, max = 256))]
+    #[x_kube(validation = Rule::new("self.matches('^/[A-Za-z0-9/._~-]*$')")
+        .message("expected a path that begins with '/', like /metrics: letters, digits, '/', '.', '_', '~' and '-'"))]
     pub path: Option<String>,
-    /// Time between two scrapes, from `5s` to `1h`. Default: that of `spec.scrape`.
+    /// Time between two scrapes, like `30s` or `1m30s`. From `5s` to `1h`. Default: that of `spec.scrape`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 16), regex(pattern = DURATION_PATTERN))]
-    #[x_kube(validation = Rule::new(INTERVAL_RULE).message("interval must be from 5s to 1h, like 30s"))]
+    #[schemars(length(max = 16))]
+    #[x_kube(validation = Rule::new(INTERVAL_RULE).message(INTERVAL_WORDS))]
     pub interval: Option<String>,
     /// How much the model servers may bring at most. One scrape brings 4 MiB at most; the other limits are those of
     /// `spec.scrape`.
@@ -72,7 +82,7 @@ pub struct ServingLimits {
     /// more, none is scraped.
     #[schemars(range(min = 1, max = 200))]
     pub targets: i64,
-    /// Samples of one scrape, after relabelling. A scrape that is over the limit fails whole.
+    /// Samples of one scrape of one port, after relabelling. Over the limit Prometheus takes nothing of that port.
     #[schemars(range(min = 100, max = 20_000))]
     pub samples: i64,
 }

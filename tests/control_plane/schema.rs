@@ -9,6 +9,14 @@ use crate::spec_cases::{Expected, spec_cases};
 use crate::stages::shared;
 use crate::tenant::Tenant;
 
+/// What the API server says of a pattern, and of a rule that can't be worked out.
+const NO_HELP: [&str; 4] = [
+    "should match",
+    "rule evaluation error",
+    "conversion error",
+    "failed rule",
+];
+
 #[tokio::test]
 async fn the_api_server_takes_what_is_right_and_says_what_is_wrong() {
     let client = shared().await.control_plane.client().await;
@@ -19,7 +27,8 @@ async fn the_api_server_takes_what_is_right_and_says_what_is_wrong() {
         let is_as_expected = match (&answer, expected) {
             (Ok(_), Expected::Taken) => true,
             (Err(error), Expected::ByRule(words) | Expected::BySchema(words)) => {
-                error.to_string().contains(words)
+                let said = error.to_string();
+                said.contains(words) && !NO_HELP.iter().any(|n| said.contains(n))
             }
             _ => false,
         };

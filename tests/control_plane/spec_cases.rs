@@ -36,42 +36,57 @@ pub fn spec_cases() -> Vec<(&'static str, Value, Expected)> {
         (
             "interval 0s",
             scrape(json!({"interval": "0s"})),
-            ByRule("interval must be from 5s to 1h"),
+            ByRule("expected a duration from 5s to 1h"),
         ),
         (
             "interval 2h",
             scrape(json!({"interval": "2h"})),
-            ByRule("interval must be from 5s to 1h"),
+            ByRule("expected a duration from 5s to 1h"),
         ),
         (
             "interval 61m",
             scrape(json!({"interval": "61m"})),
-            ByRule("interval must be from 5s to 1h"),
+            ByRule("expected a duration from 5s to 1h"),
         ),
         (
             "interval abc",
             scrape(json!({"interval": "abc"})),
-            BySchema("spec.scrape.interval"),
+            ByRule("expected a duration from 5s to 1h, like 30s, 1m30s or 1h"),
+        ),
+        (
+            "interval ten",
+            scrape(json!({"interval": "ten"})),
+            ByRule("expected a duration from 5s to 1h, like 30s, 1m30s or 1h"),
+        ),
+        (
+            "interval ten and a timeout",
+            scrape(json!({"interval": "ten", "timeout": "5s"})),
+            ByRule("expected a duration from 5s to 1h, like 30s, 1m30s or 1h"),
+        ),
+        (
+            "interval without end",
+            scrape(json!({"interval": "9999999999999h"})),
+            ByRule("expected a duration from 5s to 1h, like 30s, 1m30s or 1h"),
         ),
         (
             "interval 500ms",
             scrape(json!({"interval": "500ms"})),
-            BySchema("spec.scrape.interval"),
+            ByRule("expected a duration from 5s to 1h, like 30s, 1m30s or 1h"),
         ),
         (
             "interval 1d",
             scrape(json!({"interval": "1d"})),
-            BySchema("spec.scrape.interval"),
+            ByRule("expected a duration from 5s to 1h, like 30s, 1m30s or 1h"),
         ),
         (
             "interval -30s",
             scrape(json!({"interval": "-30s"})),
-            BySchema("spec.scrape.interval"),
+            ByRule("expected a duration from 5s to 1h, like 30s, 1m30s or 1h"),
         ),
         (
             "interval empty",
             scrape(json!({"interval": ""})),
-            BySchema("spec.scrape.interval"),
+            ByRule("expected a duration from 5s to 1h, like 30s, 1m30s or 1h"),
         ),
         (
             "interval as a number",
@@ -96,12 +111,12 @@ pub fn spec_cases() -> Vec<(&'static str, Value, Expected)> {
         (
             "timeout 0s",
             scrape(json!({"timeout": "0s"})),
-            ByRule("timeout must be at least 1s"),
+            ByRule("expected a duration from 1s to the interval, like 10s or 1m"),
         ),
         (
             "timeout 1.5s",
             scrape(json!({"timeout": "1.5s"})),
-            BySchema("spec.scrape.timeout"),
+            ByRule("expected a duration from 1s to the interval, like 10s or 1m"),
         ),
         ("label release", labels("release", "monitoring"), Taken),
         ("label with prefix", labels("example.com/team", "ml"), Taken),
@@ -109,32 +124,32 @@ pub fn spec_cases() -> Vec<(&'static str, Value, Expected)> {
         (
             "label name with a space",
             labels("a b", "x"),
-            ByRule("label names must be like"),
+            ByRule("expected names of labels"),
         ),
         (
             "label name empty",
             labels("", "x"),
-            ByRule("label names must be like"),
+            ByRule("expected names of labels"),
         ),
         (
             "label name of two slashes",
             labels("a/b/c", "x"),
-            ByRule("label names must be like"),
+            ByRule("expected names of labels"),
         ),
         (
             "label name too long",
             labels(&too_long, "x"),
-            ByRule("label names must be like"),
+            ByRule("expected names of labels"),
         ),
         (
             "label prefix in capitals",
             labels("Example.com/a", "x"),
-            ByRule("label names must be like"),
+            ByRule("expected names of labels"),
         ),
         (
             "label value with a space",
             labels("a", "b c"),
-            BySchema("spec.scrape.labels"),
+            ByRule("expected values of labels, like `monitoring` or `team-1`"),
         ),
         (
             "label value too long",
@@ -176,17 +191,22 @@ pub fn spec_cases() -> Vec<(&'static str, Value, Expected)> {
         (
             "bodySize 65Mi",
             limits(json!({"bodySize": "65Mi"})),
-            BySchema("spec.scrape.limits.bodySize"),
+            ByRule("expected a size from 1Ki to 64Mi with the unit Ki or Mi, like 512Ki or 16Mi"),
         ),
         (
             "bodySize 0Mi",
             limits(json!({"bodySize": "0Mi"})),
-            BySchema("spec.scrape.limits.bodySize"),
+            ByRule("expected a size from 1Ki to 64Mi with the unit Ki or Mi, like 512Ki or 16Mi"),
+        ),
+        (
+            "bodySize 5GB",
+            limits(json!({"bodySize": "5GB"})),
+            ByRule("expected a size from 1Ki to 64Mi with the unit Ki or Mi, like 512Ki or 16Mi"),
         ),
         (
             "bodySize 16M",
             limits(json!({"bodySize": "16M"})),
-            BySchema("spec.scrape.limits.bodySize"),
+            ByRule("expected a size from 1Ki to 64Mi with the unit Ki or Mi, like 512Ki or 16Mi"),
         ),
         (
             "cpu as a number",
@@ -203,22 +223,30 @@ pub fn spec_cases() -> Vec<(&'static str, Value, Expected)> {
         (
             "cpu -1",
             resources(json!({"requests": {"cpu": "-1"}})),
-            BySchema("spec.gateway.resources.requests.cpu"),
+            ByRule(
+                "expected an amount that is not negative, like 10m or 0.5 of cpu, 64Mi or 1Gi of memory",
+            ),
         ),
         (
             "cpu -1 as a number",
             resources(json!({"requests": {"cpu": -1}})),
-            BySchema("spec.gateway.resources.requests.cpu"),
+            ByRule(
+                "expected an amount that is not negative, like 10m or 0.5 of cpu, 64Mi or 1Gi of memory",
+            ),
         ),
         (
             "memory -64Mi",
             resources(json!({"limits": {"memory": "-64Mi"}})),
-            BySchema("spec.gateway.resources.limits.memory"),
+            ByRule(
+                "expected an amount that is not negative, like 10m or 0.5 of cpu, 64Mi or 1Gi of memory",
+            ),
         ),
         (
             "memory much",
             resources(json!({"limits": {"memory": "much"}})),
-            BySchema("spec.gateway.resources.limits.memory"),
+            ByRule(
+                "expected an amount that is not negative, like 10m or 0.5 of cpu, 64Mi or 1Gi of memory",
+            ),
         ),
         (
             "memory limit 16Mi",
@@ -249,12 +277,12 @@ pub fn spec_cases() -> Vec<(&'static str, Value, Expected)> {
         (
             "folder with a slash",
             folder("a/b"),
-            BySchema("spec.dashboard.folder"),
+            ByRule("expected a name like `Data science`"),
         ),
         (
             "folder with a leading dot",
             folder(".."),
-            BySchema("spec.dashboard.folder"),
+            ByRule("expected a name like `Data science`"),
         ),
         (
             "folder empty",
@@ -278,17 +306,17 @@ pub fn spec_cases() -> Vec<(&'static str, Value, Expected)> {
         (
             "model servers by a label name with a space",
             seldon(json!({"selector": {"a b": "x"}})),
-            ByRule("label names must be like"),
+            ByRule("expected names of labels"),
         ),
         (
             "model servers by a label value that is a pattern",
             seldon(json!({"selector": {"app": "a.*"}})),
-            BySchema("spec.seldon.selector"),
+            ByRule("expected values of labels, like `monitoring` or `team-1`"),
         ),
         (
             "port of model servers that is a pattern",
             seldon(json!({"port": "metrics|http"})),
-            BySchema("spec.seldon.port"),
+            ByRule("expected the name of a port, like `metrics`"),
         ),
         (
             "port of model servers as a number",
@@ -303,22 +331,22 @@ pub fn spec_cases() -> Vec<(&'static str, Value, Expected)> {
         (
             "path of model servers without a slash",
             seldon(json!({"path": "metrics"})),
-            BySchema("spec.seldon.path"),
+            ByRule("expected a path that begins with '/', like /metrics"),
         ),
         (
             "path of model servers with a query",
             seldon(json!({"path": "/metrics?x=y"})),
-            BySchema("spec.seldon.path"),
+            ByRule("expected a path that begins with '/', like /metrics"),
         ),
         (
             "interval of model servers 2s",
             seldon(json!({"interval": "2s"})),
-            ByRule("interval must be from 5s to 1h"),
+            ByRule("expected a duration from 5s to 1h"),
         ),
         (
             "interval of model servers 1d",
             seldon(json!({"interval": "1d"})),
-            BySchema("spec.seldon.interval"),
+            ByRule("expected a duration from 5s to 1h, like 30s, 1m30s or 1h"),
         ),
         (
             "no model server at all",
@@ -343,17 +371,29 @@ pub fn spec_cases() -> Vec<(&'static str, Value, Expected)> {
         (
             "image with a space",
             json!({"gateway": {"image": "a b"}}),
-            BySchema("spec.gateway.image"),
+            ByRule("expected an image, like quay.io/prometheus/pushgateway:v1.11.1"),
         ),
         (
             "priority class in capitals",
             json!({"gateway": {"priorityClassName": "High"}}),
-            BySchema("spec.gateway.priorityClassName"),
+            ByRule("expected the name of a PriorityClass"),
+        ),
+        (
+            "node label name with a space",
+            json!({"gateway": {"nodeSelector": {"a b": "c"}}}),
+            ByRule("expected names of labels, like `release` or `example.com/team`"),
+        ),
+        (
+            "memory request that is none, and more than the limit",
+            resources(json!({"requests": {"memory": "1GB"}})),
+            ByRule(
+                "expected an amount that is not negative, like 10m or 0.5 of cpu, 64Mi or 1Gi of memory",
+            ),
         ),
         (
             "node label value with a space",
             json!({"gateway": {"nodeSelector": {"a": "b c"}}}),
-            BySchema("spec.gateway.nodeSelector"),
+            ByRule("expected values of labels, like `monitoring` or `team-1`"),
         ),
         (
             "paused as text",
