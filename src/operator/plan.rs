@@ -12,7 +12,7 @@ use crate::api::seldon::SeldonSpec;
 
 use super::model_servers::{self, ModelServers};
 use super::objection::Objection;
-use super::platform::Platform;
+use super::platform::{Platform, UserIds};
 
 /// Scrape timeout where the object sets none and the interval is not shorter.
 const DEFAULT_TIMEOUT_SECONDS: u64 = 10;
@@ -40,6 +40,8 @@ pub struct Plan {
     pub image: String,
     /// When the image is pulled.
     pub image_pull_policy: String,
+    /// Who says as which user the gateway runs.
+    pub user_ids: UserIds,
     /// The gateway's other settings.
     pub gateway: GatewaySpec,
     /// The ServiceMonitor's settings, and what the PodMonitor has in common with it.
@@ -112,6 +114,7 @@ pub fn plan(inputs: &Inputs) -> Result<Plan, Hold> {
             .clone()
             .unwrap_or_else(|| platform.gateway_image.clone()),
         image_pull_policy: platform.gateway_image_pull_policy.clone(),
+        user_ids: platform.gateway_user_ids,
         gateway: spec.gateway.clone(),
         scrape: Scrape {
             interval: spec.scrape.interval.clone(),

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use clap::ValueEnum;
+use serde::Deserialize;
+
 use super::labels::{label_name_problem, label_value_problem};
 
 /// What the platform sets for every tenant.
@@ -11,12 +14,25 @@ pub struct Platform {
     pub gateway_image: String,
     /// When a gateway's image is pulled.
     pub gateway_image_pull_policy: String,
+    /// Who says as which user gateways run.
+    pub gateway_user_ids: UserIds,
     /// Labels on every monitor; an object's own win.
     pub service_monitor_labels: BTreeMap<String, String>,
     /// Patterns of metric names that tenants may not push, anchored at both ends.
     pub reserved_metrics: Vec<String>,
     /// Patterns of jobs that tenants may not push, anchored at both ends.
     pub reserved_jobs: Vec<String>,
+}
+
+/// Who says as which user a gateway runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum UserIds {
+    /// The operator: as `nobody`.
+    #[default]
+    Fixed,
+    /// The cluster, which gives each namespace user ids of its own, as OpenShift does; else the image.
+    Cluster,
 }
 
 /// Names that a cluster's own alerts and dashboards go by. A namespace is pinned on whatever is pushed, and that does
@@ -55,6 +71,7 @@ impl Default for Platform {
         Self {
             gateway_image: "quay.io/prometheus/pushgateway:v1.11.1".into(),
             gateway_image_pull_policy: "IfNotPresent".into(),
+            gateway_user_ids: UserIds::default(),
             service_monitor_labels: BTreeMap::new(),
             reserved_metrics: RESERVED.map(Into::into).into(),
             reserved_jobs: RESERVED_JOBS.map(Into::into).into(),

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use super::labels::is_object_name;
-use super::platform::Platform;
+use super::platform::{Platform, UserIds};
 
 /// How the operator itself runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,8 +70,8 @@ pub enum LogFormat {
 /// Flags of `simplepipe operator`, each with its environment variable.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Flags {
-    /// Settings file (YAML) with the keys gatewayImage, gatewayImagePullPolicy, serviceMonitorLabels, reservedMetrics,
-    /// reservedJobs, concurrency, listen, leaderElection, leaseName, leaseDurationSeconds, logFormat, logLevel, shutdownTimeoutSeconds
+    /// Settings file (YAML) with the keys gatewayImage, gatewayImagePullPolicy, gatewayUserIds, serviceMonitorLabels,
+    /// reservedMetrics, reservedJobs, concurrency, listen, leaderElection, leaseName, leaseDurationSeconds, logFormat, logLevel, shutdownTimeoutSeconds
     #[arg(long, env = "SIMPLEPIPE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// Image of gateways whose object names none [default: quay.io/prometheus/pushgateway:v1.11.1]
@@ -84,6 +84,15 @@ pub struct Flags {
         value_name = "POLICY"
     )]
     gateway_image_pull_policy: Option<String>,
+    /// Who says as which user gateways run: fixed (the operator: as nobody), or cluster, where it gives each namespace user
+    /// ids of its own as OpenShift does [default: fixed]
+    #[arg(
+        long,
+        env = "SIMPLEPIPE_GATEWAY_USER_IDS",
+        value_name = "WHO",
+        value_enum
+    )]
+    gateway_user_ids: Option<UserIds>,
     /// Label on every ServiceMonitor and PodMonitor, for a Prometheus that selects by label; may be given several times
     #[arg(
         long = "service-monitor-label",
@@ -162,6 +171,7 @@ impl Flags {
 struct File {
     gateway_image: Option<String>,
     gateway_image_pull_policy: Option<String>,
+    gateway_user_ids: Option<UserIds>,
     service_monitor_labels: Option<BTreeMap<String, String>>,
     reserved_metrics: Option<Vec<String>>,
     reserved_jobs: Option<Vec<String>>,
@@ -234,6 +244,10 @@ impl Settings {
                 .clone()
                 .or(file.gateway_image_pull_policy)
                 .unwrap_or(default.gateway_image_pull_policy),
+            gateway_user_ids: flags
+                .gateway_user_ids
+                .or(file.gateway_user_ids)
+                .unwrap_or(default.gateway_user_ids),
             service_monitor_labels: if flags.service_monitor_labels.is_empty() {
                 file.service_monitor_labels.unwrap_or_default()
             } else {
@@ -504,6 +518,7 @@ mod tests {
     #[rstest]
     #[case("gatewayImage", "f:1", "--gateway-image", "g:1", |s: &Settings| s.platform.gateway_image.clone())]
     #[case("gatewayImagePullPolicy", "Always", "--gateway-image-pull-policy", "Never", |s: &Settings| s.platform.gateway_image_pull_policy.clone())]
+    #[case("gatewayUserIds", "cluster", "--gateway-user-ids", "fixed", |s: &Settings| format!("{:?}", s.platform.gateway_user_ids).to_lowercase())]
     #[case("serviceMonitorLabels", "{a: b}", "--service-monitor-label", "a=c", |s: &Settings| s.platform.service_monitor_labels.get("a").cloned().unwrap_or_default())]
     #[case("reservedMetrics", "[f_.*]", "--reserved-metric", "g_.*", |s: &Settings| s.platform.reserved_metrics.join(","))]
     #[case("reservedJobs", "[f-.*]", "--reserved-job", "g-.*", |s: &Settings| s.platform.reserved_jobs.join(","))]

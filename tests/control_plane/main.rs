@@ -43,3 +43,4 @@ mod spec_cases;
 mod spec_changes;
 mod stages;
 mod unreadable;
+mod user_ids;

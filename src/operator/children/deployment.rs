@@ -16,6 +16,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use crate::api::metrics_namespace::ResourceList;
 use crate::api::names;
 use crate::operator::plan::Plan;
+use crate::operator::platform::UserIds;
 
 use super::{common_labels, gateway_selector, metadata};
 
@@ -58,6 +59,7 @@ pub fn build(plan: &Plan) -> Deployment {
 
 fn pod(plan: &Plan) -> PodSpec {
     let gateway = &plan.gateway;
+    let user = (plan.user_ids == UserIds::Fixed).then_some(NOBODY);
     PodSpec {
         service_account_name: Some(names::GATEWAY.into()),
         automount_service_account_token: Some(false),
@@ -67,8 +69,8 @@ fn pod(plan: &Plan) -> PodSpec {
         termination_grace_period_seconds: Some(10),
         security_context: Some(PodSecurityContext {
             run_as_non_root: Some(true),
-            run_as_user: Some(NOBODY),
-            run_as_group: Some(NOBODY),
+            run_as_user: user,
+            run_as_group: user,
             seccomp_profile: Some(SeccompProfile {
                 type_: "RuntimeDefault".into(),
                 ..SeccompProfile::default()
