@@ -20,6 +20,10 @@ pub enum NameError {
     /// A character that no metric name has.
     #[error("{} is not a metric name; {}", quoted(.0), name_advice(.0))]
     Charset(String),
+    /// A name that only the quoted form of the text formats can hold. A gateway takes it, but hands it to a Prometheus
+    /// that does not ask for such names with underscores in it: there it may meet another metric of that name.
+    #[error("{} is a UTF-8 name, which not every Prometheus gets as it is; {}", quoted(.0), name_advice(.0))]
+    Utf8(String),
     /// One of the names that the gateway keeps for itself.
     #[error("{} is written by the Pushgateway itself; write another name", quoted(.0))]
     Gateway(String),
@@ -37,6 +41,17 @@ impl MetricName {
             Some(_) if GATEWAY_NAMES.contains(&name) => Err(NameError::Gateway(name.to_owned())),
             Some(_) => Ok(Self(name.to_owned())),
         }
+    }
+
+    /// As [`MetricName::new`], for a name that was written in quotes.
+    ///
+    /// # Errors
+    /// As there. What is wrong with a character is said otherwise: quotes are there to allow for it.
+    pub fn from_quotes(name: &str) -> Result<Self, NameError> {
+        Self::new(name).map_err(|error| match error {
+            NameError::Charset(name) => NameError::Utf8(name),
+            error => error,
+        })
     }
 
     /// The name as text.
@@ -98,6 +113,9 @@ pub enum LabelNameError {
     /// A character that no label name has.
     #[error("{} is not a label name; write letters, digits and _ only, not starting with a digit", quoted(.0))]
     Charset(String),
+    /// A name that only the quoted form of the text formats can hold.
+    #[error("{} is a UTF-8 name, which a Pushgateway takes only with --push.enable-utf8-names; write letters, digits and _ only, not starting with a digit", quoted(.0))]
+    Utf8(String),
     /// The beginning of Prometheus' own labels.
     #[error("{} begins with __, which Prometheus keeps for itself; write another name", quoted(.0))]
     Reserved(String),
@@ -116,6 +134,17 @@ impl LabelName {
             Some(_) if name.starts_with("__") => Err(LabelNameError::Reserved(name.to_owned())),
             Some(_) => Ok(Self(name.to_owned())),
         }
+    }
+
+    /// As [`LabelName::new`], for a name that was written in quotes.
+    ///
+    /// # Errors
+    /// As [`MetricName::from_quotes`].
+    pub fn from_quotes(name: &str) -> Result<Self, LabelNameError> {
+        Self::new(name).map_err(|error| match error {
+            LabelNameError::Charset(name) => LabelNameError::Utf8(name),
+            error => error,
+        })
     }
 
     /// The name as text.
@@ -168,6 +197,21 @@ mod tests {
     )]
     fn other_names_are_refused_with_what_would_be_right(#[case] name: &str, #[case] message: &str) {
         assert_eq!(MetricName::new(name).unwrap_err().to_string(), message);
+    }
+
+    #[test]
+    fn of_a_name_in_quotes_it_is_said_why_its_characters_are_not_taken() {
+        assert_eq!(
+            MetricName::from_quotes("http.reqs")
+                .unwrap_err()
+                .to_string(),
+            r#""http.reqs" is a UTF-8 name, which not every Prometheus gets as it is; write letters, digits, _ and : only, not starting with a digit, such as "http_reqs""#
+        );
+        assert_eq!(
+            LabelName::from_quotes("http.code").unwrap_err().to_string(),
+            r#""http.code" is a UTF-8 name, which a Pushgateway takes only with --push.enable-utf8-names; write letters, digits and _ only, not starting with a digit"#
+        );
+        assert_eq!(MetricName::from_quotes("a").unwrap().as_str(), "a");
     }
 
     #[rstest]

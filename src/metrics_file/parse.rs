@@ -1,6 +1,6 @@
 //! From the bytes of a metrics file, in any of its formats, to a [`MetricsFile`], or to all that is wrong with it.
 
-use super::{Problems, document, text};
+use super::{Problems, document, sample_line, text};
 use crate::metrics::{Family, Labels};
 
 /// A file that was checked: only [`MetricsFile::parse`] makes it, so having it means that nothing is wrong with it.
@@ -46,8 +46,10 @@ impl MetricsFile {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         match text.trim_ascii_start().chars().next() {
             None => Err(Rejection::Empty),
-            // No line of the text formats begins so.
-            Some('[' | '{') => document::parse(text),
+            // No line of the text formats begins so,
+            Some('[') => document::parse(text),
+            // and with this only one whose name is within the braces.
+            Some('{') if !sample_line::begins_with_a_name_in_braces(text) => document::parse(text),
             Some(_) => text::parse(text),
         }
     }

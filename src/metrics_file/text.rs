@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::collection::{Collection, Origin};
-use super::sample_line::{Sample, sample};
+use super::sample_line::{BLANKS, Sample, is_of_no_text_format, metric_name, sample};
 use super::{MetricsFile, Place, Problems, Rejection};
 use crate::metrics::number::{numeric, whole};
 use crate::metrics::{Histogram, Labels, MetricName, MetricType, Summary, Value};
@@ -12,21 +12,26 @@ use crate::terminal::quoted;
 /// What the last line of an OpenMetrics text is.
 const END: &str = "# EOF";
 
+/// Said of a first line that is of neither format: who pushes another file by mistake sees it at once.
+const HINT: &str = "; a metrics file is JSON, which begins with [ or {, or Prometheus' text format";
+
 /// Reads a text of either format.
 pub(super) fn parse(text: &str) -> Result<MetricsFile, Rejection> {
-    let text = text.trim_ascii_end();
-    let dialect = if text.lines().next_back() == Some(END) {
+    let last = text.trim_ascii_end().lines().next_back();
+    let dialect = if last.map(|line| line.trim_start_matches(BLANKS)) == Some(END) {
         Dialect::OpenMetrics
     } else {
         Dialect::Prometheus
     };
     let mut reader = Reader::new(dialect);
-    for (index, line) in text.lines().enumerate() {
+    for (index, line) in text.split('\n').enumerate() {
         let place = Place::Line(index + 1);
+        // The last line may end so without a line feed.
+        let line = line.strip_suffix('\r').unwrap_or(line);
         if let Err(problem) = reader.line(place, line) {
+            let is_alien = index == 0 && is_of_no_text_format(line);
             reader.problems.add(place, None, || {
-                let hint = "; a metrics file is JSON, which begins with [ or {, or Prometheus' text format";
-                format!("{problem}{}", if index == 0 { hint } else { "" })
+                format!("{problem}{}", if is_alien { HINT } else { "" })
             });
         }
     }
@@ -106,19 +111,27 @@ impl Reader {
         if line.trim_ascii().is_empty() {
             return Ok(());
         }
+        let line = line.trim_start_matches(BLANKS);
         let Some(comment) = line.strip_prefix('#') else {
             return self.sample(place, line);
         };
-        // Anything else than these is a comment.
-        let comment = comment.trim_ascii_start();
-        let (keyword, rest) = comment.split_once([' ', '\t']).unwrap_or((comment, ""));
-        let rest = rest.trim_ascii_start();
-        let (name, text) = rest.split_once([' ', '\t']).unwrap_or((rest, ""));
+        let comment = comment.trim_start_matches(BLANKS);
+        let (keyword, rest) = comment.split_once(BLANKS).unwrap_or((comment, ""));
+        let open = self.dialect == Dialect::OpenMetrics;
+        let declares = ["HELP", "TYPE"].contains(&keyword) || (open && keyword == "UNIT");
+        let rest = rest.trim_start_matches(BLANKS);
+        // Anything else is a comment, and so is what names nothing.
+        if !declares || rest.is_empty() {
+            return Ok(());
+        }
+        let (name, text) = metric_name(rest, &BLANKS)?;
+        let text = text.trim_start_matches(BLANKS);
         match keyword {
-            "HELP" => self.help(place, name, text),
-            "TYPE" => self.metric_type(place, name, text.trim_ascii()),
-            "UNIT" if self.dialect == Dialect::OpenMetrics => self.unit(name, text.trim_ascii()),
-            _ => Ok(()),
+            // What says nothing of a name is no declaration.
+            _ if text.is_empty() => Ok(()),
+            "HELP" => self.help(place, &name, text),
+            "TYPE" => self.metric_type(place, &name, text.trim_ascii_end()),
+            _ => self.unit(&name, text.trim_ascii_end()),
         }
     }
 
@@ -170,7 +183,7 @@ impl Reader {
 
     fn declared(&self, word: &str) -> Result<Declared, String> {
         let open = self.dialect == Dialect::OpenMetrics;
-        match word {
+        match word.to_ascii_lowercase().as_str() {
             "gauge" => Ok(Declared::Plain(MetricType::Gauge)),
             "counter" => Ok(Declared::Plain(MetricType::Counter)),
             "summary" => Ok(Declared::Plain(MetricType::Summary)),
@@ -214,7 +227,7 @@ impl Reader {
             mut labels,
             value,
         } = sample(line, self.dialect == Dialect::OpenMetrics)?;
-        let (family, part) = self.owner(name)?;
+        let (family, part) = self.owner(&name)?;
         let value = numeric(value)?;
         let point = match part {
             Part::Created => return Ok(()),
@@ -233,7 +246,7 @@ impl Reader {
             {
                 return Err(format!(
                     "has a label {label}, which is not for {}; leave it out",
-                    quoted(name)
+                    quoted(&name)
                 ));
             }
             Part::Number | Part::Sum(_) | Part::Count(_) => None,
@@ -267,7 +280,7 @@ impl Reader {
         } else {
             Err(format!(
                 "{} stands twice with the same labels; write it once",
-                quoted(name)
+                quoted(&name)
             ))
         }
     }
@@ -303,17 +316,22 @@ impl Reader {
                 return Ok((family.to_owned(), part));
             }
         }
-        let endings = match declared(name) {
+        let (family, endings) = match declared(name) {
             Some(Declared::Plain(MetricType::Summary)) => {
                 return Ok((name.to_owned(), Part::Point("quantile")));
             }
-            Some(Declared::Plain(MetricType::Histogram)) => "_bucket, _sum or _count",
-            Some(Declared::Plain(MetricType::Counter)) if open => "_total",
-            Some(Declared::Info) => "_info",
+            Some(Declared::Plain(MetricType::Histogram)) => {
+                ("a histogram", "_bucket, _sum or _count")
+            }
+            Some(Declared::Plain(MetricType::Counter)) if open => (
+                "a counter of OpenMetrics (the last line is # EOF)",
+                "_total",
+            ),
+            Some(Declared::Info) => ("an info", "_info"),
             _ => return Ok((name.to_owned(), Part::Number)),
         };
         Err(format!(
-            "{} is a family whose samples end in {endings}; write one of those",
+            "{} is {family}, whose samples end in {endings}; write one of those",
             quoted(name)
         ))
     }

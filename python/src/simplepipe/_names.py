@@ -27,12 +27,17 @@ OWN_METRICS = "simplepipe_accumulate"
 """How metrics begin by which `simplepipe push --accumulate` locks a group: another of that name would break it."""
 
 
-def check_metric(name: str) -> None:
-    """Raises MetricError, whose message goes on after the metric's place, for a name that is none."""
+def check_metric(name: str, in_quotes: bool = False) -> None:
+    """Raises MetricError, whose message goes on after the metric's place, for a name that is none. `in_quotes`: written
+    as the text formats write a name of any characters."""
     if not name:
         raise MetricError("is empty; write a metric name such as run_time_seconds")
     if not METRIC_NAME.fullmatch(name):
-        raise MetricError(f"{quoted(name)} is not a metric name; {_advice(name)}")
+        # A gateway takes it, but hands it to a Prometheus that does not ask for such names with underscores in it: there
+        # it may meet another metric of that name.
+        utf8 = "a UTF-8 name, which not every Prometheus gets as it is"
+        what = utf8 if in_quotes else "not a metric name"
+        raise MetricError(f"{quoted(name)} is {what}; {_advice(name)}")
     if name in GATEWAY_NAMES:
         raise MetricError(f"{quoted(name)} is written by the Pushgateway itself; write another name")
 
@@ -43,10 +48,12 @@ def check_not_own(name: str) -> None:
         raise MetricError(f"{quoted(name)} begins as Simplepipe's own metrics do; write another name")
 
 
-def check_label(name: str) -> None:
+def check_label(name: str, in_quotes: bool = False) -> None:
     """As check_metric, for the name of a label."""
     if not LABEL_NAME.fullmatch(name):
-        raise MetricError("is not a label name; write letters, digits and _ only, not starting with a digit")
+        utf8 = "a UTF-8 name, which a Pushgateway takes only with --push.enable-utf8-names"
+        what = utf8 if in_quotes and name else "not a label name"
+        raise MetricError(f"is {what}; write letters, digits and _ only, not starting with a digit")
     if name.startswith("__"):
         raise MetricError("begins with __, which Prometheus keeps for itself; write another name")
 

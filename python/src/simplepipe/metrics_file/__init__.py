@@ -18,6 +18,7 @@ from simplepipe.metrics_file import _json, _text
 from simplepipe.metrics_file._document import Document
 from simplepipe.metrics_file._number import WHITESPACE
 from simplepipe.metrics_file._problems import Problems
+from simplepipe.metrics_file._sample_line import begins_with_a_name_in_braces
 
 __all__ = ["MAX_BYTES", "Family", "MetricsFile", "MetricsFileError", "Problem", "Sample", "parse", "parse_metrics"]
 
@@ -48,7 +49,8 @@ def parse(content: bytes | str) -> MetricsFile:
     text = _decoded(content, problems)
     if text is None:
         families: tuple[Family, ...] = ()
-    elif text.lstrip(WHITESPACE)[:1] in ("[", "{"):
+    elif text.lstrip(WHITESPACE)[:1] in ("[", "{") and not begins_with_a_name_in_braces(text):
+        # No other line of the text formats begins so.
         return _checked(lambda: _json.read(text), problems)
     else:
         families = _text.read(text, problems)

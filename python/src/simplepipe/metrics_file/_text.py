@@ -13,7 +13,7 @@ from simplepipe.metrics_file._collection import Collection, Origin
 from simplepipe.metrics_file._metric import histogram_samples, summary_samples
 from simplepipe.metrics_file._number import WHITESPACE, numeric, whole
 from simplepipe.metrics_file._problems import Problems
-from simplepipe.metrics_file._sample_line import read_sample
+from simplepipe.metrics_file._sample_line import BLANKS, is_of_no_text_format, metric_name, read_sample
 
 END = "# EOF"
 """What the last line of an OpenMetrics text is."""
@@ -38,8 +38,13 @@ OPENMETRICS_PARTS = {
     ("summary", "created"): "created",
     ("histogram", "created"): "created",
 }
-ENDINGS = {"histogram": "_bucket, _sum or _count", "counter": "_total", "info": "_info"}
+ENDINGS = {
+    "histogram": ("a histogram", "_bucket, _sum or _count"),
+    "counter": ("a counter of OpenMetrics (the last line is # EOF)", "_total"),
+    "info": ("an info", "_info"),
+}
 
+# Said of a first line that is of neither format: who pushes another file by mistake sees it at once.
 HINT = "; a metrics file is JSON, which begins with [ or {, or Prometheus' text format"
 
 
@@ -75,13 +80,15 @@ class _Declared:
 
 def read(text: str, problems: Problems) -> tuple[Family, ...]:
     """Reads a text of either format."""
-    lines = text.rstrip(WHITESPACE).split("\n")
-    reader = _Reader(openmetrics=lines[-1] == END)
-    for at, line in enumerate(lines, start=1):
+    last = text.rstrip(WHITESPACE).rpartition("\n")[2]
+    reader = _Reader(openmetrics=last.lstrip(BLANKS) == END)
+    for at, line in enumerate(text.split("\n"), start=1):
+        line = line.removesuffix("\r")
         try:
-            reader.line(at, line.removesuffix("\r"))
+            reader.line(at, line)
         except ValueError as error:
-            problems.add(f"{error}{HINT if at == 1 else ''}", line=at)
+            is_alien = at == 1 and is_of_no_text_format(line)
+            problems.add(f"{error}{HINT if is_alien else ''}", line=at)
     # What is about a family as a whole can be told only when its lines are right.
     if problems.count:
         return ()
@@ -102,19 +109,26 @@ class _Reader:
         """Raises ValueError with what is wrong."""
         if not line.strip(WHITESPACE):
             return
+        line = line.lstrip(BLANKS)
         if not line.startswith("#"):
             self._sample(at, line)
             return
-        # Anything else than these is a comment.
-        words = re.split(r"[ \t]", line[1:].lstrip(WHITESPACE), maxsplit=1)
-        keyword, rest = words[0], words[-1].lstrip(WHITESPACE) if len(words) > 1 else ""
-        name, _, argument = re.sub(r"[ \t]", "\0", rest, count=1).partition("\0")
+        words = re.split(f"[{BLANKS}]", line[1:].lstrip(BLANKS), maxsplit=1)
+        keyword, rest = words[0], words[-1].lstrip(BLANKS) if len(words) > 1 else ""
+        # Anything else is a comment, and so is what names nothing.
+        if not (keyword in ("HELP", "TYPE") or (keyword == "UNIT" and self._openmetrics)) or not rest:
+            return
+        name, argument = metric_name(rest, BLANKS)
+        argument = argument.lstrip(BLANKS)
+        # What says nothing of a name is no declaration.
+        if not argument:
+            return
         if keyword == "HELP":
             self._help(at, name, argument)
         elif keyword == "TYPE":
-            self._type(at, name, argument.strip(WHITESPACE))
-        elif keyword == "UNIT" and self._openmetrics:
-            self._unit(name, argument.strip(WHITESPACE))
+            self._type(at, name, argument.rstrip(WHITESPACE))
+        else:
+            self._unit(name, argument.rstrip(WHITESPACE))
 
     def _family(self, at: int, name: str) -> _Declared:
         if name not in self._families:
@@ -130,18 +144,19 @@ class _Reader:
         family.help = re.sub(r"\\([\\n\"])", lambda found: "\n" if found[1] == "n" else found[1], text)
 
     def _type(self, at: int, name: str, word: str) -> None:
-        if self._openmetrics and word == "gaugehistogram":
+        known = word.lower()
+        if self._openmetrics and known == "gaugehistogram":
             raise ValueError(
                 "a gaugehistogram, which has no form in the text that a Pushgateway takes; write a histogram or gauges"
             )
-        if word not in self._types:
+        if known not in self._types:
             raise ValueError(f"{quoted(word)} is not a type; write {', '.join(self._types)}")
         family = self._family(at, name)
         if family.type is not None:
             raise ValueError(f"a second TYPE of {quoted(name)}; write one")
         if family.series:
             raise ValueError(f"TYPE of {quoted(name)} after its first sample; write it before")
-        family.type = self._types[word]
+        family.type = self._types[known]
 
     def _unit(self, name: str, unit: str) -> None:
         """OpenMetrics wants the unit in the name."""
@@ -191,7 +206,8 @@ class _Reader:
         if declared == "summary":
             return name, "quantile"
         if declared in ENDINGS and (declared != "counter" or self._openmetrics):
-            raise ValueError(f"{quoted(name)} is a family whose samples end in {ENDINGS[declared]}; write one of those")
+            family, endings = ENDINGS[declared]
+            raise ValueError(f"{quoted(name)} is {family}, whose samples end in {endings}; write one of those")
         return name, "number"
 
     def families(self, problems: Problems) -> tuple[Family, ...]:
