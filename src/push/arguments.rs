@@ -12,6 +12,10 @@ use crate::duration::duration;
 use crate::gateway::Group;
 use crate::gateway_options::{Options, grouping_label};
 use crate::metrics_file::Source;
+use crate::terminal::quoted;
+
+/// How metrics files are named, for all that is known.
+const FILE_ENDINGS: [&str; 4] = [".json", ".prom", ".txt", ".om"];
 
 /// Push the metrics of files to a Pushgateway.
 ///
@@ -28,7 +32,7 @@ use crate::metrics_file::Source;
     simplepipe push [OPTIONS] --delete --job JOB")]
 pub struct Arguments {
     /// The metrics file, - for standard input; then the job, where neither --job nor the file names it. With --job, all
-    /// are files.
+    /// are files. A job that looks like a file (it is one, has a slash, or ends in .json, .prom, .txt or .om) needs --job.
     #[arg(value_name = "FILE [JOB]")]
     positional: Vec<OsString>,
     /// A metrics file that names its job itself; as often as needed.
@@ -92,8 +96,6 @@ pub(super) enum Action {
 pub(super) struct Files {
     pub(super) sources: Vec<Source>,
     pub(super) destination: Destination,
-    /// The job, where it stands behind the file without a word of its own.
-    pub(super) second_word: Option<String>,
     pub(super) ttl: Option<Duration>,
 }
 
@@ -129,7 +131,6 @@ impl Arguments {
         };
         let files = Files {
             sources,
-            second_word: job.clone().filter(|_| self.job.is_none()),
             destination: self.destination(job)?,
             ttl: self.ttl,
         };
@@ -146,12 +147,44 @@ impl Arguments {
             ([], [], _) => Err(ArgumentsError::NoFile),
             ([], files, job) | (files, [], job @ Some(_)) => Ok((files, job.clone())),
             ([_], _, None) => Ok((&self.positional, None)),
-            ([_, job], _, None) => Ok((&self.positional[..1], Some(text(job)?))),
+            ([file, job], _, None) => {
+                check_no_file(file, job)?;
+                Ok((&self.positional[..1], Some(text(job)?)))
+            }
             (_, _, None) => Err(ArgumentsError::ManyFiles),
             // clap lets no two of them through.
             (files, [_, ..], Some(_)) => Ok((files, self.job.clone())),
         }
     }
+}
+
+/// A pattern such as `m/*.prom` that matches two files must not make the second one's name the job of the first.
+fn check_no_file(file: &OsStr, job: &OsStr) -> Result<(), ArgumentsError> {
+    let is_there = |path: &OsStr| Path::new(path).is_file();
+    let shown = |path: &OsStr| quoted(&path.to_string_lossy());
+    let is_input = |path: &OsStr| Source::from_argument(Path::new(path)) == Source::StandardInput;
+    if is_there(job) && !Path::new(file).exists() && !is_input(file) {
+        return Err(ArgumentsError::Swapped {
+            file: shown(file),
+            job: shown(job),
+        });
+    }
+    let text = job.to_string_lossy().to_ascii_lowercase();
+    let sign = if is_input(job) {
+        "is standard input"
+    } else if is_there(job) {
+        "is a file"
+    } else if text.contains('/') {
+        "has a slash"
+    } else if FILE_ENDINGS.iter().any(|ending| text.ends_with(ending)) {
+        "is named as a file is"
+    } else {
+        return Ok(());
+    };
+    Err(ArgumentsError::FileAsJob {
+        job: shown(job),
+        sign,
+    })
 }
 
 fn text(job: &OsStr) -> Result<String, ArgumentsError> {

@@ -69,6 +69,25 @@ pub enum ArgumentsError {
          names its job itself"
     )]
     ManyFiles,
+    /// The file is not there, but a file of the job's name is.
+    #[error("{file} is not there, and the job {job} is a file; write the file first, then the job")]
+    Swapped {
+        /// What was taken for the file, ready to print.
+        file: String,
+        /// What was taken for the job, ready to print.
+        job: String,
+    },
+    /// What stands where the job does looks like a second file.
+    #[error(
+        "{job} stands where the job does, and {sign}; for two files write: simplepipe push --job JOB FILE..., and for a \
+         job of this name: --job {job} FILE"
+    )]
+    FileAsJob {
+        /// What was taken for the job, ready to print.
+        job: String,
+        /// By what it looks like a file.
+        sign: &'static str,
+    },
     /// Standard input can only be read once.
     #[error("standard input (-) is named twice; name it once")]
     InputTwice,
@@ -86,14 +105,6 @@ pub enum FileError {
     /// It can't be read.
     #[error("{0}")]
     Read(#[from] ReadError),
-    /// It is not there, but a file of the job's name is.
-    #[error("{file} is not there, and the job {job} is a file; write the file first, then the job")]
-    Swapped {
-        /// What was taken for the file, ready to print.
-        file: String,
-        /// What was taken for the job, ready to print.
-        job: String,
-    },
     /// It is not right.
     #[error("{file} {cause}")]
     Content {

@@ -1,13 +1,9 @@
 //! Reads the files of a push, and packs what they hold.
 
-use std::io;
-use std::path::Path;
-
 use super::arguments::Files;
 use super::error::{Error, FileError};
-use crate::metrics_file::{MetricsFile, ReadError, Source};
+use crate::metrics_file::{MetricsFile, Source};
 use crate::parcel::{Packing, Parcel, ttl};
-use crate::terminal::quoted;
 
 /// All of them, in their order.
 ///
@@ -28,7 +24,7 @@ pub(super) fn pack(files: &Files) -> Result<Vec<Parcel>, Error> {
 
 fn add(packing: &mut Packing, source: &Source, files: &Files) -> Result<(), FileError> {
     let file = source.to_string();
-    let content = source.read().map_err(|error| unreadable(error, files))?;
+    let content = source.read()?;
     let content = match MetricsFile::parse(&content) {
         Ok(content) => content,
         Err(cause) => return Err(FileError::Content { file, cause }),
@@ -38,19 +34,4 @@ fn add(packing: &mut Packing, source: &Source, files: &Files) -> Result<(), File
         Err(cause) => return Err(FileError::Group { file, cause }),
     };
     Ok(packing.add(&file, &group, content.families())?)
-}
-
-/// A file that is not there, where the word after it is one, has changed places with it.
-fn unreadable(error: ReadError, files: &Files) -> FileError {
-    match (error, &files.second_word) {
-        (ReadError::Io { source_name, cause }, Some(job))
-            if cause.kind() == io::ErrorKind::NotFound && Path::new(job).is_file() =>
-        {
-            FileError::Swapped {
-                file: source_name,
-                job: quoted(job),
-            }
-        }
-        (error, _) => error.into(),
-    }
 }

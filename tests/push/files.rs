@@ -233,7 +233,8 @@ fn where_a_later_group_fails_the_message_says_which_arrived() {
 )]
 #[case::a_folder_and_a_job_that_is_a_file(
     "/ {}/rows",
-    "\"/\" is a folder; name the metrics file in it"
+    "\"{}/rows\" stands where the job does, and is a file; for two files write: simplepipe push --job JOB FILE..., and \
+     for a job of this name: --job \"{}/rows\" FILE"
 )]
 fn what_does_not_fit_together_is_refused_before_anything_is_sent(
     #[case] words: &str,
@@ -462,6 +463,84 @@ fn contradictions_are_refused(
     folder.file("a", &gauge("rows", 1));
     let ended = push(&folder, words).gateway("127.0.0.1:1").run();
     ended.assert_code(2);
+}
+
+/// A pattern that matches just two files would make the second one's name the job, and lose its metrics.
+#[rstest]
+#[case(
+    "{}/a.prom {}/b.prom",
+    "\"{}/b.prom\" stands where the job does, and is a file"
+)]
+#[case(
+    "{}/a.prom {}/train",
+    "\"{}/train\" stands where the job does, and is a file"
+)]
+#[case("- {}/train", "\"{}/train\" stands where the job does, and is a file")]
+#[case(
+    "{}/a.prom team/train",
+    "\"team/train\" stands where the job does, and has a slash"
+)]
+#[case(
+    "{}/a.prom gone.json",
+    "\"gone.json\" stands where the job does, and is named as a file is"
+)]
+#[case(
+    "{}/a.prom gone.PROM",
+    "\"gone.PROM\" stands where the job does, and is named as a file is"
+)]
+#[case(
+    "{}/a.prom gone.txt",
+    "\"gone.txt\" stands where the job does, and is named as a file is"
+)]
+#[case(
+    "{}/a.prom gone.om",
+    "\"gone.om\" stands where the job does, and is named as a file is"
+)]
+#[case(
+    "{}/a.prom -",
+    "\"-\" stands where the job does, and is standard input"
+)]
+#[case(
+    "{}/gone {}/train",
+    "\"{}/gone\" is not there, and the job \"{}/train\" is a file; write the file first, then the job"
+)]
+fn a_second_file_is_not_taken_for_the_job(
+    #[values(&["push"][..], &["app.py"][..], &["python3", "/app/app.py"][..])] program: &[&str],
+    #[case] words: &str,
+    #[case] message: &str,
+) {
+    let (gateway, folder) = (Pushgateway::start(), Folder::new());
+    for name in ["a.prom", "b.prom", "train"] {
+        folder.file(name, "rows 1\n");
+    }
+    let path = folder.0.path().to_str().unwrap();
+    let words = words.split(' ').map(|word| word.replace("{}", path));
+    let ended = Simplepipe::with(program.iter().copied())
+        .and(words)
+        .variable("PUSHGATEWAY_URL", &format!("http://{}", gateway.address()))
+        .run();
+    ended.assert_code(2);
+    let cure = "; for two files write: simplepipe push --job JOB FILE..., and for a job of this name: --job ";
+    let said = &ended.standard_error;
+    let message = message.replace("{}", path);
+    assert!(
+        said.starts_with(&format!("simplepipe: nothing was pushed: {message}")),
+        "{said}"
+    );
+    assert!(said.contains(cure) || message.contains("; write"), "{said}");
+    assert!(gateway.groups().is_empty());
+}
+
+#[rstest]
+#[case("--job team/train {}/a", "job=team/train")]
+#[case("--job train.json {}/a", "job=train.json")]
+#[case("{}/a train-1.2", "job=train-1.2")]
+fn a_job_that_looks_like_a_file_wants_its_option(#[case] words: &str, #[case] group: &str) {
+    let (gateway, folder) = (Pushgateway::start(), Folder::new());
+    folder.file("a", &gauge("rows", 1));
+    let ended = push(&folder, words).gateway(gateway.address()).run();
+    ended.assert_code(0);
+    assert_eq!(gateway.groups(), [group]);
 }
 
 /// The gateway would take it for another group with the same series, and take nothing else from then on.
