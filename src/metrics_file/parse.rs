@@ -143,6 +143,8 @@ mod tests {
             )
         ) {
             let metrics: Vec<_> = values.iter().enumerate().map(|(index, (metric_type, value, description, label))| {
+                // Before a HELP text, blanks are nothing, for a gateway too.
+                let description = description.trim_start_matches([' ', '\t']);
                 let value = if *metric_type == "counter" && value.is_nan() { 0.0 } else { *value };
                 let value = if *metric_type == "counter" { value.abs() } else { value };
                 serde_json::json!({

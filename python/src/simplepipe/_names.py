@@ -33,7 +33,7 @@ def check_metric(name: str, in_quotes: bool = False) -> None:
     if not name:
         raise MetricError("is empty; write a metric name such as run_time_seconds")
     if not METRIC_NAME.fullmatch(name):
-        # A gateway takes it, but hands it to a Prometheus that does not ask for such names with underscores in it: there
+        # A gateway takes it, but hands it to a Prometheus that asks for no such names with underscores in it. There
         # it may meet another metric of that name.
         utf8 = "a UTF-8 name, which not every Prometheus gets as it is"
         what = utf8 if in_quotes else "not a metric name"

@@ -155,8 +155,9 @@ def _label_name(text: str) -> tuple[str, str]:
         name, rest = _up_to_quote("a name in quotes", text[1:])
         rest = rest.lstrip(BLANKS)
         if not rest.startswith("="):
+            shown = quoted(name)
             raise ValueError(
-                f"label {quoted(name)} has no value; write {quoted(name)}=\"VALUE\", or a metric's name before all labels"
+                f'label {shown} has no value; write {shown}="VALUE", or a metric\'s name before all labels'
             )
         after = rest[1:]
     else:
