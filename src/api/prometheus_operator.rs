@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 /// The API group of the Prometheus Operator.
 pub const GROUP: &str = "monitoring.coreos.com";
 
+/// The oldest Prometheus Operator whose CRDs have every field that is set here: the youngest is `bodySizeLimit`.
+pub const OLDEST: &str = "0.73";
+
 /// `spec` of a ServiceMonitor.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]

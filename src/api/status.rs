@@ -43,6 +43,6 @@ pub struct GatewayStatus {
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ScrapeStatus {
-    /// Prometheus objects whose selectors match, as `namespace/name`.
+    /// Prometheus and PrometheusAgent objects whose selectors match, as `namespace/name`.
     pub selected_by: Vec<String>,
 }

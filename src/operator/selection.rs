@@ -12,6 +12,8 @@ use super::labels::{Labels, matches};
 /// A Prometheus or PrometheusAgent object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prometheus {
+    /// Its kind.
+    pub kind: &'static str,
     /// Its namespace.
     pub namespace: String,
     /// Its name.
@@ -78,7 +80,7 @@ pub fn select(all: &[Prometheus], candidate: &Candidate) -> Selection {
             None => selection.selected_by.push(name),
             Some(why) => selection
                 .ignored_by
-                .push(format!("Prometheus {name} {why}")),
+                .push(format!("{} {name} {why}", prometheus.kind)),
         }
     }
     selection.selected_by.sort();
@@ -185,6 +187,7 @@ mod tests {
 
     fn prometheus(yaml: &str) -> Prometheus {
         Prometheus {
+            kind: "Prometheus",
             namespace: "monitoring".into(),
             name: "k8s".into(),
             selectors: serde_saphyr::from_str(yaml).unwrap(),
@@ -276,6 +279,29 @@ mod tests {
             let ignored = answer(selectors).ignored_by;
             assert!(ignored[0].contains(&words), "{ignored:?}");
         }
+    }
+
+    #[test]
+    fn an_agent_is_called_what_it_is() {
+        let candidate = Candidate {
+            monitor: Monitor::Services,
+            namespace: "alice",
+            namespace_labels: &Labels::new(),
+            labels: &Labels::new(),
+        };
+        let agent = Prometheus {
+            kind: "PrometheusAgent",
+            ..prometheus("{}")
+        };
+        let ignored = select(&[agent, prometheus("{}")], &candidate).ignored_by;
+        assert!(
+            ignored[0].starts_with("Prometheus monitoring/k8s selects no ServiceMonitor"),
+            "{ignored:?}"
+        );
+        assert!(
+            ignored[1].starts_with("PrometheusAgent monitoring/k8s selects no ServiceMonitor"),
+            "{ignored:?}"
+        );
     }
 
     #[test]

@@ -197,7 +197,7 @@ impl Watches {
                 }
                 Event::InitApply(object) => {
                     listed.insert((object.namespace().unwrap_or_default(), object.name_any()));
-                    self.caches.prometheuses.saw(kind, prometheus(object))
+                    self.caches.prometheuses.saw(kind, prometheus(kind, object))
                 }
                 Event::InitDone => {
                     let dropped = self
@@ -207,7 +207,9 @@ impl Watches {
                     // Objects may have been looked at without.
                     self.health.synced(watch) || dropped
                 }
-                Event::Apply(object) => self.caches.prometheuses.saw(kind, prometheus(object)),
+                Event::Apply(object) => {
+                    self.caches.prometheuses.saw(kind, prometheus(kind, object))
+                }
                 Event::Delete(object) => self.caches.prometheuses.gone(
                     kind,
                     &object.namespace().unwrap_or_default(),
@@ -344,8 +346,9 @@ fn config() -> Config {
     Config::default().page_size(PAGE)
 }
 
-fn prometheus(object: Object<PrometheusSelectors, NotUsed>) -> Prometheus {
+fn prometheus(kind: &'static str, object: Object<PrometheusSelectors, NotUsed>) -> Prometheus {
     Prometheus {
+        kind,
         namespace: object.namespace().unwrap_or_default(),
         name: object.name_any(),
         selectors: object.spec,

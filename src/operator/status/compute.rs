@@ -13,7 +13,7 @@ use crate::operator::model_servers::ModelServers;
 use crate::operator::objection::Objection;
 use crate::operator::outcome::{Cause, Problem};
 use crate::operator::plan::Plan;
-use crate::operator::selection::{Selection, Selections};
+use crate::operator::selection::{Monitor, Selection, Selections};
 
 /// Conditions that must not be false for Ready, in the order in which they are worth mending.
 const SUMMED_UP: [ConditionType; 5] = [
@@ -316,6 +316,8 @@ struct Scraped<'a> {
     kind: Kind,
     name: &'static str,
     interval: &'a str,
+    /// What is so over a limit, which no condition shows.
+    over_limit: String,
 }
 
 impl<'a> Scraped<'a> {
@@ -325,6 +327,10 @@ impl<'a> Scraped<'a> {
             kind: Kind::ServiceMonitor,
             name: names::GATEWAY,
             interval: &plan.scrape.interval,
+            over_limit: format!(
+                "over a limit of spec.scrape.limits, such as {} samples, Prometheus takes nothing of this namespace",
+                plan.scrape.limits.samples
+            ),
         }
     }
 
@@ -334,6 +340,10 @@ impl<'a> Scraped<'a> {
             kind: Kind::PodMonitor,
             name: names::MODEL_SERVERS,
             interval: &servers.interval,
+            over_limit: format!(
+                "over a limit, such as spec.seldon.limits.samples ({}), Prometheus takes nothing of that port",
+                servers.limits.samples
+            ),
         }
     }
 }
@@ -354,9 +364,10 @@ fn scrape(scraped: &Scraped, seen: &Seen) -> Verdict {
             "True",
             Reason::Selected,
             format!(
-                "set to be scraped every {} by {}",
+                "set to be scraped every {} by {}; {}",
                 scraped.interval,
-                s.selected_by.join(", ")
+                s.selected_by.join(", "),
+                scraped.over_limit
             ),
         ),
         Some(s) if s.ignored_by.is_empty() => verdict(
@@ -383,7 +394,8 @@ fn scrape(scraped: &Scraped, seen: &Seen) -> Verdict {
 
 fn no_prometheus(seen: &Seen) -> String {
     match seen.unseen_prometheuses {
-        None => "this cluster has no Prometheus object that could select it".to_owned(),
+        None => "this cluster has no Prometheus or PrometheusAgent object that could select it"
+            .to_owned(),
         Some(why) => {
             format!("the operator can't see the Prometheus objects that could select it: {why}")
         }
@@ -424,7 +436,10 @@ fn explain(problem: &Problem) -> (Reason, String) {
         Cause::KindNotServed => kind_missing(problem.kind),
         Cause::Refused(why) => (
             Reason::Refused,
-            format!("the API server refuses {object}: {why}"),
+            format!(
+                "the API server refuses {object}: {why}{}",
+                cure(problem.kind, why)
+            ),
         ),
         Cause::Unavailable(why) => (
             Reason::ApiUnavailable,
@@ -435,6 +450,22 @@ fn explain(problem: &Problem) -> (Reason, String) {
             format!("{object} is not there, and is not made while spec.paused is true"),
         ),
     }
+}
+
+/// What to do about a refusal, where the API server's words alone do not tell.
+fn cure(kind: Kind, why: &str) -> String {
+    let is_older = ["unknown field", "field not declared in schema"]
+        .iter()
+        .any(|words| why.contains(words));
+    if !is_older || Monitor::of(kind).is_none() {
+        return String::new();
+    }
+    format!(
+        ". The CRD {}.{} is older than Prometheus Operator {}: install the CRDs of that version or a later one",
+        kind.plural(),
+        prometheus_operator::GROUP,
+        prometheus_operator::OLDEST
+    )
 }
 
 fn kind_missing(kind: Kind) -> (Reason, String) {

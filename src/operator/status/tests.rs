@@ -137,6 +137,46 @@ fn where_all_is_well_ready_says_who_scrapes() {
 }
 
 #[test]
+fn what_is_so_over_a_limit_is_told_with_the_tenants_own_limit() {
+    let mut world = World::well();
+    world.plan.as_mut().unwrap().scrape.limits.samples = 150;
+    let message = find(&world.status(), "ScrapeConfigured").message;
+    assert!(
+        message.ends_with(
+            "over a limit of spec.scrape.limits, such as 150 samples, Prometheus takes nothing of this namespace"
+        ),
+        "{message}"
+    );
+}
+
+#[rstest]
+#[case::created("strict decoding error: unknown field \"spec.bodySizeLimit\"")]
+#[case::changed(
+    "failed to create typed patch object: .spec.bodySizeLimit: field not declared in schema"
+)]
+fn a_monitor_with_a_field_that_the_cluster_does_not_know_is_told_with_the_version_to_have(
+    #[case] why: &str,
+) {
+    let mut world = World::well();
+    let refused = |kind, serves| problem(kind, serves, Cause::Refused(why.into()));
+    world.problems = vec![refused(
+        Kind::ServiceMonitor,
+        ConditionType::ScrapeConfigured,
+    )];
+    let message = find(&world.status(), "ScrapeConfigured").message;
+    let advice = "The CRD servicemonitors.monitoring.coreos.com is older than Prometheus Operator 0.73: install the CRDs \
+                  of that version or a later one";
+    assert!(
+        message.contains(why) && message.ends_with(advice),
+        "{message}"
+    );
+
+    world.problems = vec![refused(Kind::Deployment, ConditionType::GatewayAvailable)];
+    let message = find(&world.status(), "GatewayAvailable").message;
+    assert!(message.ends_with(why), "{message}");
+}
+
+#[test]
 fn the_first_thing_that_is_wrong_is_what_ready_says() {
     let mut world = World::well();
     world.selection = Some(Selection {
@@ -206,11 +246,9 @@ fn without_any_prometheus_object_who_scrapes_is_unknown_and_ready_stays_true() {
         (ready.status.as_str(), ready.reason.as_str()),
         ("True", "NoPrometheusFound")
     );
-    assert!(
-        ready
-            .message
-            .ends_with("this cluster has no Prometheus object that could select it")
-    );
+    assert!(ready.message.ends_with(
+        "this cluster has no Prometheus or PrometheusAgent object that could select it"
+    ));
     world.unseen_prometheuses = Some("prometheuses is forbidden");
     let message = world.ready().message;
     assert!(
@@ -346,7 +384,8 @@ fn model_servers_that_are_selected_are_told() {
     );
     assert_eq!(
         serving.message,
-        "set to be scraped every 30s by monitoring/k8s"
+        "set to be scraped every 30s by monitoring/k8s; over a limit, such as spec.seldon.limits.samples (5000), \
+         Prometheus takes nothing of that port"
     );
     assert_eq!(find(&status, "Ready").reason, "AllWorking");
 }
