@@ -38,7 +38,7 @@ generate: ## Write the files that are made from others: crds/, docs/api.md, the 
 	cargo run --quiet --locked -- crd --markdown > docs/api.md
 	config/generate
 
-.PHONY: test test-quick lint bench faults
+.PHONY: test test-quick lint bench faults faults-table
 test: ## Test everything, on real parts
 	@tests/run
 test-quick: ## Test what needs no cluster: lints, the programs, the Python package on each Python that is there
@@ -48,6 +48,8 @@ lint: ## Check format and lints only
 faults: ## Break the way to the API server in many orders: SEEDS=200 (or FIRST-LAST), LANES=2 side by side
 	SEEDS=$(or $(SEEDS),50) LANES=$(or $(LANES),2) PATIENCE=$(or $(PATIENCE),15) \
 	  cargo test --locked --test faults seeds:: -- --nocapture
+faults-table: ## Measure what each outage does: the table of docs/faults.md
+	cargo test --locked --test faults outages:: -- --ignored --nocapture
 bench: ## Measure the operator on 1,000 tenants, and a push, each beside others
 	@tests/bench/run
 	@tests/bench/push

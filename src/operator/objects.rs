@@ -128,7 +128,8 @@ impl Objects {
         }
     }
 
-    /// After a complete list: forgets what was not in it, and says which objects that concerns.
+    /// After a complete list: forgets what was not in it, and says which objects that concerns. What is gone is among
+    /// them: its namespace may be one that gets another by its label.
     pub fn keep_only(&self, seen: &HashSet<Reference>) -> Vec<Reference> {
         let lost: Vec<(String, String)> = {
             let all = self.by_namespace.lock();
@@ -142,9 +143,12 @@ impl Objects {
                 .filter(|(namespace, name)| !seen.contains(&ObjectRef::new(name).within(namespace)))
                 .collect()
         };
-        lost.iter()
-            .flat_map(|(namespace, name)| self.remove(namespace, name))
-            .collect()
+        let mut concerned: HashSet<Reference> = HashSet::new();
+        for (namespace, name) in &lost {
+            concerned.extend(self.remove(namespace, name));
+            concerned.insert(ObjectRef::new(name).within(namespace));
+        }
+        concerned.into_iter().collect()
     }
 
     /// An object as it is now.
@@ -257,9 +261,10 @@ mod tests {
         objects.saw(&object("first", OLD));
         objects.saw(&object("second", YOUNG));
         let seen = [ObjectRef::new("second").within("alice")].into();
-        assert_eq!(names(objects.keep_only(&seen)), ["second"]);
+        assert_eq!(names(objects.keep_only(&seen)), ["first", "second"]);
         assert_eq!(objects.serving("alice").as_deref(), Some("second"));
-        objects.keep_only(&HashSet::new());
+        // Nobody else is concerned, but its namespace may be enrolled.
+        assert_eq!(names(objects.keep_only(&HashSet::new())), ["second"]);
         assert!(objects.all_serving().is_empty());
     }
 }

@@ -1,6 +1,7 @@
 //! A control plane on which one seed runs after the other, and what undisturbed tenants look like there.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use kube::Client;
 use serde_json::json;
@@ -9,11 +10,14 @@ use tokio::task::JoinHandle;
 use crate::child_names::{CHILDREN, everything};
 use crate::control_plane::ControlPlane;
 use crate::operator::Operator;
-use crate::picture::{Picture, pictures};
+use crate::picture::{Picture, differences, pictures};
 use crate::prometheus::create_prometheus;
 use crate::rollout;
 use crate::schedule::{End, specs};
 use crate::tenant::Tenant;
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(300);
 
 pub struct Lane {
     pub control_plane: ControlPlane,
@@ -43,6 +47,44 @@ impl Lane {
     /// What a tenant that is so in the end looks like.
     pub fn undisturbed(&self, end: End) -> &Picture {
         &self.undisturbed[&end]
+    }
+
+    /// In what these namespaces differ from those of undisturbed tenants.
+    pub async fn differences(&self, tenants: &[(String, End)]) -> Vec<String> {
+        let pictures = pictures(&self.client).await.unwrap();
+        let nothing = Picture::new();
+        tenants
+            .iter()
+            .flat_map(|(namespace, end)| {
+                let found = pictures.get(namespace).unwrap_or(&nothing);
+                let lines = differences(self.undisturbed(*end), found);
+                lines
+                    .into_iter()
+                    .map(move |line| format!("{namespace}: {line}"))
+            })
+            .collect()
+    }
+
+    /// Waits until they do not differ, and says how long it took.
+    ///
+    /// # Errors
+    /// In what they differ to the end.
+    pub async fn until_right(
+        &self,
+        tenants: &[(String, End)],
+        patience: Duration,
+    ) -> Result<Duration, Vec<String>> {
+        let began = Instant::now();
+        loop {
+            let differences = self.differences(tenants).await;
+            if differences.is_empty() {
+                return Ok(began.elapsed());
+            }
+            if began.elapsed() > patience {
+                return Err(differences);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 }
 

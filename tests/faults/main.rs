@@ -24,7 +24,9 @@ mod prometheus;
 #[path = "../support/tenant.rs"]
 mod tenant;
 
+mod kills;
 mod lane;
+mod outages;
 mod picture;
 mod proxy;
 mod random;

@@ -115,6 +115,7 @@ fn keep(verdict: &Verdict, folder: &Path) {
     let wrong = verdict.wrong.join("\n");
     let text = format!("{wrong}\n\n{}\n", verdict.story);
     std::fs::write(folder.join("story.txt"), text).unwrap();
+    std::fs::write(folder.join("asked.txt"), &verdict.asked).unwrap();
     for log in &verdict.logs {
         let name = PathBuf::from(log.file_name().unwrap());
         std::fs::copy(log, folder.join(name)).unwrap();

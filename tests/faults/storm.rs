@@ -15,18 +15,18 @@ use crate::damage::Damage;
 use crate::fault_proxy::{Fault, FaultProxy, Rule};
 use crate::lane::Lane;
 use crate::operator::Operator;
-use crate::picture::{Picture, differences, pictures};
+use crate::picture::Picture;
 use crate::schedule::{Act, End, STORM, Schedule, TENANTS, specs};
 use crate::tenant::{Tenant, by};
 
-/// Between two looks.
-const PAUSE: Duration = Duration::from_millis(300);
 /// What is under way when all looks right may still end.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// For so long nothing is written then.
 const QUIET: Duration = Duration::from_secs(4);
 /// Tenants that are worked on at the same time.
 const AT_ONCE: usize = 8;
+/// So many times what undisturbed tenants need may be written, Events included.
+const MOST_WRITES: usize = 2;
 /// What ends at once strikes the watches that are open, and those that open in this time.
 const MOMENT: Duration = Duration::from_millis(200);
 
@@ -42,6 +42,8 @@ pub struct Verdict {
     pub wrong: Vec<String>,
     /// All that happened.
     pub story: String,
+    /// What the operator asked, and what became of it.
+    pub asked: String,
     pub logs: Vec<PathBuf>,
 }
 
@@ -78,8 +80,9 @@ pub async fn run(lane: &Lane, seed: u64, patience: Duration) -> Verdict {
         storm.things_go_wrong(),
         storm.operator_is_killed(operator)
     );
+    let least = acts.least_writes(lane);
     let mut wrong = Vec::new();
-    let right_after = storm.until_right(patience).await;
+    let right_after = lane.until_right(&storm.wanted(), patience).await;
     if let Err(differences) = &right_after {
         wrong.push(format!("not right after {patience:?}:"));
         wrong.extend(differences.iter().cloned());
@@ -88,6 +91,9 @@ pub async fn run(lane: &Lane, seed: u64, patience: Duration) -> Verdict {
     if wrong.is_empty() {
         storm.is_quiet(&audit, &mut wrong).await;
         writes = storm.writes(&audit).len();
+        if writes > MOST_WRITES * least {
+            wrong.push(format!("{writes} writes where {least} are enough"));
+        }
         storm.each_child_once_more(patience, &mut wrong).await;
     }
     if wrong.is_empty() {
@@ -100,10 +106,11 @@ pub async fn run(lane: &Lane, seed: u64, patience: Duration) -> Verdict {
         seed,
         right_after: right_after.ok(),
         writes,
-        least: acts.least_writes(lane),
+        least,
         faults: storm.proxy.counts(),
         wrong,
         story,
+        asked: storm.asked(),
         logs,
     }
 }
@@ -120,7 +127,8 @@ impl Acts {
         lines.collect::<Vec<_>>().join("\n")
     }
 
-    /// Writes that acts need: one for each child that is not as wanted after it, and one for a status that says so.
+    /// Writes that these acts need one by one: one for each child that is not as wanted after it, and one for a status
+    /// that says so.
     fn least_writes(&self, lane: &Lane) -> usize {
         let mut least = 0;
         let mut now: BTreeMap<&str, End> = BTreeMap::new();
@@ -160,6 +168,12 @@ impl Storm<'_> {
     fn start_operator(&self) -> Operator {
         let flags = ["--leader-election=false", "--log-level", "debug"];
         Operator::start_as(self.proxy.kubeconfig(), &self.lane.control_plane, &flags)
+    }
+
+    /// Namespaces, and what each is in the end.
+    fn wanted(&self) -> Vec<(String, End)> {
+        let namespaces = self.tenants.iter().map(|t| t.namespace.clone());
+        namespaces.zip(self.schedule.ends.iter().copied()).collect()
     }
 
     async fn until(&self, at: Duration) {
@@ -230,42 +244,22 @@ impl Storm<'_> {
         (operator, logs)
     }
 
-    /// What differs from undisturbed tenants.
-    async fn differences(&self) -> Vec<String> {
-        let pictures = pictures(&self.lane.client).await.unwrap();
-        let nothing = Picture::new();
-        let tenants = self.tenants.iter().zip(&self.schedule.ends);
-        tenants
-            .flat_map(|(tenant, end)| {
-                let found = pictures.get(&tenant.namespace).unwrap_or(&nothing);
-                let lines = differences(self.lane.undisturbed(*end), found);
-                lines
-                    .into_iter()
-                    .map(|line| format!("{}: {line}", tenant.namespace))
-            })
-            .collect()
-    }
-
-    async fn until_right(&self, patience: Duration) -> Result<Duration, Vec<String>> {
-        let began = Instant::now();
-        loop {
-            let differences = self.differences().await;
-            if differences.is_empty() {
-                return Ok(began.elapsed());
-            }
-            if began.elapsed() > patience {
-                return Err(differences);
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-
     /// What the operator wrote for this seed's tenants, Events too.
     fn writes(&self, audit: &AuditLog) -> Vec<String> {
         let mut writes = audit.operators_writes();
         let prefix = format!("seed-{}-", self.schedule.seed);
         writes.retain(|w| w.namespace().starts_with(&prefix) && !w.failed());
         writes.iter().map(|w| w.in_words()).collect()
+    }
+
+    fn asked(&self) -> String {
+        let asked = self.proxy.asked();
+        let lines = asked.iter().map(|asked| {
+            let at = asked.at.saturating_duration_since(self.began);
+            let (words, fault, status) = (asked.in_words(), asked.fault, asked.status);
+            format!("{:.3} {words}: {status:?} {fault:?}\n", at.as_secs_f64())
+        });
+        lines.collect()
     }
 
     async fn is_quiet(&self, audit: &AuditLog, wrong: &mut Vec<String>) {
@@ -298,7 +292,7 @@ impl Storm<'_> {
                     }
                 })
                 .await;
-            if let Err(differences) = self.until_right(patience).await {
+            if let Err(differences) = self.lane.until_right(&self.wanted(), patience).await {
                 wrong.push(format!(
                     "{damage:?} in calm, and not right after {patience:?}:"
                 ));
@@ -322,7 +316,8 @@ impl Storm<'_> {
     }
 }
 
-async fn do_act(tenant: &Tenant, act: Act) -> kube::Result<()> {
+/// Does it, as users do: past the proxy.
+pub async fn do_act(tenant: &Tenant, act: Act) -> kube::Result<()> {
     match act {
         Act::Create(spec) => tenant
             .try_create("metrics", specs()[spec].clone())
