@@ -61,6 +61,8 @@ pub enum Act {
     /// By the label, or by its end.
     Enrol(bool),
     Damage(Damage, &'static ChildName),
+    /// Writes another status.
+    FalseStatus,
 }
 
 /// What a tenant is in the end.
@@ -234,6 +236,7 @@ impl<'a> Story<'a> {
                 self.act(Act::Delete);
                 self.end = End::Nothing;
             }
+            44..52 => self.act(Act::FalseStatus),
             _ => self.damage(),
         }
     }

@@ -141,10 +141,10 @@ impl Acts {
                 Act::Create(spec) | Act::Change { spec, .. } => End::Spec(*spec),
                 Act::Enrol(true) => End::Enrolled,
                 Act::Delete | Act::Enrol(false) => End::Nothing,
-                Act::Pause(_) | Act::Damage(..) => before,
+                Act::Pause(_) | Act::Damage(..) | Act::FalseStatus => before,
             };
             least += match act {
-                Act::Damage(..) | Act::Pause(_) => 1,
+                Act::Damage(..) | Act::Pause(_) | Act::FalseStatus => 1,
                 _ if after == End::Nothing => 1,
                 _ => differing(lane.undisturbed(before), lane.undisturbed(after)),
             };
@@ -352,6 +352,18 @@ pub async fn do_act(tenant: &Tenant, act: Act) -> kube::Result<()> {
             let labels = json!({"simplepipe.dev/enroll": label});
             tenant.label_namespace(labels).await;
             Ok(())
+        }
+        Act::FalseStatus => {
+            let condition = json!({
+                "type": "Ready", "status": "False", "reason": "False", "message": "somebody else's",
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+            });
+            let patch = Patch::Merge(json!({"status": {"conditions": [condition]}}));
+            tenant
+                .objects()
+                .patch_status("metrics", &by("kubectl-patch"), &patch)
+                .await
+                .map(drop)
         }
         Act::Damage(damage, child) => {
             let before = tenant.api(child).get(child.name).await?;
