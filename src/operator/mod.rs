@@ -329,9 +329,10 @@ async fn control(
             // Gone between the event and now.
             Err(ControllerError::ObjectNotFound(object)) => {
                 let object = queue::typed(&object);
-                queue.taken(&object);
                 failures.failures.lock().remove(&object);
                 failures.lasting.forget(&object);
+                let is_there_now = || failures.caches.objects.get(&object).is_some();
+                queue.not_found(&object, is_there_now);
             }
             // Told where it is decided on.
             Err(ControllerError::ReconcilerFailed(..)) => {}

@@ -48,6 +48,19 @@ impl Queue {
         self.waiting.lock().remove(object);
     }
 
+    /// Notes that the controller did not find one. It may have come between that look and now; whoever saw it come
+    /// found it waiting, and did not ask.
+    pub fn not_found(
+        &self,
+        object: &ObjectRef<MetricsNamespace>,
+        is_there_now: impl FnOnce() -> bool,
+    ) {
+        self.taken(object);
+        if is_there_now() {
+            self.add_all(vec![object.clone()]);
+        }
+    }
+
     /// How many wait.
     pub fn depth(&self) -> usize {
         self.waiting.lock().len()
@@ -77,5 +90,22 @@ mod tests {
         queue.taken(&object);
         queue.add_all(vec![object.clone()]);
         assert_eq!(triggers.try_recv().ok(), Some(object));
+    }
+
+    #[test]
+    fn what_comes_just_after_it_was_not_found_is_asked_for() {
+        let (queue, mut triggers) = Queue::new();
+        let object = ObjectRef::new("metrics").within("alice");
+        queue.add_all(vec![object.clone()]);
+        assert!(triggers.try_recv().is_ok());
+        // The controller looks, and finds nothing. Then it comes, and its watch asks.
+        queue.add_all(vec![object.clone()]);
+        assert!(triggers.try_recv().is_err(), "it still waits");
+        queue.not_found(&object, || true);
+        assert_eq!(triggers.try_recv().ok(), Some(object.clone()));
+
+        queue.not_found(&object, || false);
+        assert!(triggers.try_recv().is_err());
+        assert_eq!(queue.depth(), 0);
     }
 }

@@ -13,23 +13,36 @@ use crate::damage::essence;
 /// What every namespace has by itself.
 const OF_EVERY_NAMESPACE: [&str; 2] = ["ServiceAccount default", "ConfigMap kube-root-ca.crt"];
 const PAGE: u32 = 500;
+/// What stands for the namespace's name.
+const NAMESPACE: &str = "NAMESPACE";
 
 /// Each object of one namespace by kind and name, without what differs between two equal tenants.
 pub type Picture = BTreeMap<String, Value>;
 
-/// Pictures of all namespaces that have anything.
-pub async fn pictures(client: &Client) -> kube::Result<BTreeMap<String, Picture>> {
-    let mut pictures: BTreeMap<String, Picture> = BTreeMap::new();
-    let mut uids: BTreeMap<String, String> = BTreeMap::new();
+/// Of all namespaces that have anything.
+pub type Pictures = BTreeMap<String, Picture>;
+
+/// How a MetricsNamespace's name in a picture begins.
+pub const OBJECT: &str = "MetricsNamespace";
+
+/// Pictures of MetricsNamespaces alone, and their UIDs.
+pub async fn objects(client: &Client) -> kube::Result<(Pictures, BTreeMap<String, String>)> {
+    let (mut pictures, mut uids) = (Pictures::new(), BTreeMap::new());
     let objects: Api<MetricsNamespace> = Api::all(client.clone());
     for object in objects.list(&ListParams::default()).await? {
         let namespace = object.namespace().unwrap_or_default();
+        let mut picture = of_object(&object);
+        replace_text(&mut picture, &[(&namespace, NAMESPACE)]);
         uids.insert(namespace.clone(), object.uid().unwrap_or_default());
-        pictures.entry(namespace).or_default().insert(
-            format!("MetricsNamespace {}", object.name_any()),
-            of_object(&object),
-        );
+        let name = format!("{OBJECT} {}", object.name_any());
+        pictures.entry(namespace).or_default().insert(name, picture);
     }
+    Ok((pictures, uids))
+}
+
+/// Pictures of everything.
+pub async fn pictures(client: &Client) -> kube::Result<Pictures> {
+    let (mut pictures, uids) = objects(client).await?;
     let mut kinds = BTreeSet::new();
     for child in &CHILDREN {
         let resource = child.api_resource();
@@ -57,7 +70,7 @@ pub async fn pictures(client: &Client) -> kube::Result<BTreeMap<String, Picture>
     for (namespace, picture) in &mut pictures {
         let uid = uids.get(namespace).map_or("no uid", |uid| uid);
         for value in picture.values_mut() {
-            replace_text(value, &[(namespace, "NAMESPACE"), (uid, "UID")]);
+            replace_text(value, &[(namespace, NAMESPACE), (uid, "UID")]);
         }
     }
     Ok(pictures)
