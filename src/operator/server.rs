@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper::server::conn::http1;
@@ -20,11 +20,9 @@ use tokio::time::{sleep, timeout};
 
 use super::caches::Caches;
 use super::health::{Health, Report};
+use super::metrics_format::Format;
 use super::queue::Queue;
 use super::telemetry::Metrics;
-
-/// The content type of `prometheus-client`'s exposition.
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Any pod of the cluster may connect where no NetworkPolicy forbids it, and must not fill the memory or keep others
 /// out: so many at once, each with so much of a request, in so much time, for so long, whether it reads or not.
@@ -110,14 +108,17 @@ fn answer(report: Report) -> Response {
     (code, report.text).into_response()
 }
 
-async fn metrics(State(shown): State<Shown>) -> Response {
+async fn metrics(State(shown): State<Shown>, headers: HeaderMap) -> Response {
+    let accept = headers.get_all(header::ACCEPT).iter();
+    let format = Format::accepted(accept.filter_map(|value| value.to_str().ok()));
     let objects = shown.caches.objects.state();
     match shown.metrics.expose(
+        format,
         shown.queue.depth(),
         &shown.health,
         objects.iter().map(|o| &**o),
     ) {
-        Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+        Ok(text) => ([(header::CONTENT_TYPE, format.content_type())], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }

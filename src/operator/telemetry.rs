@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{prometheus_text, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -23,7 +23,9 @@ use crate::api::conditions::ConditionType;
 use super::health::Health;
 use super::kind::Kind;
 use super::locked::Locked;
+use super::metrics_format::Format;
 use super::outcome::Verb;
+use super::process::Process;
 use super::settings::LogFormat;
 
 /// Upper bounds of the duration's buckets, in seconds: from a reconcile that only looks to one that times out.
@@ -80,7 +82,9 @@ impl Default for Metrics {
 impl Metrics {
     /// All at zero.
     pub fn new() -> Self {
-        let mut registry = Registry::with_prefix("simplepipe");
+        let mut all = Registry::default();
+        all.register_collector(Box::new(Process));
+        let registry = all.sub_registry_with_prefix("simplepipe");
         let metrics = Self {
             reconciles: Family::default(),
             duration: Histogram::new(DURATION_BUCKETS),
@@ -141,7 +145,7 @@ impl Metrics {
             .sub_registry_with_labels(version.into_iter())
             .register("build_info", "The operator's version", build);
         Self {
-            registry,
+            registry: all,
             ..metrics
         }
     }
@@ -170,6 +174,7 @@ impl Metrics {
     /// The exposition, with what is only counted when it is asked for.
     pub fn expose<'a>(
         &self,
+        format: Format,
         queue_depth: usize,
         health: &Health,
         objects: impl Iterator<Item = &'a MetricsNamespace>,
@@ -201,9 +206,12 @@ impl Metrics {
                 })
                 .inc();
         }
-        let mut text = String::new();
-        encode(&mut text, &self.registry)?;
-        Ok(text)
+        let mut exposition = String::new();
+        match format {
+            Format::Text => prometheus_text::encode(&mut exposition, &self.registry)?,
+            Format::OpenMetrics => text::encode(&mut exposition, &self.registry)?,
+        }
+        Ok(exposition)
     }
 }
 
@@ -288,7 +296,11 @@ mod tests {
         let health = Health::new(&["services"], &[]);
         health.set_role(Role::Leading);
         health.fails("services", "forbidden");
-        let text = metrics.expose(2, &health, [&object].into_iter()).unwrap();
+        let expose = |format| {
+            let objects = [&object].into_iter();
+            metrics.expose(format, 2, &health, objects).unwrap()
+        };
+        let text = expose(Format::Text);
         for line in [
             "simplepipe_reconciles_total{result=\"error\"} 1",
             "simplepipe_reconcile_errors_total{reason=\"refused\"} 1",
@@ -305,11 +317,26 @@ mod tests {
             !text.contains("Forged"),
             "a condition that is not ours became a label"
         );
-        let again = metrics.expose(0, &health, std::iter::empty()).unwrap();
+        // What tests of other programs read, Python's strict parser among them.
+        insta::assert_snapshot!("metrics-text", steady(&text));
+        insta::assert_snapshot!("metrics-openmetrics", steady(&expose(Format::OpenMetrics)));
+        let none = std::iter::empty();
+        let again = metrics.expose(Format::Text, 0, &health, none).unwrap();
         assert!(
             !again.contains("simplepipe_tenants{"),
             "a condition that no tenant has is gone"
         );
+    }
+
+    /// What is another at each run is 1.
+    fn steady(exposition: &str) -> String {
+        let steady = |line: &str| match line.split_once(' ') {
+            Some((name, _)) if name.starts_with("process_") => format!("{name} 1\n"),
+            _ => format!("{line}\n"),
+        };
+        let version = format!("version={:?}", env!("CARGO_PKG_VERSION"));
+        let lines: String = exposition.lines().map(steady).collect();
+        lines.replace(&version, "version=\"...\"")
     }
 
     #[rstest]

@@ -2,8 +2,11 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::control_plane::tools;
 use crate::eventually::{so, within};
 use crate::operator::Operator;
 use crate::stages::exclusive;
@@ -73,6 +76,75 @@ async fn a_request_that_is_too_long_is_refused() {
     let answer = String::from_utf8_lossy(&answer[..length]);
     assert!(!answer.contains(" 200 "), "{answer}");
     assert_eq!(operator.get("/livez").await.unwrap().0, 200);
+}
+
+#[tokio::test]
+async fn metrics_come_in_the_format_that_is_asked_for_and_pass_its_checker() {
+    let control_plane = exclusive().await;
+    let operator = Operator::start_alone(&control_plane).await;
+    let address = operator.address().unwrap();
+
+    let (head, text) = metrics(&address, "");
+    assert!(
+        head.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"),
+        "{head}"
+    );
+    promtool_check_metrics(&text);
+    for name in [
+        "process_cpu_seconds_total",
+        "process_resident_memory_bytes",
+        "process_start_time_seconds",
+        "process_open_fds",
+    ] {
+        let value = operator.metric(name).await.unwrap();
+        assert!(value > 0.0, "{name} is {value}");
+    }
+
+    // As Prometheus 3 asks.
+    let (head, open_metrics) = metrics(
+        &address,
+        "Accept: application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+         application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\
+         text/plain;version=0.0.4;q=0.3,*/*;q=0.2\r\n",
+    );
+    assert!(
+        head.contains(
+            "content-type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n"
+        ),
+        "{head}"
+    );
+    assert!(open_metrics.ends_with("# EOF\n"), "{open_metrics}");
+    assert!(!text.contains("# EOF"), "{text}");
+}
+
+/// Head and body of an answer to a request with these headers.
+fn metrics(address: &str, headers: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "GET /metrics HTTP/1.0\r\n{headers}\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (format!("{head}\r\n").to_ascii_lowercase(), body.to_owned())
+}
+
+fn promtool_check_metrics(text: &str) {
+    let promtool = Path::new(&tools(&["promtool"])).join("promtool");
+    let mut child = Command::new(promtool)
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(text.as_bytes()).unwrap();
+    drop(input);
+    let said = child.wait_with_output().unwrap();
+    assert!(
+        said.status.success() && said.stdout.is_empty() && said.stderr.is_empty(),
+        "promtool says {said:?} of\n{text}"
+    );
 }
 
 /// Whether the other side has ended it; what it sent before is read and dropped.

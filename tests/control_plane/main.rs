@@ -33,6 +33,7 @@ mod drift;
 mod enrolment;
 mod http_port;
 mod lifetime;
+mod log;
 mod monitor_kind;
 mod name_taken;
 mod quiet;

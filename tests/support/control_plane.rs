@@ -168,7 +168,7 @@ impl ControlPlane {
 }
 
 /// What `tests/cluster/tools` says.
-fn tools(arguments: &[&str]) -> String {
+pub fn tools(arguments: &[&str]) -> String {
     said(Command::new(Path::new(REPOSITORY).join("tests/cluster/tools")).args(arguments))
 }
 
