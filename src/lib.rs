@@ -3,11 +3,12 @@
 //! The modules, and what each may use. Arrows point downwards only; nothing knows `main`.
 //!
 //! - [`operator`]: watches `MetricsNamespace` objects and makes their children so. Uses `api`, `exit_code` and `terminal`.
-//! - [`push`]: the `push` subcommand. Uses `accumulate`, `destination`, `gateway_options`, `parcel` and `exit_code`, and
+//! - [`push`]: the `push` subcommand. Uses `accumulate`, `destination`, `gateway_options`, `reserved` and `exit_code`, and
 //!   what these use.
-//! - [`run`]: the `run` subcommand. Uses `destination`, `gateway_options`, `parcel` and `exit_code`, and what these use.
+//! - [`run`]: the `run` subcommand. Uses `destination`, `gateway_options`, `reserved` and `exit_code`, and what these use.
 //! - [`install`]: the `install` subcommand. Uses `terminal`.
 //! - [`destination`]: which push group a file's metrics go to. Uses `metrics_file` and `gateway`.
+//! - [`reserved`]: names and jobs that Prometheus drops. Uses `parcel` and `api`.
 //! - [`parcel`]: the metrics of several files, checked together. Uses `metrics` and `gateway`.
 //! - [`accumulate`]: adding metrics to those that a gateway holds. Uses `metrics` and `gateway`.
 //! - [`gateway_options`]: the command line's and the environment's word on a gateway. Uses `gateway` and `duration`.
@@ -34,5 +35,6 @@ pub mod old_arguments;
 pub mod operator;
 pub mod parcel;
 pub mod push;
+pub mod reserved;
 pub mod run;
 pub mod terminal;

@@ -8,6 +8,10 @@ pub const MANAGER: &str = "simplepipe";
 pub const GATEWAY: &str = "pushgateway";
 /// ConfigMap with the client settings in a tenant's namespace.
 pub const CLIENT_CONFIG: &str = "simplepipe";
+/// In it, one regular expression over the metric names that tenants may not push; whole names.
+pub const RESERVED_METRICS: &str = "PUSHGATEWAY_RESERVED_METRICS";
+/// In it, one over the jobs.
+pub const RESERVED_JOBS: &str = "PUSHGATEWAY_RESERVED_JOBS";
 /// ConfigMap with the dashboard in a tenant's namespace.
 pub const DASHBOARD: &str = "pushgateway-dashboard";
 /// PodMonitor of the model servers in a tenant's namespace, and the job of what it scrapes.

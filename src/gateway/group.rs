@@ -118,6 +118,11 @@ impl Group {
         self
     }
 
+    /// Its job.
+    pub fn job(&self) -> &str {
+        self.labels.first().map_or("", |(_, job)| job)
+    }
+
     /// All its labels, `job` first.
     pub fn labels(&self) -> &[(String, String)] {
         &self.labels

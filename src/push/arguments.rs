@@ -12,6 +12,7 @@ use crate::duration::duration;
 use crate::gateway::Group;
 use crate::gateway_options::{Options, grouping_label};
 use crate::metrics_file::Source;
+use crate::reserved::Reserved;
 use crate::terminal::quoted;
 
 /// How metrics files are named, for all that is known.
@@ -64,6 +65,9 @@ pub struct Arguments {
     /// For how long after its push the group is worth keeping (metric push_ttl_seconds), such as 36h, 7d or 1h30m.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     ttl: Option<Duration>,
+    /// Refuse metrics and jobs that Prometheus drops: those that it writes itself, and those that the platform reserves.
+    #[arg(long)]
+    strict: bool,
     /// Print what would be sent, and send nothing; needs no gateway.
     #[arg(long)]
     pub(super) dry_run: bool,
@@ -71,7 +75,7 @@ pub struct Arguments {
     #[arg(
         long,
         requires = "job",
-        conflicts_with_all = ["positional", "file", "ttl", "accumulate", "method"]
+        conflicts_with_all = ["positional", "file", "ttl", "accumulate", "method", "strict"]
     )]
     delete: bool,
     #[command(flatten)]
@@ -107,6 +111,11 @@ impl Arguments {
         } else {
             "nothing was pushed"
         }
+    }
+
+    /// What is reserved, by the environment.
+    pub(super) fn reserved(&self) -> Reserved {
+        Reserved::of_environment(self.strict)
     }
 
     pub(super) fn action(&self) -> Result<Action, ArgumentsError> {

@@ -32,6 +32,9 @@ pub enum Error {
     /// Files that can't be pushed.
     #[error("nothing was pushed: {}", listed(.0))]
     Files(Vec<FileError>),
+    /// What Prometheus would drop, where that is refused.
+    #[error("nothing was pushed: {}", .0.join("\n  "))]
+    Reserved(Vec<String>),
     /// The gateway does not have everything.
     #[error("not pushed: {gateway} {cause}{}", arrived_note(.arrived, .missing))]
     Push {
@@ -141,7 +144,9 @@ impl Error {
     /// The program's exit code after this error.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Arguments { .. } | Self::Options { .. } | Self::Files(_) => ExitCode::BadInput,
+            Self::Arguments { .. } | Self::Options { .. } | Self::Files(_) | Self::Reserved(_) => {
+                ExitCode::BadInput
+            }
             Self::Push { .. } | Self::Delete { .. } | Self::Output(_) => ExitCode::Failure,
         }
     }

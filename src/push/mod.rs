@@ -21,6 +21,7 @@ use crate::gateway::{Client, Group, Patience, deliver, update};
 use crate::gateway_options::OptionsError;
 use crate::metrics::{Family, MetricType, exposition};
 use crate::parcel::{Parcel, TTL};
+use crate::reserved::Reserved;
 use crate::terminal::{quoted, tell};
 
 /// For how long a gateway that can't be reached is tried again, where nobody says otherwise.
@@ -43,7 +44,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
             other => other.map(Some),
         };
         let client = client.map_err(|cause| Error::Options { undone, cause })?;
-        return dry_run(client.as_ref(), &action);
+        return dry_run(client.as_ref(), &action, &arguments.reserved());
     }
     let client = client.map_err(|cause| Error::Options { undone, cause })?;
     let patience = Patience {
@@ -54,7 +55,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
         Action::Delete(group) => delete(&client, &group, patience),
         Action::Push(method, files) => {
             let parcels = pack(&files)?;
-            warn(method, &parcels);
+            warn(method, &parcels, &arguments.reserved())?;
             push_all(&client, method, &parcels, patience)
         }
     }
@@ -129,21 +130,30 @@ fn listed(names: &[&str]) -> String {
 }
 
 /// Of what a gateway takes, and Prometheus doesn't, and of what looks as if it were added and isn't.
-fn warn(method: Method, parcels: &[Parcel]) {
+///
+/// # Errors
+/// When something of that is refused.
+fn warn(method: Method, parcels: &[Parcel], reserved: &Reserved) -> Result<(), Error> {
+    let remarks = reserved.of_parcels(parcels);
+    if reserved.is_strict() && !remarks.is_empty() {
+        return Err(Error::Reserved(remarks));
+    }
+    for remark in reserved.unread().iter().chain(&remarks) {
+        tell(&format!("note: {remark}"));
+    }
+    if method == Method::Accumulate {
+        warn_of_untyped(parcels);
+    }
+    Ok(())
+}
+
+fn warn_of_untyped(parcels: &[Parcel]) {
     // Once, in however many groups it is.
     let mut seen = HashSet::new();
     let families = parcels.iter().flat_map(|parcel| &parcel.families);
-    for family in families.filter(|family| seen.insert(family.name.as_str())) {
-        if family.name.is_prometheus_own() {
-            tell(&format!(
-                "note: metric {} will be dropped between gateway and Prometheus, which writes metrics of this name itself; \
-                 give it another name",
-                quoted(family.name.as_str())
-            ));
-        }
-        let is_untyped = family.metric_type == MetricType::Untyped;
-        if method == Method::Accumulate && is_untyped && family.name.as_str().ends_with("_total") {
-            let name = family.name.as_str();
+    for family in families.filter(|family| family.metric_type == MetricType::Untyped) {
+        let name = family.name.as_str();
+        if name.ends_with("_total") && seen.insert(name) {
             tell(&format!(
                 "note: metric {} has no type, so it is not added but replaces what the group holds; a counter has a line \
                  # TYPE {name} counter",
@@ -183,7 +193,7 @@ fn push(
 }
 
 /// Prints what would be sent: of each group, its request as a comment, and an exposition.
-fn dry_run(client: Option<&Client>, action: &Action) -> Result<(), Error> {
+fn dry_run(client: Option<&Client>, action: &Action, reserved: &Reserved) -> Result<(), Error> {
     let target = |group: &Group| match client {
         Some(client) => client.address().of_group(group),
         None => "to no gateway: none is named".to_owned(),
@@ -196,7 +206,7 @@ fn dry_run(client: Option<&Client>, action: &Action) -> Result<(), Error> {
         }
         Action::Push(method, files) => {
             let parcels = pack(files)?;
-            warn(*method, &parcels);
+            warn(*method, &parcels, reserved)?;
             for Parcel { group, families } in parcels {
                 let _ = writeln!(text, "# {method} {}\n# {group}", target(&group));
                 text += &exposition(&families);

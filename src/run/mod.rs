@@ -28,6 +28,7 @@ use crate::gateway::Client;
 use crate::gateway_options::OptionsError;
 use crate::metrics::{Family, exposition};
 use crate::parcel;
+use crate::reserved::Reserved;
 use crate::terminal::tell;
 use heartbeat::Heartbeat;
 use memory_kills::MemoryKills;
@@ -53,6 +54,9 @@ pub enum Error {
     /// Nowhere to push to, where `--strict` wants it.
     #[error("the command was not started: {0}")]
     Gateway(#[from] OptionsError),
+    /// Nothing of it would be seen, where `--strict` wants it.
+    #[error("the command was not started: {0}")]
+    Reserved(String),
     /// Nowhere to write metrics to, where `--strict` wants all of them.
     #[error("the command was not started: {0}")]
     Place(#[from] NoFolder),
@@ -65,7 +69,9 @@ impl Error {
     /// The program's exit code after this error.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Target(_) | Self::JobNotUtf8 | Self::Gateway(_) => ExitCode::BadInput,
+            Self::Target(_) | Self::JobNotUtf8 | Self::Gateway(_) | Self::Reserved(_) => {
+                ExitCode::BadInput
+            }
             Self::Place(_) | Self::Signals(_) => ExitCode::Failure,
         }
     }
@@ -78,12 +84,17 @@ impl Error {
 pub fn run(arguments: &Arguments) -> Result<Ending, Error> {
     let target = arguments.target()?;
     let client = client(arguments)?.map(Arc::new);
+    let reserved = Reserved::of_environment(arguments.is_strict());
+    if client.is_some() {
+        check_job(target.group.job(), &reserved)?;
+    }
     let place = place(arguments)?;
 
     let run = Run {
         arguments,
         target,
         client,
+        reserved: Arc::new(reserved),
     };
     let (measured, mut watch) = run.measure(place.as_ref())?;
     let pushed = run.push(&measured, place, &mut watch);
@@ -107,6 +118,22 @@ fn client(arguments: &Arguments) -> Result<Option<Client>, Error> {
     }
 }
 
+/// Says where Prometheus drops all of the run.
+///
+/// # Errors
+/// Where that is refused.
+fn check_job(job: &str, reserved: &Reserved) -> Result<(), Error> {
+    match reserved.job(job) {
+        Some(remark) if reserved.is_strict() => return Err(Error::Reserved(remark)),
+        remark => reserved
+            .unread()
+            .iter()
+            .chain(&remark)
+            .for_each(|line| tell(&format!("note: {line}"))),
+    }
+    Ok(())
+}
+
 /// None where the system has no room for it, which is said.
 fn place(arguments: &Arguments) -> Result<Option<Place>, Error> {
     if let Some(path) = arguments.metrics() {
@@ -126,6 +153,7 @@ struct Run<'a> {
     arguments: &'a Arguments,
     target: Target,
     client: Option<Arc<Client>>,
+    reserved: Arc<Reserved>,
 }
 
 impl Run<'_> {
@@ -178,11 +206,11 @@ impl Run<'_> {
         };
         let address = client.address().to_string();
         let (families, ttl) = (measured.families(), self.ttl());
-        let target = self.target.clone();
+        let (target, reserved) = (self.target.clone(), Arc::clone(&self.reserved));
         let retry_for = self.arguments.retry_for();
         // Reading is done there too: a file may be on a disk that hangs.
         let pushed = watch.work(move || {
-            let report = Report::gather(&target, families, ttl.as_ref(), place.as_ref());
+            let report = Report::gather(&target, families, ttl.as_ref(), place.as_ref(), &reserved);
             drop(place);
             Pushed {
                 lost: delivery::push(&client, &report, retry_for),

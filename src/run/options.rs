@@ -46,7 +46,8 @@ pub struct Arguments {
     /// For how long after its push the group is worth keeping (push_ttl_seconds); such as 36h or 7d.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     ttl: Option<Duration>,
-    /// Exit with 1 where the command succeeded and not all metrics were pushed, and with 2 where no gateway is named.
+    /// Exit with 1 where the command succeeded and not all metrics were pushed, and with 2 where no gateway is named, or
+    /// the job is reserved by the platform. Metrics that Prometheus would drop are not pushed.
     #[arg(long)]
     strict: bool,
     #[command(flatten)]

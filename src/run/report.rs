@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use super::place::{self, Place};
 use super::standard;
 use super::target::Target;
+use crate::gateway::Group;
 use crate::metrics::Family;
 use crate::metrics_file::{MAX_BYTES, MetricsFile, Source};
 use crate::parcel::{self, Packing, Parcel};
+use crate::reserved::Reserved;
 
 /// What is pushed, and what is not.
 #[derive(Debug)]
@@ -25,16 +27,19 @@ pub struct Report {
 }
 
 impl Report {
-    /// Of a run with these standard metrics, and what is at the place. Each group gets the time to live.
+    /// Of a run with these standard metrics, and what is at the place. Each group gets the time to live. Files with what
+    /// is reserved are noted, or left out where it is strict.
     pub fn gather(
         target: &Target,
         measured: Vec<Family>,
         ttl: Option<&Family>,
         place: Option<&Place>,
+        reserved: &Reserved,
     ) -> Self {
         let mut reading = Reading {
             target,
             ttl,
+            reserved,
             packing: Packing::default(),
             notes: Vec::new(),
             read: 0,
@@ -73,6 +78,7 @@ impl Report {
 struct Reading<'a> {
     target: &'a Target,
     ttl: Option<&'a Family>,
+    reserved: &'a Reserved,
     packing: Packing,
     notes: Vec<String>,
     /// How much of all files, in bytes.
@@ -101,6 +107,7 @@ impl Reading<'_> {
         };
         let (known, new): (Vec<Family>, Vec<Family>) =
             file.families().iter().cloned().partition(is_known);
+        self.check_reserved(&source, &group, &new)?;
         self.packing
             .add(&source.to_string(), &group, &new)
             .map_err(|error| error.to_string())?;
@@ -110,6 +117,33 @@ impl Reading<'_> {
                 "metrics file {source} has {} too, of which simplepipe run pushes its own",
                 names.join(", ")
             ));
+        }
+        Ok(())
+    }
+}
+
+impl Reading<'_> {
+    /// Of the run's own job the command line has told already.
+    fn check_reserved(
+        &mut self,
+        source: &Source,
+        group: &Group,
+        families: &[Family],
+    ) -> Result<(), String> {
+        let job = (group.job() != self.target.group.job())
+            .then(|| self.reserved.job(group.job()))
+            .flatten();
+        let remarks = families
+            .iter()
+            .filter_map(|family| self.reserved.metric(family));
+        for remark in job.into_iter().chain(remarks) {
+            if self.reserved.is_strict() {
+                return Err(format!("{source} is left out: {remark}"));
+            }
+            let note = format!("note: {remark}");
+            if !self.notes.contains(&note) {
+                self.notes.push(note);
+            }
         }
         Ok(())
     }
@@ -135,7 +169,8 @@ mod tests {
         let target = target(vec![("team".to_owned(), "a".to_owned())]);
         let measured = families("# TYPE run_exit_code gauge\nrun_exit_code 0\n");
         let ttl = families("# TYPE push_ttl_seconds gauge\npush_ttl_seconds 60\n");
-        let mut report = Report::gather(&target, measured, ttl.first(), Some(&place));
+        let reserved = Reserved::of_environment(false);
+        let mut report = Report::gather(&target, measured, ttl.first(), Some(&place), &reserved);
         // Only the name counts: the folder's is another one each time.
         let folder = folder.path().display().to_string();
         for line in report.problems.iter_mut().chain(&mut report.notes) {
@@ -275,8 +310,9 @@ mod tests {
 
         let target = target(Vec::new());
         let place = Place::named(Path::new("/missing/metrics"));
+        let reserved = Reserved::of_environment(false);
         assert_eq!(
-            Report::gather(&target, Vec::new(), None, Some(&place)).problems,
+            Report::gather(&target, Vec::new(), None, Some(&place), &reserved).problems,
             [r#"metrics file "/missing/metrics" is not there: the command wrote no metrics"#]
         );
     }

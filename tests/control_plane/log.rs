@@ -94,8 +94,10 @@ impl Refusal {
             "ValidatingAdmissionPolicyBinding",
             "ValidatingAdmissionPolicy",
         ] {
-            let deleted = self.api(kind).delete(&self.name, &DeleteParams::default());
-            deleted.await.unwrap();
+            let api = self.api(kind);
+            api.delete(&self.name, &DeleteParams::default())
+                .await
+                .unwrap();
         }
     }
 }

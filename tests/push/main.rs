@@ -11,6 +11,7 @@ mod files;
 // What else a gateway can do is for other tests.
 #[allow(dead_code)]
 mod pushgateway;
+mod reserved;
 mod simplepipe;
 mod wire;
 

@@ -68,6 +68,38 @@ fn the_standard_metrics_say_how_the_run_was() {
 }
 
 #[test]
+fn what_the_platform_reserves_is_told_and_under_strict_refused() {
+    const METRIC: &str =
+        "metric \"a\" is reserved by the platform; Prometheus drops it. Rename it.";
+    const JOB: &str = "job \"train\" is reserved by the platform; Prometheus drops all that is pushed under it. Rename it.";
+    let gateway = Pushgateway::start();
+    let script = format!("echo ran; echo '{GAUGE}' > $SIMPLEPIPE_METRICS");
+    let reserving = |variable, pattern| train(&gateway, &script).variable(variable, pattern);
+
+    reserving("PUSHGATEWAY_RESERVED_METRICS", "a|b")
+        .end()
+        .assert_code(0)
+        .assert_says(&format!("note: {METRIC}"));
+    assert_eq!(number(&gateway, &of_job("a")), 6.0);
+    reserving("PUSHGATEWAY_RESERVED_JOBS", "tr.*")
+        .end()
+        .assert_code(0)
+        .assert_says(&format!("note: {JOB}"));
+
+    let ended = reserving("PUSHGATEWAY_RESERVED_METRICS", "a|b")
+        .flag("--strict")
+        .end()
+        .assert_code(1);
+    assert!(ended.errors.contains(METRIC), "{ended:?}");
+    reserving("PUSHGATEWAY_RESERVED_JOBS", "tr.*")
+        .flag("--strict")
+        .end()
+        .assert_code(2)
+        .assert_output("")
+        .assert_says(&format!("the command was not started: {JOB}"));
+}
+
+#[test]
 fn a_failed_run_leaves_the_last_success_and_what_the_last_one_wrote() {
     let gateway = Pushgateway::start();
     let write = format!("echo '{GAUGE}' > $SIMPLEPIPE_METRICS");

@@ -9,16 +9,23 @@ use super::{common_labels, metadata};
 
 pub fn build(plan: &Plan) -> ConfigMap {
     let host = format!("{}:{}", names::GATEWAY, names::PORT);
+    let url = format!("http://{host}");
+    // What the monitors drop, so that whoever pushes is told.
+    let pattern = |patterns: &[String]| (!patterns.is_empty()).then(|| patterns.join("|"));
+    let scrape = &plan.scrape;
+    let data = [
+        ("PUSHGATEWAY_URL", Some(url)),
+        // What the first Simplepipe's steps read.
+        ("PUSH_GATEWAY_HOSTNAME", Some(host)),
+        (names::RESERVED_METRICS, pattern(&scrape.reserved_metrics)),
+        (names::RESERVED_JOBS, pattern(&scrape.reserved_jobs)),
+    ];
+    let data = data
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
     ConfigMap {
         metadata: metadata(plan, names::CLIENT_CONFIG, common_labels()),
-        data: Some(
-            [
-                ("PUSHGATEWAY_URL".to_owned(), format!("http://{host}")),
-                // What the first Simplepipe's steps read.
-                ("PUSH_GATEWAY_HOSTNAME".to_owned(), host),
-            ]
-            .into(),
-        ),
+        data: Some(data.collect()),
         ..ConfigMap::default()
     }
 }
