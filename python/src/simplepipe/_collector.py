@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 
 from simplepipe import _names, metrics_file
 from simplepipe._gateway import Client, Group, Settings
+from simplepipe._reserved import Reserved
 from simplepipe._terminal import quoted
 from simplepipe.errors import MetricError, PushError, SettingsError
 from simplepipe.metrics_file import MetricsFile
+
+logger = logging.getLogger("simplepipe")
 
 
 class MetricCollector:
@@ -37,10 +41,19 @@ class MetricCollector:
     def _push(self, file: MetricsFile, job_name: str) -> None:
         group = Group.of(job_name, file.grouping_labels)
         _check_names(file)
+        _warn_of_reserved(job_name, file)
         try:
             self._client.push("PUT", group, file.exposition().encode())
         except PushError as error:
             raise PushError(f"not pushed: {self._client.gateway} {error}", transient=error.transient) from None
+
+
+def _warn_of_reserved(job: str, file: MetricsFile) -> None:
+    reserved = Reserved()
+    metrics = (reserved.metric(family.name, {sample.name for sample in family.samples}) for family in file.families)
+    for remark in (*reserved.unread, reserved.job(job), *metrics):
+        if remark:
+            logger.warning("%s", remark)
 
 
 def _check_names(file: MetricsFile) -> None:

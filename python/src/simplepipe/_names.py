@@ -88,6 +88,12 @@ def names_taken(family: str, metric_type: str) -> list[str]:
     return [family, *(family + suffix for suffix in TAKEN_SUFFIXES.get(metric_type, ()))]
 
 
+def samples(family: str, metric_type: str) -> list[str]:
+    """The names of its samples: of a histogram none has the family's own."""
+    names = names_taken(family, metric_type)
+    return names[1:] if metric_type == "histogram" else names
+
+
 def _advice(wrong: str) -> str:
     """A near name where there is one. Nothing near can be made of a name without a single ASCII letter."""
     near = re.sub(r"[^a-zA-Z0-9_:]", "_", wrong.strip())

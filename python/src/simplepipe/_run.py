@@ -16,6 +16,7 @@ from simplepipe._exposition import exposition
 from simplepipe._fork import at_fork
 from simplepipe._gateway import Client, Group, Settings
 from simplepipe._pusher import LastPush, Pusher
+from simplepipe._reserved import Reserved
 from simplepipe._sigterm import Done, SigtermHandler
 from simplepipe._store import DEFAULT_BUCKETS, Store
 from simplepipe._terminal import one_line, quoted
@@ -88,7 +89,11 @@ class Run:
         self._interval = interval
         self._patience = patience
         self._strict = strict
-        self._store = Store(self._group.label_names, HELP)
+        self._reserved = Reserved()
+        reserved_job = self._reserved.job(job)
+        if strict and reserved_job:
+            raise SettingsError(reserved_job)
+        self._store = Store(self._group.label_names, HELP, self._check_reserved)
         self._registries: list[CollectorRegistry] = []
         self._replace = replace
         self._ttl = ttl
@@ -141,6 +146,9 @@ class Run:
         if self._wrong_settings:
             logger.error("run %s: nothing is pushed: %s", self.job, self._wrong_settings)
             return self
+        for remark in (*self._reserved.unread, self._reserved.job(self.job)):
+            if remark and client is not None:
+                logger.warning("run %s: %s", self.job, remark)
         if client is None:
             logger.warning(
                 "run %s: no gateway, so nothing is pushed; set PUSHGATEWAY_URL or PUSH_GATEWAY_HOSTNAME, "
@@ -359,6 +367,18 @@ class Run:
             logger.warning("run %s: has not begun, so nothing is pushed yet; begin it by with, or start()", self.job)
         return self._orphaned or self._over
 
+    def _check_reserved(self, name: str, samples: Sequence[str]) -> None:
+        """Of a metric that comes for the first time."""
+        remark = self._reserved.metric(name, samples)
+        if remark and self._strict:
+            raise MetricError(remark)
+        self._warn_once(remark)
+
+    def _warn_once(self, remark: str | None) -> None:
+        if remark and len(self._told) < 100 and remark not in self._told:
+            self._told.add(remark)
+            logger.warning("run %s: %s", self.job, remark)
+
     def _wrong(self, error: MetricError) -> None:
         if self._strict:
             raise error
@@ -397,6 +417,8 @@ class Run:
                 if any(self._store.is_standard(name) or name.startswith(_names.OWN_METRICS) for name in names):
                     own.append(family.name)
                 else:
+                    samples = {sample.name for sample in family.samples}
+                    self._warn_once(self._reserved.metric(family.name, samples))
                     yield family
 
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import SupportsFloat
@@ -47,8 +47,14 @@ class Store:
     """Written by any thread, read by the pusher. A lock that its own thread may take again, since a signal handler of
     the training may record a value in the middle of another."""
 
-    def __init__(self, group_labels: frozenset[str], standard: Mapping[str, str]) -> None:
-        """`standard` gauges are the run's own; their names are taken from the start."""
+    def __init__(
+        self,
+        group_labels: frozenset[str],
+        standard: Mapping[str, str],
+        check: Callable[[str, Sequence[str]], None] = lambda name, samples: None,
+    ) -> None:
+        """`standard` gauges are the run's own; their names are taken from the start. `check` gets each other family's
+        name, and those of its samples, and may refuse them."""
         self._group_labels = group_labels
         self._lock = threading.RLock()
         self._families: dict[str, _Series] = {}
@@ -56,6 +62,7 @@ class Store:
         self._taken: dict[str, _Series] = {}
         self._count = 0
         self._standard = frozenset(standard)
+        self._check = check
         for name, help in standard.items():
             self._series("gauge", name, help, "")
 
@@ -160,6 +167,8 @@ class Store:
                         f"{quoted(name)} of type {metric_type} and {quoted(other.name)} of type {other.type} both "
                         f"become {quoted(each)}; give one another name"
                     )
+            if family not in self._standard:
+                self._check(family, _names.samples(family, metric_type))
             # A name takes memory too where nothing is right of what is recorded under it.
             _check_room(name, max(self._count, len(self._families) - len(self._standard)))
             series = _Series(family, metric_type, help)
