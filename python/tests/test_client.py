@@ -9,6 +9,7 @@ import time
 
 import pytest
 from support.faulty import FaultyServer
+from support.gateway import Pushgateway
 
 import simplepipe
 from simplepipe._gateway import Client, Group, Settings, client
@@ -141,3 +142,16 @@ def test_a_host_that_swallows_packets_is_given_up_before_one_that_thinks(monkeyp
     assert time.monotonic() - began < 5
     for each in (*full, listener):
         each.close()
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_no_proxy_is_asked(gateway: Pushgateway, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    """`simplepipe push` asks none either for a name of the cluster: one without a dot, as in ConfigMap `simplepipe`."""
+    proxy = FaultyServer(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://{proxy.address}")
+    monkeypatch.setenv("NO_PROXY", "example.corp")
+    client_of(f"{host}:{gateway.address.rpartition(':')[2]}").push("POST", Group.of("train"), b"a 1\n")
+    assert gateway.value("a") == 1
+    proxy.close()
+    assert proxy.requests == []
