@@ -51,7 +51,7 @@ class Pattern:
         """Whether it is all of the text."""
         here = self._follow([self._start], at_start=True)
         for character in text:
-            passed = []
+            passed: list[int] = []
             for state in here:
                 takes, then = self._states[state]
                 if takes is not None and takes(character):

@@ -194,6 +194,19 @@ mod tests {
     }
 
     #[test]
+    fn what_the_platform_reserves_restarts_no_gateway() {
+        let plan = fixtures::alice();
+        let mut other = plan.clone();
+        other.scrape.reserved_metrics.push("own_.*".into());
+        other.scrape.reserved_jobs.push("own".into());
+        let (before, after) = (build(&plan), build(&other));
+        let changed = before.iter().zip(&after);
+        let changed = changed.filter(|(one, other)| one.digest != other.digest);
+        let changed: Vec<_> = changed.map(|(one, _)| one.kind).collect();
+        assert_eq!(changed, [Kind::ServiceMonitor, Kind::ConfigMap]);
+    }
+
+    #[test]
     fn without_a_dashboard_everything_else_is_as_before() {
         let mut plan = fixtures::alice();
         let all = build(&plan).len();
