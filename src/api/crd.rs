@@ -47,7 +47,7 @@ fn describe_fields(schema: &mut JSONSchemaProps) {
                 .split("\n\n")
                 .map(|p| p.split_whitespace().collect::<Vec<_>>().join(" "))
                 .collect();
-            field.description = Some([vec![paragraphs.join("\n\n")], facts].concat().join(" "));
+            field.description = Some([vec![paragraphs.join("\n")], facts].concat().join(" "));
         }
         if !KUBERNETES_OWN.contains(&name.as_str()) {
             describe_fields(field);
