@@ -304,6 +304,18 @@ async fn what_is_late_comes(#[case] fault: Fault) {
     assert!(began.elapsed() >= SHORT);
 }
 
+#[rstest]
+#[case::before(Fault::Late(SHORT))]
+#[case::after(Fault::LateAnswer(SHORT))]
+#[tokio::test]
+async fn a_watch_that_opens_late_works(#[case] fault: Fault) {
+    let rig = Rig::new().await;
+    rig.proxy.add(Requests::watches(), fault);
+    let mut watch = rig.watch().await;
+    rig.event("a", "1");
+    assert_eq!(watch.next().await.unwrap(), "1");
+}
+
 #[tokio::test]
 async fn the_nth_is_counted_by_each_rule_for_itself() {
     let rig = Rig::new().await;

@@ -440,9 +440,13 @@ impl State {
         };
         let carry_out = async |request| {
             let answer = self.pass_on(asked, request).await?;
+            if asked.verb == Verb::Watch {
+                // Its body has no end to wait for.
+                return Ok(answer);
+            }
             let (head, body) = answer.into_parts();
             let body = axum::body::to_bytes(body, usize::MAX).await?;
-            Ok::<_, AnyError>((head, body))
+            Ok::<_, AnyError>(Response::from_parts(head, body.into()))
         };
         match due.fault {
             Fault::Answer(code) => {
@@ -474,7 +478,8 @@ impl State {
                 reset()
             }
             Fault::Cut => {
-                let (mut head, body) = carry_out(request).await?;
+                let (mut head, body) = self.pass_on(asked, request).await?.into_parts();
+                let body = axum::body::to_bytes(body, usize::MAX).await?;
                 self.happened(due);
                 head.headers.insert(CONTENT_LENGTH, body.len().into());
                 let half = body.slice(..body.len() / 2);
@@ -490,10 +495,10 @@ impl State {
                 self.pass_on(asked, request).await
             }
             Fault::LateAnswer(time) => {
-                let (head, body) = carry_out(request).await?;
+                let answer = carry_out(request).await?;
                 self.happened(due);
                 tokio::time::sleep(time).await;
-                Ok(Response::from_parts(head, body.into()))
+                Ok(answer)
             }
             Fault::Silence | Fault::End | Fault::Gone | Fault::Twice | Fault::Old => {
                 unreachable!("{:?} is a fault of open watches", due.fault)
