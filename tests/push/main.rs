@@ -117,7 +117,17 @@ fn any_job_arrives_as_it_was_written(
     job: &str,
 ) {
     let gateway = Pushgateway::start();
-    Simplepipe::push(&gauge("6"), job)
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("metric.json");
+    std::fs::write(&file, gauge("6")).unwrap();
+    // By --job, since a second word with a slash would be taken for a file.
+    let arguments = [
+        "push".as_ref(),
+        "--job".as_ref(),
+        job.as_ref(),
+        file.as_os_str(),
+    ];
+    Simplepipe::with(arguments)
         .gateway(gateway.address())
         .run()
         .assert_code(0);
