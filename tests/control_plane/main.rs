@@ -28,6 +28,7 @@ mod silent_webhook;
 mod tenant;
 
 mod children;
+mod cost;
 mod crashes;
 mod drift;
 mod enrolment;

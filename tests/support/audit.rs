@@ -73,6 +73,14 @@ impl AuditLog {
         requests
     }
 
+    /// What the operator read, watches included; but for its Lease.
+    pub fn operators_reads(&self) -> Vec<Request> {
+        let mut requests = self.requests();
+        requests
+            .retain(|r| r.user.username == OPERATOR && !r.is_write() && r.resource() != "leases");
+        requests
+    }
+
     fn requests(&self) -> Vec<Request> {
         let mut text = String::new();
         let mut file = File::open(&self.file).unwrap();
