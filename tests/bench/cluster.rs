@@ -3,17 +3,19 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
-use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
-use kube::api::{Api, DeleteParams, PostParams};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, ServiceAccount};
+use kube::api::{Api, DeleteParams, PartialObjectMeta, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::watcher;
 use kube::{Client, Config, ResourceExt};
 use serde_json::json;
 use simplepipe::api::MetricsNamespace;
+use tokio::time::sleep;
 
 use crate::audit::AuditLog;
 use crate::process::Process;
@@ -24,7 +26,7 @@ pub const OPERATOR_NAMESPACE: &str = "simplepipe-system";
 /// Name of each tenant's object.
 const OBJECT: &str = "metrics";
 /// What has not converged by then never will.
-const LONGEST_CONVERGENCE: Duration = Duration::from_secs(600);
+const LONGEST_CONVERGENCE: Duration = Duration::from_secs(1800);
 
 pub struct Cluster {
     options: Options,
@@ -32,7 +34,9 @@ pub struct Cluster {
     /// With the operator's rights.
     client: Client,
     kubeconfig: PathBuf,
-    api_server: Process,
+    servers: Servers,
+    /// How many tenants there are now.
+    tenants: AtomicUsize,
     audit: AuditLog,
 }
 
@@ -50,14 +54,13 @@ impl Cluster {
         let admin = client(kubeconfig.clone()).await?;
         let user = &mut kubeconfig.auth_infos[0].auth_info;
         user.get_or_insert_default().token = Some(operators_token(admin.clone()).await?.into());
-        let pid = std::fs::read_to_string(folder.join("run/kube-apiserver.pid"))?;
-        let pid = pid.split_whitespace().next().unwrap_or_default();
         let cluster = Self {
             options: options.clone(),
             admin,
             client: client(kubeconfig.clone()).await?,
             kubeconfig: folder.join("operator.kubeconfig"),
-            api_server: Process::new(pid.parse()?),
+            servers: Servers::of(folder)?,
+            tenants: AtomicUsize::new(0),
             audit: AuditLog::new(folder.join("audit.log")),
         };
         std::fs::write(&cluster.kubeconfig, serde_json::to_string(&kubeconfig)?)?;
@@ -89,8 +92,8 @@ impl Cluster {
         Duration::from_secs(self.options.rest)
     }
 
-    pub fn api_server(&self) -> &Process {
-        &self.api_server
+    pub fn servers(&self) -> &Servers {
+        &self.servers
     }
 
     pub fn audit(&self) -> &AuditLog {
@@ -99,13 +102,17 @@ impl Cluster {
 
     /// Names of all tenants' namespaces.
     pub fn namespaces(&self) -> impl Iterator<Item = String> {
-        (0..self.options.tenants).map(|n| format!("tenant-{n:05}"))
+        (0..self.tenants.load(Ordering::Relaxed)).map(namespace)
     }
 
-    pub async fn create_namespaces(&self) -> Result<()> {
-        self.each(self.namespaces(), |name| self.create_namespace(name))
-            .await
-            .map(drop)
+    /// Makes namespaces for further tenants, up to so many.
+    pub async fn grow_to(&self, tenants: usize) -> Result<()> {
+        let there = self.tenants.swap(tenants, Ordering::Relaxed);
+        self.each((there..tenants).map(namespace), |name| {
+            self.create_namespace(name)
+        })
+        .await
+        .map(drop)
     }
 
     pub async fn create_namespace(&self, name: String) -> Result<()> {
@@ -146,6 +153,38 @@ impl Cluster {
         }
     }
 
+    /// Changes an object as somebody else, by a merge patch.
+    pub async fn patch(&self, path: &str, patch: &serde_json::Value) -> Result<()> {
+        let request = http::Request::patch(format!("{path}?fieldManager=somebody-else"))
+            .header("Content-Type", "application/merge-patch+json")
+            .body(serde_json::to_vec(patch)?)?;
+        self.admin.request_text(request).await?;
+        Ok(())
+    }
+
+    /// Namespaces in which a tenant's dashboard appears, its last child.
+    pub fn watch_dashboards(&self) -> impl Stream<Item = watcher::Result<String>> + Send + use<> {
+        let api: Api<PartialObjectMeta<ConfigMap>> = Api::all(self.admin.clone());
+        let config = watcher::Config::default().fields("metadata.name=pushgateway-dashboard");
+        watcher(api, config).try_filter_map(async |event| {
+            Ok(match event {
+                watcher::Event::Apply(child) => child.namespace(),
+                _ => None,
+            })
+        })
+    }
+
+    /// Waits until the garbage collector has removed a namespace's children.
+    pub async fn until_empty(&self, namespace: &str) -> Result<()> {
+        let path = format!(
+            "/api/v1/namespaces/{namespace}/configmaps?labelSelector=app.kubernetes.io/managed-by%3Dsimplepipe"
+        );
+        while self.count(&path).await? > 0 {
+            sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    }
+
     /// How many objects a list has.
     pub async fn count(&self, path: &str) -> Result<usize> {
         let request = http::Request::get(path)
@@ -156,6 +195,15 @@ impl Cluster {
             .body(Vec::new())?;
         let list: serde_json::Value = self.admin.request(request).await?;
         Ok(list["items"].as_array().map_or(0, Vec::len))
+    }
+
+    /// Creates an object.
+    pub async fn create(&self, path: &str, object: &serde_json::Value) -> Result<()> {
+        let request = http::Request::post(path)
+            .header("Content-Type", "application/json")
+            .body(serde_json::to_vec(object)?)?;
+        self.admin.request_text(request).await?;
+        Ok(())
     }
 
     /// Does the work for each, so many side by side as are to be in flight.
@@ -183,6 +231,34 @@ impl Cluster {
             })
         });
         Converged(Box::pin(stream))
+    }
+}
+
+fn namespace(number: usize) -> String {
+    format!("tenant-{number:05}")
+}
+
+/// What serves the Kubernetes API: etcd, kube-apiserver and kube-controller-manager.
+pub struct Servers(Vec<Process>);
+
+impl Servers {
+    fn of(folder: &Path) -> Result<Self> {
+        let process = |name| {
+            let file = folder.join(format!("run/{name}.pid"));
+            let text = std::fs::read_to_string(file)?;
+            let pid = text.split_whitespace().next().unwrap_or_default();
+            Ok(Process::new(pid.parse()?))
+        };
+        ["etcd", "kube-apiserver", "kube-controller-manager"]
+            .map(process)
+            .into_iter()
+            .collect::<Result<_>>()
+            .map(Self)
+    }
+
+    /// CPU time of all of them since their start.
+    pub fn cpu(&self) -> Result<Duration> {
+        self.0.iter().map(Process::cpu).sum()
     }
 }
 

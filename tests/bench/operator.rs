@@ -14,8 +14,10 @@ use crate::cluster::{Cluster, OPERATOR_NAMESPACE};
 use crate::process::Process;
 
 const LONGEST_START: Duration = Duration::from_secs(60);
+const LONGEST_WORK: Duration = Duration::from_secs(1800);
 const LONGEST_ANSWER: Duration = Duration::from_secs(5);
-const POLL: Duration = Duration::from_millis(20);
+/// Its answer is not free.
+const POLL: Duration = Duration::from_millis(50);
 
 pub struct Operator {
     process: Child,
@@ -23,7 +25,7 @@ pub struct Operator {
 }
 
 impl Operator {
-    pub fn start(cluster: &Cluster, kubeconfig: &Path) -> Result<Self> {
+    pub fn start(cluster: &Cluster, kubeconfig: &Path, flags: &[&str]) -> Result<Self> {
         let log = cluster.folder().join("operator.log");
         // The kernel kills it when this process ends, however that comes.
         let process = Command::new("setpriv")
@@ -31,6 +33,7 @@ impl Operator {
             .arg(cluster.operator())
             .args(["operator", "--listen", "127.0.0.1:0"])
             .args(["--concurrency", &cluster.in_flight().to_string()])
+            .args(flags)
             .env("KUBECONFIG", kubeconfig)
             .env("POD_NAMESPACE", OPERATOR_NAMESPACE)
             .stdin(Stdio::null())
@@ -45,7 +48,7 @@ impl Operator {
 
     /// Waits until it works, and is not merely a standby.
     pub async fn until_ready(&self) -> Result<()> {
-        self.until("it is ready", || {
+        self.until("it is ready", LONGEST_START, || {
             Some(self.get("/readyz")?.contains("watch "))
         })
         .await
@@ -53,18 +56,36 @@ impl Operator {
 
     /// Waits until it has looked at so many objects, and none waits.
     pub async fn until_done(&self, objects: usize) -> Result<()> {
-        self.until("it has looked at all", || {
-            let text = self.get("/metrics")?;
-            let value = |name: &str| {
-                text.lines()
-                    .find_map(|line| line.strip_prefix(name)?.trim().parse::<usize>().ok())
-            };
+        self.until("it has looked at all", LONGEST_WORK, || {
             Some(
-                value("simplepipe_reconciles_total{result=\"success\"}")? >= objects
-                    && value("simplepipe_queue_depth")? == 0,
+                self.sum("simplepipe_reconciles_total{result=\"success\"")? >= objects
+                    && self.sum("simplepipe_queue_depth")? == 0,
             )
         })
         .await
+    }
+
+    /// Waits until it has changed so many children.
+    pub async fn until_changed(&self, children: usize) -> Result<()> {
+        self.until("it has changed all", LONGEST_WORK, || {
+            Some(self.changed() >= children)
+        })
+        .await
+    }
+
+    /// How many children it has changed.
+    pub fn changed(&self) -> usize {
+        self.sum("simplepipe_child_writes_total{verb=\"update\"")
+            .unwrap_or(0)
+    }
+
+    /// The sum of its metrics that begin so.
+    fn sum(&self, start: &str) -> Option<usize> {
+        let text = self.get("/metrics")?;
+        text.lines()
+            .filter(|line| line.starts_with(start))
+            .map(|line| line.rsplit(' ').next()?.parse::<usize>().ok())
+            .sum()
     }
 
     /// Asks it to end, and waits until it has given the Lease back.
@@ -78,13 +99,18 @@ impl Operator {
         Ok(())
     }
 
-    async fn until(&self, what: &str, is_so: impl Fn() -> Option<bool>) -> Result<()> {
+    async fn until(
+        &self,
+        what: &str,
+        patience: Duration,
+        is_so: impl Fn() -> Option<bool>,
+    ) -> Result<()> {
         let polls = async {
             while is_so() != Some(true) {
                 sleep(POLL).await;
             }
         };
-        if tokio::time::timeout(LONGEST_START, polls).await.is_err() {
+        if tokio::time::timeout(patience, polls).await.is_err() {
             let log = std::fs::read_to_string(&self.log)?;
             return Err(format!("gave up waiting that {what}; the operator's log:\n{log}").into());
         }

@@ -1,4 +1,4 @@
-//! The figures, in 80 columns.
+//! The figures, in 90 columns.
 
 use std::fmt::Write as _;
 
@@ -9,34 +9,35 @@ type Pick = fn(&Round) -> &Measured;
 type Beside = fn(&Round) -> Vec<&Measured>;
 
 /// Widths of columns.
-const TIMES: [usize; 7] = [29, 7, 7, 18, 8, 7, 7];
+const TIMES: [usize; 7] = [29, 8, 8, 19, 8, 9, 8];
 const REQUESTS: [usize; 6] = [30, 7, 10, 9, 10, 14];
 
 /// The table of all rounds: medians.
-pub fn of(options: &Options, rounds: &[Round]) -> Result<String> {
+pub fn of(options: &Options, tenants: usize, rounds: &[Round]) -> Result<String> {
     let mut text = String::new();
     let cores = std::thread::available_parallelism()?;
     writeln!(
         text,
-        "{} tenants, {} in flight, {cores} cores, {} rounds: medians\n",
-        options.tenants, options.in_flight, options.rounds
+        "{tenants} tenants, {} in flight, {cores} cores, {} rounds: medians\n",
+        options.in_flight, options.rounds
     )?;
-    times(&mut text, options, rounds)?;
-    requests(&mut text, options, rounds)?;
+    times(&mut text, tenants, rounds)?;
+    requests(&mut text, options.rest, tenants, rounds)?;
     memory(&mut text, rounds)?;
     Ok(text)
 }
 
-fn times(text: &mut String, options: &Options, rounds: &[Round]) -> Result<()> {
+fn times(text: &mut String, tenants: usize, rounds: &[Round]) -> Result<()> {
     for heads in [
         ["", "time", "tenant", "time beside", "CPU s", "CPU s", "CPU"],
-        ["", "s", "ms", "bare", "its own", "server", "beside"],
+        ["", "s", "ms", "bare", "its own", "servers", "beside"],
     ] {
         line(text, TIMES, heads.map(str::to_owned))?;
     }
     let bare: Beside = |r| vec![&r.bare_client];
     let with_creation: Beside = |r| vec![&r.creation, &r.bare_client];
-    let rows: [(&str, Pick, Option<Beside>); 6] = [
+    let lists: Beside = |r| vec![&r.lists];
+    let rows: [(&str, Pick, Option<Beside>); 7] = [
         ("creating the objects", |r| &r.creation, None),
         ("bare client", |r| &r.bare_client, None),
         ("operator, starting over them", |r| &r.at_start, Some(bare)),
@@ -46,7 +47,12 @@ fn times(text: &mut String, options: &Options, rounds: &[Round]) -> Result<()> {
             Some(with_creation),
         ),
         ("operator restarted: ready", |r| &r.restart_ready, None),
-        ("operator restarted: all seen", |r| &r.restart_done, None),
+        ("bare client's lists", |r| &r.lists, None),
+        (
+            "operator restarted: all seen",
+            |r| &r.restart_done,
+            Some(lists),
+        ),
     ];
     for (name, pick, beside) in rows {
         let of = |value: fn(&Measured) -> f64| median(rounds.iter().map(|r| value(pick(r))));
@@ -61,7 +67,7 @@ fn times(text: &mut String, options: &Options, rounds: &[Round]) -> Result<()> {
         let cells = [
             name.to_owned(),
             format!("{time:.2}"),
-            format!("{:.1}", time * 1000.0 / options.tenants as f64),
+            format!("{:.1}", time * 1000.0 / tenants as f64),
             beside.map_or_else(String::new, |b| {
                 with_range(ratios(|m| m.time.as_secs_f64(), b))
             }),
@@ -76,7 +82,8 @@ fn times(text: &mut String, options: &Options, rounds: &[Round]) -> Result<()> {
     Ok(())
 }
 
-fn all_cpu(measured: &Measured) -> f64 {
+/// Of who was measured and of the servers.
+pub fn all_cpu(measured: &Measured) -> f64 {
     (measured.cpu + measured.server_cpu).as_secs_f64()
 }
 
@@ -87,11 +94,11 @@ fn with_range(ratios: Vec<f64>) -> String {
     format!("{:.2} ({least:.2}-{most:.2})", median(ratios))
 }
 
-fn requests(text: &mut String, options: &Options, rounds: &[Round]) -> Result<()> {
+fn requests(text: &mut String, rest: u64, tenants: usize, rounds: &[Round]) -> Result<()> {
     let Some(last) = rounds.last() else {
         return Ok(());
     };
-    let rest = format!("{} s at rest", options.rest);
+    let rest = format!("{rest} s at rest");
     let columns = [
         ("bare", &last.bare_client),
         ("starting", &last.at_start),
@@ -104,7 +111,7 @@ fn requests(text: &mut String, options: &Options, rounds: &[Round]) -> Result<()
         line(text, REQUESTS, [name.to_owned(), a, b, c, d, e])
     };
     row("requests", columns.map(|(name, _)| name.to_owned()))?;
-    let per_tenant = |count: usize| format!("{:.3}", count as f64 / options.tenants as f64);
+    let per_tenant = |count: usize| format!("{:.3}", count as f64 / tenants as f64);
     row(
         "writes a tenant",
         columns.map(|(_, m)| per_tenant(m.requests.writes())),
@@ -148,11 +155,10 @@ fn memory(text: &mut String, rounds: &[Round]) -> Result<()> {
         "\n{:<32}{:>8}{:>9}",
         "operator's memory, MiB", "peak", "at rest"
     )?;
-    let rows: [(&str, Pick); 4] = [
+    let rows: [(&str, Pick); 3] = [
         ("starting over new objects", |r| &r.at_start),
         ("objects created as it runs", |r| &r.running),
         ("restarted over converged ones", |r| &r.restart_done),
-        ("the same, later", |r| &r.rest),
     ];
     for (name, pick) in rows {
         let mib =
@@ -162,6 +168,18 @@ fn memory(text: &mut String, rounds: &[Round]) -> Result<()> {
             "{name:<32}{:>8.1}{:>9.1}",
             mib(|m| m.memory.peak),
             mib(|m| m.memory.now)
+        )?;
+    }
+    if let Some(last) = rounds.last() {
+        let rest = &last.rest;
+        let share = 100.0 * rest.cpu.as_secs_f64() / rest.time.as_secs_f64();
+        let mib = |kib: u64| kib as f64 / 1024.0;
+        writeln!(
+            text,
+            "{:<32}{:>8.1}{:>9.1}\nits CPU meanwhile: {share:.2} % of a core",
+            "the same, later",
+            mib(rest.memory.peak),
+            mib(rest.memory.now)
         )?;
     }
     Ok(())
@@ -182,7 +200,7 @@ fn line<const N: usize>(text: &mut String, widths: [usize; N], cells: [String; N
     Ok(())
 }
 
-fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut values: Vec<_> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
     match values.len() {

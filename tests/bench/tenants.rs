@@ -1,16 +1,20 @@
-//! How fast many tenants come to be, at what cost, and how that compares with a bare client that sends the same
-//! requests. `tests/bench/run` starts all that this needs; docs/performance.md tells how to read the table.
+//! How fast many tenants come to be, at what cost, and how that compares with a bare client that does no more than the
+//! work has to cost. `tests/bench/run` starts all that this needs; docs/performance.md tells how to read the table.
 //!
 //! A round is, in one order or the other: a bare client over new objects; the operator over new objects, both those
 //! that are there when it starts and those that come while it runs; and the operator started over converged ones.
+//! Several numbers of tenants are measured one after another, the smallest first.
 
 mod audit;
 mod bare_client;
 mod cluster;
+mod growth;
 mod operator;
+mod picture;
 mod process;
 mod recorder;
 mod step;
+mod storm;
 mod table;
 
 use std::path::PathBuf;
@@ -26,7 +30,8 @@ use operator::Operator;
 use process::{Memory, Process};
 use step::step;
 
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+type Result<T> = std::result::Result<T, Failure>;
 
 /// Memory is at rest, and the last requests are sent, once nothing was asked of the operator for this long.
 const SETTLING: Duration = Duration::from_secs(5);
@@ -39,18 +44,24 @@ struct Options {
     /// The `simplepipe` to measure.
     #[arg(long)]
     operator: PathBuf,
-    /// MetricsNamespaces, each in a namespace of its own.
-    #[arg(long, default_value_t = 1000)]
-    tenants: usize,
+    /// MetricsNamespaces, each in a namespace of its own; several numbers from small to large, as in 100,1000,10000.
+    #[arg(long, value_delimiter = ',', default_value = "1000")]
+    tenants: Vec<usize>,
     /// Tenants that are worked on side by side.
     #[arg(long, default_value_t = 8)]
     in_flight: usize,
     /// How often everything is measured; the table has the medians.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Seconds for which the operator is watched at rest.
+    /// Seconds for which the operator is watched at rest, in the last round.
     #[arg(long, default_value_t = 20)]
     rest: u64,
+    /// Also what one tenant waits for while all others change, over the largest number of tenants.
+    #[arg(long)]
+    storms: bool,
+    /// File for a picture of how time grows with tenants (SVG).
+    #[arg(long)]
+    picture: Option<PathBuf>,
 }
 
 /// What was measured in one go.
@@ -59,7 +70,7 @@ struct Measured {
     time: Duration,
     /// Of who was measured.
     cpu: Duration,
-    /// Of the API server, meanwhile.
+    /// Of API server, etcd and controllers, meanwhile.
     server_cpu: Duration,
     requests: Requests,
     memory: Memory,
@@ -79,6 +90,8 @@ struct Round {
     restart_ready: Measured,
     /// From then until it has looked at each of them.
     restart_done: Measured,
+    /// The bare client, reading what the operator reads when it starts.
+    lists: Measured,
     rest: Measured,
 }
 
@@ -86,28 +99,51 @@ struct Round {
 async fn main() -> Result<()> {
     let options = Options::parse();
     let cluster = Cluster::connect(&options).await?;
-    let namespaces = format!("creating {} namespaces", options.tenants);
-    step(&namespaces, cluster.create_namespaces()).await?;
     let sample = step(
         "recording what the operator sends",
         bare_client::record(&cluster),
     )
     .await?;
-    let mut rounds = Vec::new();
-    for number in 1..=options.rounds {
-        let name = format!("round {number} of {}", options.rounds);
-        rounds.push(round(&cluster, &sample, &name, number % 2 == 1).await?);
+    let mut grown = Vec::new();
+    for &tenants in &options.tenants {
+        step(
+            &format!("creating namespaces, up to {tenants}"),
+            cluster.grow_to(tenants),
+        )
+        .await?;
+        let mut rounds = Vec::new();
+        for number in 1..=options.rounds {
+            let name = format!("{tenants} tenants, round {number} of {}", options.rounds);
+            let last = number == options.rounds;
+            rounds.push(round(&cluster, &sample, &name, number % 2 == 1, last).await?);
+        }
+        println!("{}", table::of(&options, tenants, &rounds)?);
+        grown.push((tenants, rounds));
     }
-    print!("{}", table::of(&options, &rounds)?);
+    if grown.len() > 1 {
+        println!("{}", growth::table(&grown)?);
+    }
+    if let Some(file) = &options.picture {
+        std::fs::write(file, picture::of(&growth::lines(&grown)))?;
+    }
+    if options.storms {
+        println!("{}", storm::measure(&cluster, &sample).await?);
+    }
     Ok(())
 }
 
-async fn round(cluster: &Cluster, sample: &Sample, name: &str, bare_first: bool) -> Result<Round> {
+async fn round(
+    cluster: &Cluster,
+    sample: &Sample,
+    name: &str,
+    bare_first: bool,
+    last: bool,
+) -> Result<Round> {
     let mut round = Round::default();
     if bare_first {
         bare_client(cluster, sample, name, &mut round).await?;
     }
-    operator_over_new(cluster, sample, name, &mut round).await?;
+    operator_over_new(cluster, sample, name, &mut round, last).await?;
     if !bare_first {
         bare_client(cluster, sample, name, &mut round).await?;
     }
@@ -139,17 +175,18 @@ async fn operator_over_new(
     sample: &Sample,
     name: &str,
     round: &mut Round,
+    rest: bool,
 ) -> Result<()> {
     let (tenants, _) = create(cluster, name).await?;
     let converged = cluster.watch();
-    let mut operator = Operator::start(cluster, cluster.kubeconfig())?;
+    let mut operator = Operator::start(cluster, cluster.kubeconfig(), &[])?;
     let meter = Meter::of_new(cluster, operator.process())?;
     step(&format!("{name}: operator starts"), converged.all(&tenants)).await?;
     round.at_start = meter.stop_at_rest().await?;
     sample.check(cluster).await?;
     operator.stop().await?;
 
-    operator = Operator::start(cluster, cluster.kubeconfig())?;
+    operator = Operator::start(cluster, cluster.kubeconfig(), &[])?;
     let meter = Meter::of_new(cluster, operator.process())?;
     step(
         &format!("{name}: operator restarts"),
@@ -163,17 +200,22 @@ async fn operator_over_new(
     )
     .await?;
     round.restart_done = meter.stop_at_rest().await?;
-    let meter = Meter::start(cluster, operator.process())?;
-    step(&format!("{name}: operator at rest"), async {
-        sleep(cluster.rest()).await;
-        Ok(())
-    })
-    .await?;
-    round.rest = meter.stop().await?;
+    if rest {
+        let meter = Meter::start(cluster, operator.process())?;
+        step(&format!("{name}: operator at rest"), async {
+            sleep(cluster.rest()).await;
+            Ok(())
+        })
+        .await?;
+        round.rest = meter.stop().await?;
+    }
     operator.stop().await?;
+    let meter = Meter::start(cluster, Process::this())?;
+    step(&format!("{name}: bare client lists"), sample.list(cluster)).await?;
+    round.lists = meter.stop().await?;
     clear(cluster, sample, name).await?;
 
-    operator = Operator::start(cluster, cluster.kubeconfig())?;
+    operator = Operator::start(cluster, cluster.kubeconfig(), &[])?;
     operator.until_ready().await?;
     sleep(SETTLING).await;
     let meter = Meter::start(cluster, operator.process())?;
@@ -232,7 +274,7 @@ impl<'a> Meter<'a> {
             process,
             began: Instant::now(),
             cpu: Duration::ZERO,
-            server_cpu: cluster.api_server().cpu()?,
+            server_cpu: cluster.servers().cpu()?,
             log: cluster.audit().mark()?,
         })
     }
@@ -244,7 +286,7 @@ impl<'a> Meter<'a> {
             cpu: self.process.cpu()?.saturating_sub(self.cpu),
             server_cpu: self
                 .cluster
-                .api_server()
+                .servers()
                 .cpu()?
                 .saturating_sub(self.server_cpu),
             requests: Requests::default(),
