@@ -33,6 +33,8 @@ pub const DIGEST_ANNOTATION: &str = "simplepipe.dev/applied-digest";
 pub const ACCUMULATE_LABEL: &str = "simplepipe_accumulate_id";
 /// Label by which all children are found.
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
+/// Label whose value says of what product an object is a part; on the children it is [`MANAGER`].
+pub const PART_OF_LABEL: &str = "app.kubernetes.io/part-of";
 
 /// Where a tenant's gateway answers, from any namespace of the cluster.
 pub fn gateway_url(namespace: &str) -> String {

@@ -5,7 +5,7 @@ use kube::api::{
     Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions,
     ValidationDirective,
 };
-use kube::core::Request;
+use kube::core::{ObjectMeta, Request};
 use kube::{Client, Error as KubeError, Resource, ResourceExt};
 use serde_json::json;
 
@@ -18,6 +18,7 @@ use super::children::Child;
 use super::kind::Kind;
 use super::outcome::{Cause, Outcome, Problem, Verb, Written};
 use super::ownership;
+use super::presence::{is_there, may_be_gone};
 use super::watched::Watched;
 
 /// Answers to writes carry metadata only: the rest is never looked at.
@@ -191,7 +192,7 @@ impl Writer<'_> {
         };
         let live = Live::new(child.kind, &metadata.metadata, None);
         if live.ours.is_none() {
-            return Err(Cause::NameTaken);
+            self.take_back(child, &metadata.metadata).await?;
         }
         if live.is_as_wanted(child, owner) {
             self.note(child.kind, &metadata);
@@ -200,12 +201,38 @@ impl Writer<'_> {
         self.change(child, &live.uid).await
     }
 
+    /// Makes a child that a backup brought back ours again, and nobody's so far. Any other object is left alone.
+    async fn take_back(&self, child: &Child, found: &ObjectMeta) -> Result<(), Cause> {
+        if !ownership::is_restored(found) {
+            return Err(Cause::NameTaken);
+        }
+        for owner in found.owner_references.iter().flatten() {
+            if is_there(self.client, self.namespace, &owner.name, &owner.uid)
+                .await
+                .map_err(cause)?
+            {
+                return Err(Cause::NameTaken);
+            }
+        }
+        // With the version that was looked at: whoever wrote since may have made it theirs.
+        let patch = json!({"metadata": {
+            "resourceVersion": found.resource_version,
+            "managedFields": ownership::taken_back(found),
+            "ownerReferences": null,
+        }});
+        self.api(child.kind)
+            .patch(&child.name, &PatchParams::default(), &Patch::Merge(patch))
+            .await
+            .map(drop)
+            .map_err(cause)
+    }
+
     /// Applies to the object of this UID only: another of its name may be somebody else's.
     async fn change(&self, child: &Child, uid: &str) -> Result<Option<Verb>, Cause> {
         match self.apply(child, uid).await {
             Ok(changed) => Ok(changed.then_some(Verb::Updated)),
             Err(error) => {
-                if is_gone(&error) {
+                if !self.is_there(child.kind, &child.name, uid, &error).await {
                     // The next try looks at what is there now.
                     self.cache.forget(self.namespace, child.kind, &child.name);
                 }
@@ -264,12 +291,29 @@ impl Writer<'_> {
         };
         let deleted = match self.api(live.kind).delete(&live.name, &parameters).await {
             Ok(_) => true,
-            Err(error) if is_gone(&error) => false,
-            Err(error) => return Err(cause(error)),
+            Err(error)
+                if self
+                    .is_there(live.kind, &live.name, &live.uid, &error)
+                    .await =>
+            {
+                return Err(cause(error));
+            }
+            Err(_) => false,
         };
         self.cache
             .gone(self.namespace, live.kind, &live.name, Some(&live.uid));
         Ok(deleted)
+    }
+
+    /// Whether the object of this name and UID still is there after this error; where that is not known, it is.
+    async fn is_there(&self, kind: Kind, name: &str, uid: &str, error: &KubeError) -> bool {
+        if !may_be_gone(error) {
+            return true;
+        }
+        let found = self.api(kind).get_opt(name).await;
+        found.map_or(true, |found| {
+            found.is_some_and(|f| f.uid().as_deref() == Some(uid))
+        })
     }
 
     fn note(&self, kind: Kind, object: &Watched) {
@@ -280,11 +324,6 @@ impl Writer<'_> {
     fn api(&self, kind: Kind) -> Api<Watched> {
         Api::namespaced_with(self.client.clone(), self.namespace, &kind.api_resource())
     }
-}
-
-/// Whether an object of this name and UID is not there any more.
-fn is_gone(error: &KubeError) -> bool {
-    matches!(error, KubeError::Api(status) if status.is_not_found() || status.is_conflict())
 }
 
 #[cfg(test)]
@@ -329,7 +368,7 @@ mod tests {
     #[case::of_a_name_that_is_wanted(json!({"name": names::GATEWAY}), false)]
     fn only_what_this_operator_made_is_surplus(#[case] change: Value, #[case] surplus: bool) {
         let live = unwanted(&change);
-        let wanted = build(&fixtures::alice());
+        let wanted = build(&fixtures::alice()).unwrap();
         assert_eq!(is_surplus(&live, &wanted), surplus);
     }
 
@@ -346,7 +385,7 @@ mod tests {
             "name": names::GATEWAY,
             "managedFields": [{"manager": "kubectl", "operation": "Update", "fieldsV1": {}}],
         }));
-        let wanted = build(&fixtures::alice());
+        let wanted = build(&fixtures::alice()).unwrap();
         let lacking = |live: &[Live]| {
             held_back(live, &wanted)
                 .problems

@@ -1,11 +1,12 @@
 //! What is known of every live child: its metadata, reduced to what a reconcile asks of it.
 
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::DeploymentStatus;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
 use crate::api::names;
@@ -24,8 +25,8 @@ pub struct Live {
     pub name: String,
     /// Its identity: another object of the same name has another.
     pub uid: String,
-    /// Its version, which grows with every write.
-    pub version: u64,
+    /// Its version, which grows with every write; `None` where it can't be read.
+    pub version: Option<u64>,
     /// UIDs of the MetricsNamespaces that own it.
     pub owners: Vec<String>,
     /// Digest of what was last written, from its annotation.
@@ -60,6 +61,11 @@ pub struct Rollout {
     pub problem: Option<String>,
 }
 
+/// An object's version as a number. `None` where it is none: then what came first can't be told.
+pub fn version(metadata: &ObjectMeta) -> Option<u64> {
+    metadata.resource_version.as_deref()?.parse().ok()
+}
+
 impl Live {
     /// From what the API serves.
     pub fn new(kind: Kind, metadata: &ObjectMeta, status: Option<&DeploymentStatus>) -> Self {
@@ -68,16 +74,12 @@ impl Live {
             kind,
             name: metadata.name.clone().unwrap_or_default(),
             uid: metadata.uid.clone().unwrap_or_default(),
-            version: metadata
-                .resource_version
-                .as_deref()
-                .and_then(|v| v.parse().ok())
-                .unwrap_or(0),
+            version: version(metadata),
             owners: metadata
                 .owner_references
                 .iter()
                 .flatten()
-                .filter(|o| is_ours(o))
+                .filter(|o| ownership::is_our_kind(o))
                 .map(|o| o.uid.clone())
                 .collect(),
             digest: metadata
@@ -102,7 +104,7 @@ impl Live {
         !self.touched
             && self.owners.iter().any(|o| o == owner)
             && self.digest.as_deref() == Some(&wanted.digest)
-            && ownership::owns(&ours.fields, &owned_part(wanted))
+            && ownership::owns(self.kind, &ours.fields, &owned_part(wanted))
     }
 }
 
@@ -136,11 +138,6 @@ impl Rollout {
             problem,
         }
     }
-}
-
-fn is_ours(owner: &OwnerReference) -> bool {
-    let group = owner.api_version.split('/').next();
-    owner.kind == "MetricsNamespace" && group == Some(names::GROUP)
 }
 
 fn without_owner_references(fields: &Value) -> Value {
@@ -236,10 +233,11 @@ impl ChildCache {
             return true;
         };
         if known.uid == live.uid {
-            if live.version < known.version {
+            let order = live.version.zip(known.version).map(|(l, k)| l.cmp(&k));
+            if order == Some(Ordering::Less) {
                 return false;
             }
-            if live.version == known.version {
+            if order == Some(Ordering::Equal) {
                 // Our own answer came first, and says nothing of the pods.
                 let news = live.rollout.is_some() && known.rollout != live.rollout;
                 known.rollout = live.rollout.or(known.rollout.take());
@@ -271,7 +269,7 @@ impl ChildCache {
         {
             None => children.push(live),
             Some(known) if known.uid != live.uid => *known = live,
-            Some(known) if known.version <= live.version => {
+            Some(known) if known.version <= live.version || live.version.is_none() => {
                 // An answer says nothing of the pods; the event of this very write will.
                 live.rollout = known.rollout.take();
                 *known = live;
@@ -407,7 +405,22 @@ mod tests {
         let cache = ChildCache::default();
         cache.wrote("alice", live(5, json!({"f:a": {}}), EARLY));
         assert!(!cache.saw("alice", live(4, json!({"f:b": {}}), EARLY)));
-        assert_eq!(cache.in_namespace("alice")[0].version, 5);
+        assert_eq!(cache.in_namespace("alice")[0].version, Some(5));
+    }
+
+    #[test]
+    fn what_cannot_be_ordered_is_taken_for_newer() {
+        let unordered = |fields| Live {
+            version: None,
+            ..live(1, fields, EARLY)
+        };
+        let cache = ChildCache::default();
+        cache.wrote("alice", live(5, json!({"f:a": {}}), EARLY));
+        assert!(cache.saw("alice", unordered(json!({"f:b": {}}))));
+        assert!(cache.in_namespace("alice")[0].touched);
+        cache.wrote("alice", unordered(json!({"f:a": {}})));
+        assert!(!cache.in_namespace("alice")[0].touched);
+        assert!(cache.saw("alice", live(4, json!({"f:b": {}}), EARLY)));
     }
 
     #[test]

@@ -3,14 +3,16 @@
 //! Somebody may make thousands in one namespace. A change there must cost no more than it concerns, or all others wait.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::reflector::{ObjectRef, Store};
 
-use crate::api::MetricsNamespace;
+use crate::api::{MetricsNamespace, MetricsNamespaceStatus};
 
+use super::child_cache::version;
 use super::locked::Locked;
 
 type Reference = ObjectRef<MetricsNamespace>;
@@ -24,12 +26,17 @@ pub struct Objects {
 /// The MetricsNamespaces of one namespace.
 #[derive(Default)]
 struct Residents {
-    known: HashMap<String, Known>,
+    known: HashMap<String, Resident>,
     /// Those that stay, by age and then by name.
     order: BTreeSet<(Option<Timestamp>, String)>,
 }
 
-/// What of an object decides whether it has to be looked at again. Its status does not.
+struct Resident {
+    known: Known,
+    status: StatusKnown,
+}
+
+/// What of an object decides whether it has to be looked at again; beside a status that another wrote.
 #[derive(Clone, PartialEq)]
 struct Known {
     uid: Option<String>,
@@ -38,30 +45,151 @@ struct Known {
     going: bool,
 }
 
+/// What the API server last said of an object's status, and what this operator decided on.
+///
+/// A watch may be behind the answers to our own writes, so what it shows is not always what is so. Of statuses only
+/// hashes are kept, for thousands of objects.
+struct StatusKnown {
+    /// The newest version that was seen or answered. `None`: in what order its versions came can't be told.
+    version: Option<u64>,
+    /// The status in that version.
+    latest: u64,
+    /// The status that was last decided on. `None`: this process has not looked yet.
+    wanted: Option<u64>,
+    /// Whether a write has no answer: whether it was carried out, or will be, is not known.
+    unsure: bool,
+    /// Whether another has written since we did.
+    written_by_another: bool,
+    /// The last answer, where the watch is still behind it.
+    answer: Option<Box<Answer>>,
+}
+
+#[derive(Clone)]
+struct Answer {
+    version: u64,
+    status: Option<MetricsNamespaceStatus>,
+}
+
+impl Answer {
+    fn is_newer_than(&self, object: &MetricsNamespace) -> bool {
+        version(&object.metadata).is_some_and(|seen| seen < self.version)
+    }
+}
+
+impl StatusKnown {
+    fn new(object: &MetricsNamespace) -> Self {
+        Self {
+            version: version(&object.metadata),
+            latest: hash(object.status.as_ref()),
+            wanted: None,
+            unsure: false,
+            written_by_another: false,
+            answer: None,
+        }
+    }
+
+    /// Takes what a watch saw; true if another wrote a status that is not ours.
+    fn saw(&mut self, object: &MetricsNamespace) -> bool {
+        self.answer = self.answer.take().filter(|a| a.is_newer_than(object));
+        if !self.advance(object) {
+            return false;
+        }
+        let news = self.wanted.is_some_and(|wanted| wanted != self.latest);
+        self.written_by_another |= news;
+        news
+    }
+
+    /// Takes the answer to a write of ours.
+    fn answered(&mut self, object: &MetricsNamespace) {
+        self.unsure = false;
+        if self.advance(object) {
+            self.answer = self.version.map(|version| {
+                Box::new(Answer {
+                    version,
+                    status: object.status.clone(),
+                })
+            });
+        }
+    }
+
+    /// True if the object is newer than what was known. What can't be ordered is taken for newer.
+    fn advance(&mut self, object: &MetricsNamespace) -> bool {
+        let version = version(&object.metadata);
+        if let (Some(known), Some(version)) = (self.version, version)
+            && version <= known
+        {
+            return false;
+        }
+        self.version = version;
+        self.latest = hash(object.status.as_ref());
+        true
+    }
+}
+
+fn hash(status: Option<&MetricsNamespaceStatus>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    // All of its fields, which have no hashes of their own.
+    format!("{status:?}").hash(&mut hasher);
+    hasher.finish()
+}
+
+/// What is to be done about a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Telling {
+    /// It is there already, or the object is gone.
+    Needless,
+    /// It is to be written.
+    Needed {
+        /// Over one that another wrote.
+        over_another: bool,
+    },
+}
+
 impl Residents {
     fn serving(&self) -> Option<&String> {
         self.order.first().map(|(_, name)| name)
     }
 
     /// True if that is news.
-    fn put(&mut self, name: String, now: Known) -> bool {
-        let before = self.known.get(&name);
-        if before == Some(&now) {
-            return false;
+    fn put(&mut self, object: &MetricsNamespace) -> bool {
+        let name = object.name_any();
+        let now = Known {
+            uid: object.uid(),
+            generation: object.metadata.generation,
+            created: object.creation_timestamp().map(|t| t.0),
+            going: object.metadata.deletion_timestamp.is_some(),
+        };
+        let place = (now.created, name.clone());
+        let Some(resident) = self.known.get_mut(&name) else {
+            if !now.going {
+                self.order.insert(place);
+            }
+            let status = StatusKnown::new(object);
+            self.known.insert(name, Resident { known: now, status });
+            return true;
+        };
+        let status_is_news = match resident.known.uid == now.uid {
+            true => resident.status.saw(object),
+            false => {
+                resident.status = StatusKnown::new(object);
+                true
+            }
+        };
+        if resident.known == now {
+            return status_is_news;
         }
-        if let Some(before) = before {
-            self.order.remove(&(before.created, name.clone()));
-        }
+        self.order.remove(&(resident.known.created, name));
         if !now.going {
-            self.order.insert((now.created, name.clone()));
+            self.order.insert(place);
         }
-        self.known.insert(name, now);
+        resident.known = now;
         true
     }
 
     fn remove(&mut self, name: &str) {
-        if let Some(known) = self.known.remove(name) {
-            self.order.remove(&(known.created, name.to_owned()));
+        if let Some(resident) = self.known.remove(name) {
+            let created = resident.known.created;
+            self.order.remove(&(created, name.to_owned()));
         }
     }
 
@@ -88,15 +216,7 @@ impl Objects {
         let mut all = self.by_namespace.lock();
         let residents = all.entry(namespace.clone()).or_default();
         let before = residents.serving().cloned();
-        let news = residents.put(
-            object.name_any(),
-            Known {
-                uid: object.uid(),
-                generation: object.metadata.generation,
-                created: object.creation_timestamp().map(|t| t.0),
-                going: object.metadata.deletion_timestamp.is_some(),
-            },
-        );
+        let news = residents.put(object);
         if before.is_some() && before.as_ref() != residents.serving() {
             return residents.references(&namespace);
         }
@@ -151,9 +271,49 @@ impl Objects {
         concerned.into_iter().collect()
     }
 
-    /// An object as it is now.
+    /// An object as it is now, with the status that was last answered where the watch is behind.
     pub fn get(&self, reference: &Reference) -> Option<Arc<MetricsNamespace>> {
-        self.store.get(reference)
+        let object = self.store.get(reference)?;
+        let answer = self.with_status(&object, |known| known.answer.clone());
+        match answer.flatten().filter(|a| a.is_newer_than(&object)) {
+            None => Some(object),
+            Some(answer) => Some(Arc::new(MetricsNamespace {
+                status: answer.status,
+                ..MetricsNamespace::clone(&object)
+            })),
+        }
+    }
+
+    /// Notes the status that an object should have, and says whether it has to be written.
+    pub fn tell(&self, object: &MetricsNamespace, status: &MetricsNamespaceStatus) -> Telling {
+        let wanted = hash(Some(status));
+        let telling = self.with_status(object, |known| {
+            known.wanted = Some(wanted);
+            let over_another = std::mem::take(&mut known.written_by_another);
+            if known.latest == wanted && !known.unsure {
+                return Telling::Needless;
+            }
+            known.unsure = true;
+            Telling::Needed { over_another }
+        });
+        telling.unwrap_or(Telling::Needless)
+    }
+
+    /// Notes the answer to a write of a status.
+    pub fn told(&self, answer: &MetricsNamespace) {
+        self.with_status(answer, |known| known.answered(answer));
+    }
+
+    /// What is known of the status of this very object; `None` where it is gone.
+    fn with_status<T>(
+        &self,
+        object: &MetricsNamespace,
+        with: impl FnOnce(&mut StatusKnown) -> T,
+    ) -> Option<T> {
+        let mut all = self.by_namespace.lock();
+        let residents = all.get_mut(object.metadata.namespace.as_deref()?)?;
+        let resident = residents.known.get_mut(object.metadata.name.as_deref()?)?;
+        (resident.known.uid == object.metadata.uid).then(|| with(&mut resident.status))
     }
 
     /// The name of the object that serves a namespace: the oldest that stays, by name among those of one second.
@@ -253,6 +413,138 @@ mod tests {
         changed.metadata.generation = Some(2);
         assert_eq!(names(objects.saw(&changed)), ["first"]);
         assert_eq!(names(objects.gone(&object("second", YOUNG))), [""; 0]);
+    }
+
+    fn with_status(version: u64, generation: i64) -> MetricsNamespace {
+        let mut object = object("first", OLD);
+        object.metadata.resource_version = Some(version.to_string());
+        object.status = Some(status(generation));
+        object
+    }
+
+    fn status(generation: i64) -> MetricsNamespaceStatus {
+        MetricsNamespaceStatus {
+            observed_generation: Some(generation),
+            ..MetricsNamespaceStatus::default()
+        }
+    }
+
+    const NEEDED: Telling = Telling::Needed {
+        over_another: false,
+    };
+
+    /// Objects whose `first` has this status, as the watch shows it and as it should be.
+    fn told(version: u64, generation: i64) -> Objects {
+        let objects = Objects::new(reflector::store().0);
+        let object = with_status(version, generation);
+        objects.saw(&object);
+        assert_eq!(
+            objects.tell(&object, &status(generation)),
+            Telling::Needless
+        );
+        objects
+    }
+
+    #[test]
+    fn our_own_status_is_no_news_whether_its_event_or_its_answer_comes_first() {
+        for event_first in [true, false] {
+            let objects = told(5, 1);
+            let written = with_status(6, 2);
+            assert_eq!(objects.tell(&written, &status(2)), NEEDED);
+            if event_first {
+                assert_eq!(names(objects.saw(&written)), [""; 0]);
+                objects.told(&written);
+            } else {
+                objects.told(&written);
+                assert_eq!(names(objects.saw(&written)), [""; 0]);
+            }
+            assert_eq!(objects.tell(&written, &status(2)), Telling::Needless);
+        }
+    }
+
+    #[test]
+    fn what_was_answered_counts_and_not_what_an_older_event_shows() {
+        let objects = told(5, 1);
+        let old = with_status(5, 1);
+        assert_eq!(objects.tell(&old, &status(2)), NEEDED);
+        objects.told(&with_status(6, 2));
+        assert_eq!(names(objects.saw(&old)), [""; 0]);
+        assert_eq!(objects.tell(&old, &status(1)), NEEDED, "back to the first");
+    }
+
+    #[test]
+    fn a_status_whose_write_had_no_answer_is_written_again() {
+        let objects = told(5, 1);
+        let old = with_status(5, 1);
+        assert_eq!(objects.tell(&old, &status(2)), NEEDED);
+        assert_eq!(objects.tell(&old, &status(1)), NEEDED);
+        objects.told(&with_status(7, 1));
+        assert_eq!(objects.tell(&old, &status(1)), Telling::Needless);
+    }
+
+    #[test]
+    fn a_status_that_another_wrote_is_looked_at_again_and_written_over() {
+        let objects = told(5, 1);
+        let foreign = with_status(6, 9);
+        assert_eq!(names(objects.saw(&foreign)), ["first"]);
+        let over_another = Telling::Needed { over_another: true };
+        assert_eq!(objects.tell(&foreign, &status(1)), over_another);
+        objects.told(&with_status(7, 1));
+        assert_eq!(names(objects.saw(&with_status(7, 1))), [""; 0]);
+        assert_eq!(objects.tell(&foreign, &status(1)), Telling::Needless);
+    }
+
+    #[test]
+    fn a_status_whose_version_is_no_number_is_looked_at_as_the_newest() {
+        let objects = told(5, 1);
+        let mut foreign = with_status(4, 9);
+        foreign.metadata.resource_version = Some("odd".into());
+        assert_eq!(names(objects.saw(&foreign)), ["first"]);
+        assert_ne!(objects.tell(&foreign, &status(1)), Telling::Needless);
+    }
+
+    #[test]
+    fn an_object_that_is_gone_or_made_anew_is_told_nothing() {
+        let objects = told(5, 1);
+        let mut other = with_status(6, 1);
+        other.metadata.uid = Some("other".into());
+        assert_eq!(objects.tell(&other, &status(2)), Telling::Needless);
+        assert_eq!(names(objects.saw(&other)), ["first"]);
+        assert_eq!(objects.tell(&other, &status(2)), NEEDED);
+        objects.gone(&other);
+        assert_eq!(objects.tell(&other, &status(3)), Telling::Needless);
+    }
+
+    #[test]
+    fn an_object_is_shown_with_its_last_answer_until_the_watch_has_it() {
+        use kube::runtime::watcher::Event;
+        let (store, mut writer) = reflector::store();
+        let objects = Objects::new(store);
+        let shown = |objects: &Objects| {
+            let object = objects.get(&ObjectRef::new("first").within("alice"));
+            object.unwrap().status.clone()
+        };
+        let old = with_status(5, 1);
+        writer.apply_watcher_event(&Event::Apply(old.clone()));
+        objects.saw(&old);
+        assert_eq!(shown(&objects), Some(status(1)));
+        objects.tell(&old, &status(2));
+        objects.told(&with_status(6, 2));
+        assert_eq!(shown(&objects), Some(status(2)));
+        let written = with_status(6, 2);
+        writer.apply_watcher_event(&Event::Apply(written.clone()));
+        objects.saw(&written);
+        let kept = objects.with_status(&written, |known| known.answer.is_some());
+        assert_eq!(
+            kept,
+            Some(false),
+            "an answer that the watch has is not kept"
+        );
+        let foreign = with_status(7, 3);
+        writer.apply_watcher_event(&Event::Apply(foreign.clone()));
+        assert_eq!(shown(&objects), Some(status(3)));
+        objects.saw(&foreign);
+        assert_eq!(shown(&objects), Some(status(3)));
     }
 
     #[test]

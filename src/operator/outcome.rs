@@ -2,6 +2,7 @@
 
 use crate::api::conditions::ConditionType;
 
+use super::children::Unbuildable;
 use super::kind::Kind;
 
 /// What was done to one child.
@@ -61,4 +62,22 @@ pub struct Outcome {
     pub written: Vec<Written>,
     /// What could not be.
     pub problems: Vec<Problem>,
+}
+
+impl From<Unbuildable> for Outcome {
+    fn from(error: Unbuildable) -> Self {
+        let cause = Cause::Refused(error.to_string());
+        let Unbuildable {
+            kind, name, serves, ..
+        } = error;
+        Self {
+            written: Vec::new(),
+            problems: vec![Problem {
+                kind,
+                name,
+                serves,
+                cause,
+            }],
+        }
+    }
 }

@@ -4,10 +4,14 @@
 //! takes it out of our set, so drift shows in an object's metadata: its other content is neither fetched nor kept.
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{
+    ManagedFieldsEntry, ObjectMeta, OwnerReference,
+};
 use serde_json::{Map, Value, json};
 
 use crate::api::names;
+
+use super::kind::Kind;
 
 /// How far an object's creation and its first writer's entry may lie apart: both are whole seconds.
 const CREATION_SLACK_SECONDS: i64 = 1;
@@ -53,33 +57,98 @@ pub fn written_over_after_creation(metadata: &ObjectMeta, entry: &Entry) -> bool
     entry.by_create && written.as_second() - created.0.as_second() > CREATION_SLACK_SECONDS
 }
 
+/// Maps and lists of each kind's children that are owned as one, by its schema: `[]` is an item of a list. All others
+/// are owned key by key and item by item.
+const fn atomic(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::ServiceAccount | Kind::ConfigMap => &[],
+        Kind::Service => &["spec.selector"],
+        Kind::Deployment => &[
+            "spec.selector",
+            "spec.template.spec.nodeSelector",
+            "spec.template.spec.tolerations",
+            "spec.template.spec.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution",
+            "spec.template.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution",
+            "spec.template.spec.affinity.podAffinity.preferredDuringSchedulingIgnoredDuringExecution",
+            "spec.template.spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution",
+            "spec.template.spec.affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution",
+            "spec.template.spec.affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution",
+            "spec.template.spec.containers.[].args",
+            "spec.template.spec.containers.[].securityContext.capabilities.drop",
+        ],
+        Kind::ServiceMonitor => &[
+            "spec.selector",
+            "spec.namespaceSelector.matchNames",
+            "spec.endpoints",
+        ],
+        Kind::PodMonitor => &[
+            "spec.selector",
+            "spec.namespaceSelector.matchNames",
+            "spec.podMetricsEndpoints",
+        ],
+    }
+}
+
 /// Whether every field of `wanted` is in the set: at its own place, or in a whole that is owned as one.
-pub fn owns(fields: &Value, wanted: &Value) -> bool {
+///
+/// Below an atomic map or list the set is empty, and it is all ours. Of any other an empty set is what is left when
+/// others took all that was in it.
+pub fn owns(kind: Kind, fields: &Value, wanted: &Value) -> bool {
+    owns_at(kind, &Place::Root, fields, wanted)
+}
+
+/// Where in an object a field is.
+enum Place<'a> {
+    Root,
+    Below(&'a Place<'a>, &'a str),
+}
+
+impl Place<'_> {
+    fn is_atomic(&self, kind: Kind) -> bool {
+        atomic(kind).iter().any(|path| {
+            let mut place = self;
+            path.rsplit('.').all(|step| match place {
+                Place::Below(above, name) if *name == step => {
+                    place = above;
+                    true
+                }
+                _ => false,
+            }) && matches!(place, Place::Root)
+        })
+    }
+}
+
+fn owns_at(kind: Kind, place: &Place, fields: &Value, wanted: &Value) -> bool {
     let Some(fields) = fields.as_object() else {
         return false;
     };
-    if fields.is_empty() {
-        return true;
-    }
     match wanted {
-        Value::Object(object) => object.iter().all(|(name, value)| {
-            fields
-                .get(&format!("f:{name}"))
-                .is_some_and(|f| owns(f, value))
-        }),
-        Value::Array(items) => items.iter().all(|item| owns_item(fields, item)),
+        Value::Object(object) if !object.is_empty() => match fields.is_empty() {
+            true => place.is_atomic(kind),
+            false => object.iter().all(|(name, value)| {
+                fields
+                    .get(&format!("f:{name}"))
+                    .is_some_and(|f| owns_at(kind, &Place::Below(place, name), f, value))
+            }),
+        },
+        Value::Array(items) if !items.is_empty() => match fields.is_empty() {
+            true => place.is_atomic(kind),
+            false => items
+                .iter()
+                .all(|item| owns_item(kind, &Place::Below(place, "[]"), fields, item)),
+        },
         _ => true,
     }
 }
 
 /// An item of a list that is merged by key is found by its keys, one of a set by its value.
-fn owns_item(fields: &Map<String, Value>, item: &Value) -> bool {
+fn owns_item(kind: Kind, place: &Place, fields: &Map<String, Value>, item: &Value) -> bool {
     fields.iter().any(|(path, inner)| {
         if let Some(keys) = path.strip_prefix("k:") {
             serde_json::from_str::<Map<String, Value>>(keys).is_ok_and(|keys| {
                 keys.iter()
                     .all(|(name, value)| item.get(name) == Some(value))
-            }) && owns(inner, item)
+            }) && owns_at(kind, place, inner, item)
         } else if let Some(value) = path.strip_prefix("v:") {
             serde_json::from_str::<Value>(value).is_ok_and(|v| v == *item)
         } else {
@@ -115,6 +184,60 @@ pub fn moved_to_apply(metadata: &ObjectMeta) -> Option<Vec<ManagedFieldsEntry>> 
     Some(entries)
 }
 
+/// Whether this operator made the object once, and a backup brought it back: it has our labels and our digest, nobody
+/// else owns it, and who wrote what is forgotten.
+pub fn is_restored(metadata: &ObjectMeta) -> bool {
+    let has_label = |name: &str, value: &str| {
+        let labels = metadata.labels.as_ref();
+        labels.and_then(|l| l.get(name)).is_some_and(|v| v == value)
+    };
+    entry(metadata).is_none()
+        && has_label(names::MANAGED_BY_LABEL, names::MANAGER)
+        && has_label(names::PART_OF_LABEL, names::MANAGER)
+        && metadata
+            .annotations
+            .as_ref()
+            .is_some_and(|a| a.contains_key(names::DIGEST_ANNOTATION))
+        && metadata.owner_references.iter().flatten().all(is_our_kind)
+}
+
+/// Whether an owner is a MetricsNamespace.
+pub fn is_our_kind(owner: &OwnerReference) -> bool {
+    let group = owner.api_version.split('/').next();
+    owner.kind == "MetricsNamespace" && group == Some(names::GROUP)
+}
+
+/// The managed fields of a restored object, with what was restored as ours by applying: the next apply removes of it
+/// what it does not name. Labels and annotations stay, since others' may be among them.
+pub fn taken_back(metadata: &ObjectMeta) -> Vec<ManagedFieldsEntry> {
+    let restored = |entry: &ManagedFieldsEntry| {
+        let digest = format!("f:{}", names::DIGEST_ANNOTATION);
+        let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);
+        entry.subresource.is_none()
+            && fields.is_some_and(|f| f["f:metadata"]["f:annotations"].get(digest).is_some())
+    };
+    let mut entries = Vec::new();
+    for mut entry in metadata.managed_fields.iter().flatten().cloned() {
+        if restored(&entry) {
+            let mut ours = entry.clone();
+            let of_metadata = ours
+                .fields_v1
+                .as_mut()
+                .and_then(|fields| fields.0.as_object_mut()?.remove("f:metadata"));
+            if let (Some(fields), Some(metadata)) = (&mut entry.fields_v1, of_metadata) {
+                fields.0 = json!({"f:metadata": metadata});
+            }
+            entries.push(ManagedFieldsEntry {
+                manager: Some(names::MANAGER.into()),
+                operation: Some("Apply".into()),
+                ..ours
+            });
+        }
+        entries.push(entry);
+    }
+    entries
+}
+
 /// Adds the fields of one set to another.
 fn add_fields(fields: &mut Value, more: Value) {
     if let (Value::Object(fields), Value::Object(more)) = (fields, more) {
@@ -140,12 +263,19 @@ mod tests {
     #[rstest]
     #[case::scalar(json!({"f:a": {}}), json!({"a": 1}), true)]
     #[case::taken_by_another(json!({"f:b": {}}), json!({"a": 1}), false)]
-    #[case::below_an_atomic_whole(json!({"f:a": {}}), json!({"a": {"b": [1]}}), true)]
+    #[case::all_taken(json!({}), json!({"a": 1}), false)]
+    #[case::an_atomic_whole(json!({"f:spec": {"f:selector": {}}}), json!({"spec": {"selector": {"b": "1"}}}), true)]
+    #[case::of_the_name_of_an_atomic_whole(json!({"f:selector": {}}), json!({"selector": {"b": "1"}}), false)]
+    #[case::below_the_name_of_an_atomic_whole(json!({"f:a": {"f:spec": {"f:selector": {}}}}), json!({"a": {"spec": {"selector": {"b": "1"}}}}), false)]
+    #[case::map_whose_only_key_was_taken(json!({"f:data": {}}), json!({"data": {"b": "1"}}), false)]
+    #[case::list_whose_items_were_all_taken(json!({"f:spec": {"f:ports": {}}}), json!({"spec": {"ports": [{"port": 1}]}}), false)]
+    #[case::empty_map_that_is_wanted_empty(json!({"f:a": {}}), json!({"a": {}}), true)]
     #[case::map_whose_keys_were_all_taken(json!({"f:a": {".": {}}}), json!({"a": {"b": 1}}), false)]
     #[case::more_than_wanted(json!({"f:a": {}, "f:b": {}}), json!({"a": 1}), true)]
     #[case::item_by_key(json!({"f:c": {"k:{\"name\":\"x\"}": {".": {}, "f:name": {}, "f:image": {}}}}), json!({"c": [{"name": "x", "image": "i"}]}), true)]
     #[case::item_of_another_key(json!({"f:c": {"k:{\"name\":\"y\"}": {".": {}, "f:name": {}}}}), json!({"c": [{"name": "x"}]}), false)]
     #[case::field_of_an_item_taken(json!({"f:c": {"k:{\"name\":\"x\"}": {".": {}, "f:name": {}}}}), json!({"c": [{"name": "x", "image": "i"}]}), false)]
+    #[case::item_of_which_all_was_taken(json!({"f:c": {"k:{\"name\":\"x\"}": {}}}), json!({"c": [{"name": "x"}]}), false)]
     #[case::value_of_a_set(json!({"f:s": {"v:\"a\"": {}}}), json!({"s": ["a"]}), true)]
     #[case::other_value_of_a_set(json!({"f:s": {"v:\"a\"": {}}}), json!({"s": ["b"]}), false)]
     fn a_field_is_ours_at_its_place_or_within_an_owned_whole(
@@ -153,7 +283,7 @@ mod tests {
         #[case] wanted: Value,
         #[case] owned: bool,
     ) {
-        assert_eq!(owns(&fields, &wanted), owned);
+        assert_eq!(owns(Kind::Service, &fields, &wanted), owned);
     }
 
     #[test]
@@ -197,6 +327,63 @@ mod tests {
             json!({"f:spec": {"f:a": {}, "f:b": {}}})
         );
         assert_eq!(moved_to_apply(&metadata(json!(moved))), None);
+    }
+
+    fn restored(change: &Value) -> ObjectMeta {
+        let mut metadata = json!({
+            "labels": {"app.kubernetes.io/managed-by": "simplepipe", "app.kubernetes.io/part-of": "simplepipe"},
+            "annotations": {"simplepipe.dev/applied-digest": "0123456789abcdef"},
+            "ownerReferences": [{"apiVersion": "simplepipe.dev/v1alpha1", "kind": "MetricsNamespace", "name": "m", "uid": "u"}],
+            "managedFields": [{"manager": "velero-server", "operation": "Update", "fieldsV1": {}}],
+        });
+        for (field, value) in change.as_object().unwrap() {
+            metadata[field] = value.clone();
+        }
+        serde_json::from_value(metadata).unwrap()
+    }
+
+    // Whatever is taken back is written over, so each sign that it was ours has to be there.
+    #[rstest]
+    #[case::as_restored(json!({}), true)]
+    #[case::without_owner(json!({"ownerReferences": []}), true)]
+    #[case::owned_by_another_kind(
+        json!({"ownerReferences": [{"apiVersion": "apps/v1", "kind": "Deployment", "name": "d", "uid": "u"}]}),
+        false
+    )]
+    #[case::of_another_part(json!({"labels": {"app.kubernetes.io/managed-by": "simplepipe"}}), false)]
+    #[case::managed_by_another(json!({"labels": {"app.kubernetes.io/part-of": "simplepipe"}}), false)]
+    #[case::without_digest(json!({"annotations": {}}), false)]
+    #[case::ours_as_it_is(
+        json!({"managedFields": [{"manager": "simplepipe", "operation": "Update", "fieldsV1": {}}]}),
+        false
+    )]
+    fn only_what_has_every_sign_of_ours_counts_as_restored(
+        #[case] change: Value,
+        #[case] is: bool,
+    ) {
+        assert_eq!(is_restored(&restored(&change)), is);
+    }
+
+    #[test]
+    fn what_was_restored_becomes_ours_but_for_labels_and_what_others_wrote() {
+        let of_metadata =
+            json!({"f:annotations": {"f:simplepipe.dev/applied-digest": {}}, "f:labels": {}});
+        let object = restored(&json!({"managedFields": [
+            {"manager": "velero-server", "operation": "Update",
+             "fieldsV1": {"f:metadata": of_metadata, "f:spec": {"f:a": {}}}},
+            {"manager": "kubectl", "operation": "Update", "fieldsV1": {"f:spec": {"f:b": {}}}},
+            {"manager": "controller", "operation": "Update", "subresource": "status", "fieldsV1": {}},
+        ]}));
+        let entries = json!(taken_back(&object));
+        assert_eq!(
+            entries,
+            json!([
+                {"manager": "simplepipe", "operation": "Apply", "fieldsV1": {"f:spec": {"f:a": {}}}},
+                {"manager": "velero-server", "operation": "Update", "fieldsV1": {"f:metadata": of_metadata}},
+                {"manager": "kubectl", "operation": "Update", "fieldsV1": {"f:spec": {"f:b": {}}}},
+                {"manager": "controller", "operation": "Update", "subresource": "status", "fieldsV1": {}},
+            ])
+        );
     }
 
     #[test]

@@ -194,8 +194,16 @@ async fn reconcile(object: &Arc<MetricsNamespace>, context: &Context) -> Result<
         Err(Hold::Objection(objection)) => Err(objection),
         Err(Hold::Going) => return Ok(Action::await_change()),
     };
-    let wanted = decision.as_ref().map(children::build).unwrap_or_default();
+    let built = decision
+        .as_ref()
+        .map_or_else(|_| Ok(Vec::new()), children::build);
+    // A plan of which a child can't be built is not applied: what is lacking would count as no longer wanted.
+    let (wanted, unbuildable) = match built {
+        Ok(wanted) => (wanted, None),
+        Err(error) => (Vec::new(), Some(error)),
+    };
     let applied = match &decision {
+        _ if let Some(error) = unbuildable => Outcome::from(error),
         Ok(plan) if !object.spec.paused => {
             let children = &context.caches.children;
             apply(
@@ -244,11 +252,11 @@ async fn reconcile(object: &Arc<MetricsNamespace>, context: &Context) -> Result<
             now,
         },
     );
-    let told = status::write(&context.client, object, &status)
+    let told = status::write(&context.client, &context.caches.objects, object, &status)
         .await
         .map_err(|e| Error::Status(cause(e)));
     match &told {
-        Ok(()) => {
+        Ok(_) => {
             context
                 .events
                 .publish(object, &applied.written, &status)
@@ -259,9 +267,12 @@ async fn reconcile(object: &Arc<MetricsNamespace>, context: &Context) -> Result<
         }
         Err(_) => {}
     }
-    if !applied.written.is_empty() {
+    let over_another = matches!(told, Ok(true));
+    if !applied.written.is_empty() || over_another {
         let reference = ObjectRef::from_obj(&**object);
         context.budgets.spend(&reference, Instant::now());
+    }
+    if !applied.written.is_empty() {
         info!(
             namespace = object.namespace(),
             name = object.name_any(),

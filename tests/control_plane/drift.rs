@@ -4,14 +4,17 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use kube::ResourceExt;
-use kube::api::Patch;
+use kube::api::{Patch, PatchParams};
 use rstest::rstest;
 use serde_json::json;
 
-use crate::child_names::{CHILDREN, CLIENT_SETTINGS, SERVICE, everything};
+use crate::child_names::{CHILDREN, CLIENT_SETTINGS, DASHBOARD, SERVICE, everything};
 use crate::damage::{Damage, essence};
+use crate::eventually::{eventually, so};
+use crate::fault_proxy::{Fault, FaultProxy, Requests, Verb};
 use crate::operator::Operator;
 use crate::stages::{exclusive, shared};
+use crate::taking::{held, own_fields};
 use crate::tenant::{Tenant, by};
 
 #[rstest]
@@ -129,4 +132,66 @@ async fn a_fight_over_a_child_is_slowed_down_and_won() {
         took >= EVERY * 2,
         "the last three answers came within {took:?}"
     );
+}
+
+/// A conflict may mean that the object is another by now, and mostly does not.
+#[tokio::test]
+async fn a_conflict_makes_nothing_be_forgotten() {
+    let control_plane = exclusive().await;
+    let client = control_plane.client().await;
+    let proxy = FaultProxy::before(&control_plane.operators_kubeconfig());
+    let flags = ["--leader-election=false"];
+    let operator = Operator::start_as(proxy.kubeconfig(), &control_plane, &flags);
+    operator.until_ready().await;
+    let tenant = Tenant::converged(client, "drift-conflict", json!({})).await;
+    let conflict = |verb: Verb| {
+        let requests = Requests::with(&[verb]).of("configmaps");
+        proxy.add(
+            requests.in_namespace("drift-conflict").nth(1),
+            Fault::Answer(409),
+        )
+    };
+
+    // Once changed by apply, a child does not show in its fields who wrote last under the operator's name.
+    let sound = essence(&tenant.child(&CLIENT_SETTINGS).await);
+    Damage::Edited.inflict(&tenant, &CLIENT_SETTINGS).await;
+    let mended = tenant
+        .child_when(&CLIENT_SETTINGS, "it", essence, sound.clone())
+        .await;
+    let fields = own_fields(&mended);
+    let mut manifest = held(&fields, &json!(mended)).unwrap();
+    manifest["apiVersion"] = json!("v1");
+    manifest["kind"] = json!("ConfigMap");
+    manifest["metadata"]["ownerReferences"] = json!(mended.owner_references());
+    manifest["data"]["PUSHGATEWAY_URL"] = json!("http://elsewhere");
+    let written = mended
+        .managed_fields()
+        .iter()
+        .filter_map(|e| e.time.as_ref())
+        .max()
+        .unwrap();
+    eventually("another second", async || {
+        let now = jiff::Timestamp::now().as_second();
+        so(now > written.0.as_second(), now)
+    })
+    .await;
+    let met = conflict(Verb::Patch);
+    let parameters = PatchParams::apply("simplepipe").force();
+    let after = tenant
+        .api(&CLIENT_SETTINGS)
+        .patch(CLIENT_SETTINGS.name, &parameters, &Patch::Apply(manifest))
+        .await
+        .unwrap();
+    assert_eq!(own_fields(&after), fields);
+    tenant
+        .child_when(&CLIENT_SETTINGS, "it", essence, sound)
+        .await;
+    assert_eq!(met.count(), 1);
+
+    let met = conflict(Verb::Delete);
+    tenant
+        .change_spec(json!({"dashboard": {"enabled": false}}))
+        .await;
+    tenant.until_gone(&DASHBOARD).await;
+    assert_eq!(met.count(), 1);
 }

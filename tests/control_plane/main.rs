@@ -16,6 +16,8 @@ mod control_plane;
 mod damage;
 #[path = "../support/eventually.rs"]
 mod eventually;
+#[path = "../support/fault_proxy.rs"]
+mod fault_proxy;
 #[path = "../support/kubelet.rs"]
 mod kubelet;
 #[path = "../support/operator.rs"]
@@ -24,6 +26,8 @@ mod operator;
 mod prometheus;
 #[path = "../support/silent_webhook.rs"]
 mod silent_webhook;
+#[path = "../support/taking.rs"]
+mod taking;
 #[path = "../support/tenant.rs"]
 mod tenant;
 
@@ -44,5 +48,6 @@ mod selection;
 mod spec_cases;
 mod spec_changes;
 mod stages;
+mod statuses;
 mod unreadable;
 mod user_ids;

@@ -16,6 +16,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use thiserror::Error;
 
 use crate::api::conditions::ConditionType;
 use crate::api::names;
@@ -38,8 +39,24 @@ pub struct Child {
     pub object: Value,
 }
 
+/// A child that can't be made from a plan: a builder's mistake, and never an empty object instead.
+#[derive(Debug, Error)]
+#[error("{} {name} can't be built, which is a fault of this operator: {cause}", kind.as_str())]
+pub struct Unbuildable {
+    /// The child's kind.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+    /// The condition that it stands for.
+    pub serves: ConditionType,
+    cause: serde_json::Error,
+}
+
 /// Every child that the plan wants, in the order in which they are written.
-pub fn build(plan: &Plan) -> Vec<Child> {
+///
+/// # Errors
+/// Where one of them can't be built.
+pub fn build(plan: &Plan) -> Result<Vec<Child>, Unbuildable> {
     use ConditionType::{
         ClientSettingsPublished, DashboardPublished, GatewayAvailable, ScrapeConfigured,
         ServingScrapeConfigured,
@@ -48,37 +65,52 @@ pub fn build(plan: &Plan) -> Vec<Child> {
     let mut children = vec![
         child(
             Kind::ServiceAccount,
+            names::GATEWAY,
             GatewayAvailable,
             service_account::build(plan),
-        ),
-        child(Kind::Deployment, GatewayAvailable, deployment::build(plan)),
-        child(Kind::Service, GatewayAvailable, service::build(plan)),
+        )?,
+        child(
+            Kind::Deployment,
+            names::GATEWAY,
+            GatewayAvailable,
+            deployment::build(plan),
+        )?,
+        child(
+            Kind::Service,
+            names::GATEWAY,
+            GatewayAvailable,
+            service::build(plan),
+        )?,
         child(
             Kind::ServiceMonitor,
+            names::GATEWAY,
             ScrapeConfigured,
             service_monitor::build(plan),
-        ),
+        )?,
         child(
             Kind::ConfigMap,
+            names::CLIENT_CONFIG,
             ClientSettingsPublished,
             client_settings::build(plan),
-        ),
+        )?,
     ];
     if let Some(servers) = &plan.model_servers {
         children.push(child(
             Kind::PodMonitor,
+            names::MODEL_SERVERS,
             ServingScrapeConfigured,
             pod_monitor::build(plan, servers),
-        ));
+        )?);
     }
     if let Some(dashboard) = &plan.dashboard {
         children.push(child(
             Kind::ConfigMap,
+            names::DASHBOARD,
             DashboardPublished,
             dashboard::build(plan, dashboard),
-        ));
+        )?);
     }
-    children
+    Ok(children)
 }
 
 /// Metadata that every child has.
@@ -98,7 +130,7 @@ fn common_labels() -> BTreeMap<String, String> {
     labels.extend(
         [
             ("app.kubernetes.io/component", "gateway"),
-            ("app.kubernetes.io/part-of", "simplepipe"),
+            (names::PART_OF_LABEL, names::MANAGER),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned())),
     );
@@ -117,25 +149,30 @@ fn gateway_selector() -> BTreeMap<String, String> {
     .into()
 }
 
-fn child(kind: Kind, serves: ConditionType, object: impl Serialize) -> Child {
-    // Builders make Kubernetes' own types, which always are JSON objects.
-    let mut object = serde_json::to_value(object).unwrap_or_default();
+fn child(
+    kind: Kind,
+    name: &str,
+    serves: ConditionType,
+    object: impl Serialize,
+) -> Result<Child, Unbuildable> {
+    let mut object = serde_json::to_value(object).map_err(|cause| Unbuildable {
+        kind,
+        name: name.to_owned(),
+        serves,
+        cause,
+    })?;
     let resource = kind.api_resource();
     object["apiVersion"] = json!(resource.api_version);
     object["kind"] = json!(resource.kind);
-    let name = object["metadata"]["name"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
     let digest = format!("{:x}", Sha256::digest(object.to_string()))[..16].to_owned();
     object["metadata"]["annotations"][names::DIGEST_ANNOTATION] = json!(digest);
-    Child {
+    Ok(Child {
         kind,
-        name,
+        name: name.to_owned(),
         serves,
         digest,
         object,
-    }
+    })
 }
 
 #[cfg(test)]
@@ -145,11 +182,15 @@ mod tests {
 
     #[test]
     fn each_child_as_it_is_written() {
-        let of_carol = build(&fixtures::carol());
+        let of_carol = build(&fixtures::carol()).unwrap();
         let of_carol = of_carol
             .into_iter()
             .filter(|c| c.kind == Kind::PodMonitor || c.name == names::DASHBOARD);
-        for child in build(&fixtures::alice()).into_iter().chain(of_carol) {
+        for child in build(&fixtures::alice())
+            .unwrap()
+            .into_iter()
+            .chain(of_carol)
+        {
             let namespace = child.object["metadata"]["namespace"].clone();
             let mut object = child.object;
             if child.name == names::DASHBOARD {
@@ -173,10 +214,37 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_built_is_an_error_that_names_it_and_no_empty_object() {
+        // A map whose keys are no strings has no form in JSON.
+        let impossible = BTreeMap::from([(vec![1], 1)]);
+        let error = child(
+            Kind::ConfigMap,
+            names::DASHBOARD,
+            ConditionType::DashboardPublished,
+            impossible,
+        )
+        .unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("ConfigMap pushgateway-dashboard"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn each_child_has_the_name_by_which_it_is_known() {
+        for child in build(&fixtures::carol()).unwrap() {
+            assert_eq!(child.object["metadata"]["name"], child.name);
+        }
+    }
+
+    #[test]
     fn a_digest_changes_with_what_is_written_and_with_nothing_else() {
         let plan = fixtures::alice();
         let digests = |plan: &Plan| {
             build(plan)
+                .unwrap()
                 .into_iter()
                 .map(|c| c.digest)
                 .collect::<Vec<_>>()
@@ -185,8 +253,9 @@ mod tests {
         let mut other = plan.clone();
         other.image = "other".into();
         let changed: Vec<_> = build(&plan)
+            .unwrap()
             .iter()
-            .zip(build(&other))
+            .zip(build(&other).unwrap())
             .filter(|(a, b)| a.digest != b.digest)
             .map(|(a, _)| a.kind)
             .collect();
@@ -209,9 +278,9 @@ mod tests {
     #[test]
     fn without_a_dashboard_everything_else_is_as_before() {
         let mut plan = fixtures::alice();
-        let all = build(&plan).len();
+        let all = build(&plan).unwrap().len();
         plan.dashboard = None;
-        let rest = build(&plan);
+        let rest = build(&plan).unwrap();
         assert_eq!(rest.len(), all - 1);
         assert!(rest.iter().all(|c| c.name != names::DASHBOARD));
     }
@@ -233,7 +302,7 @@ mod tests {
             reserved_jobs: vec!["kube-.*".into(), "own".into()],
             ..Default::default()
         });
-        let children = build(&crate::operator::plan::plan(&inputs).unwrap());
+        let children = build(&crate::operator::plan::plan(&inputs).unwrap()).unwrap();
         let of = |kind: Kind, path: &str| {
             let child = children.iter().find(|c| c.kind == kind).unwrap();
             child.object.pointer(path).cloned().unwrap_or_default()
@@ -282,7 +351,7 @@ mod tests {
             &fixtures::ALICE.replace("namespace: alice", "namespace: bob"),
         ));
         inputs.platform = std::sync::Arc::default();
-        let bob = build(&crate::operator::plan::plan(&inputs).unwrap());
+        let bob = build(&crate::operator::plan::plan(&inputs).unwrap()).unwrap();
         assert!(
             bob.iter().all(|c| !c.object.to_string().contains("alice")),
             "another tenant's name is in a child"
