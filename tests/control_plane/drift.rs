@@ -13,8 +13,8 @@ use crate::damage::{Damage, essence};
 use crate::eventually::{eventually, so};
 use crate::fault_proxy::{Fault, FaultProxy, Requests, Verb};
 use crate::operator::Operator;
+use crate::own_fields::{held, own_fields};
 use crate::stages::{exclusive, shared};
-use crate::taking::{held, own_fields};
 use crate::tenant::{Tenant, by};
 
 #[rstest]

@@ -22,12 +22,12 @@ mod fault_proxy;
 mod kubelet;
 #[path = "../support/operator.rs"]
 mod operator;
+#[path = "../support/own_fields.rs"]
+mod own_fields;
 #[path = "../support/prometheus.rs"]
 mod prometheus;
 #[path = "../support/silent_webhook.rs"]
 mod silent_webhook;
-#[path = "../support/taking.rs"]
-mod taking;
 #[path = "../support/tenant.rs"]
 mod tenant;
 
@@ -42,6 +42,7 @@ mod log;
 mod monitor_kind;
 mod name_taken;
 mod quiet;
+mod restored;
 mod rights;
 mod schema;
 mod selection;

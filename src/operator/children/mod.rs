@@ -268,7 +268,7 @@ mod tests {
         let mut other = plan.clone();
         other.scrape.reserved_metrics.push("own_.*".into());
         other.scrape.reserved_jobs.push("own".into());
-        let (before, after) = (build(&plan), build(&other));
+        let (before, after) = (build(&plan).unwrap(), build(&other).unwrap());
         let changed = before.iter().zip(&after);
         let changed = changed.filter(|(one, other)| one.digest != other.digest);
         let changed: Vec<_> = changed.map(|(one, _)| one.kind).collect();
