@@ -1,5 +1,7 @@
 //! What is made from the Rust types is as the program prints it.
 
+#![allow(clippy::unwrap_used)] // The lint knows tests by their attribute; the rest here serves nothing but tests.
+
 use std::process::Command;
 
 #[track_caller]
