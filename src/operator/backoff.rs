@@ -2,38 +2,33 @@
 
 use std::time::{Duration, Instant};
 
-use kube::runtime::utils::Backoff;
-
 const FIRST: Duration = Duration::from_millis(500);
-/// Also how late a kind that the cluster did not have is noticed.
-const LONGEST: Duration = Duration::from_secs(8);
+/// Also how late a kind that the cluster did not have is noticed, and an API server that is back.
+pub const LONGEST: Duration = Duration::from_secs(8);
 /// A watch that has worked for this long begins anew.
 const FORGET_AFTER: Duration = Duration::from_secs(60);
 
 /// Doubles from failure to failure, and forgets them after a while without one.
 ///
-/// kube resets a backoff at each item of the stream. A watch whose list fails yields its `Init` before each failure,
-/// so it would be tried twice a second for as long as its kind is missing.
+/// Delays lie between the *starts* of two tries. So one that hung until it was given up is followed by the next at once,
+/// and no try comes later than [`LONGEST`] after the one before.
 #[derive(Default)]
-pub struct WatchBackoff {
+pub struct Backoff {
     last: Option<(Instant, Duration)>,
 }
 
-impl Iterator for WatchBackoff {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
+impl Backoff {
+    /// How long to wait now, where a try that began then has just failed.
+    pub fn wait(&mut self, began: Instant, now: Instant) -> Duration {
         let delay = match self.last {
-            Some((when, delay)) if when.elapsed() < FORGET_AFTER => (delay * 2).min(LONGEST),
+            Some((when, delay)) if now.duration_since(when) < FORGET_AFTER => {
+                (delay * 2).min(LONGEST)
+            }
             _ => FIRST,
         };
-        self.last = Some((Instant::now(), delay));
-        Some(delay)
+        self.last = Some((now, delay));
+        delay.saturating_sub(now.duration_since(began))
     }
-}
-
-impl Backoff for WatchBackoff {
-    fn reset(&mut self) {}
 }
 
 #[cfg(test)]
@@ -41,25 +36,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn delays_grow_to_a_bound_whatever_the_stream_yields_in_between() {
-        let mut backoff = WatchBackoff::default();
-        let mut next = || {
-            backoff.reset();
-            backoff.next().unwrap()
-        };
-        assert_eq!(next(), FIRST);
-        assert_eq!(next(), FIRST * 2);
+    fn delays_grow_to_a_bound() {
+        let mut backoff = Backoff::default();
+        let now = Instant::now();
+        let mut wait = || backoff.wait(now, now);
+        assert_eq!(wait(), FIRST);
+        assert_eq!(wait(), FIRST * 2);
         (0..10).for_each(|_| {
-            next();
+            wait();
         });
-        assert_eq!(next(), LONGEST);
+        assert_eq!(wait(), LONGEST);
     }
 
     #[test]
     fn after_a_long_time_without_failure_the_delay_is_short_again() {
-        let mut backoff = WatchBackoff {
-            last: Some((Instant::now() - FORGET_AFTER, LONGEST)),
+        let now = Instant::now();
+        let mut backoff = Backoff {
+            last: Some((now, LONGEST)),
         };
-        assert_eq!(backoff.next(), Some(FIRST));
+        let later = now + FORGET_AFTER;
+        assert_eq!(backoff.wait(later, later), FIRST);
+    }
+
+    #[test]
+    fn a_try_that_took_long_is_followed_by_the_next_at_once() {
+        let now = Instant::now();
+        let mut backoff = Backoff {
+            last: Some((now, LONGEST)),
+        };
+        let half = LONGEST / 2;
+        assert_eq!(backoff.wait(now, now + half), half);
+        assert_eq!(backoff.wait(now, now + LONGEST), Duration::ZERO);
     }
 }

@@ -10,18 +10,20 @@ use tokio::time::timeout;
 
 use crate::api::MetricsNamespace;
 
+use super::fence::Fence;
+use super::lasting::{Lasting, Told};
 use super::locked::Locked;
 
 /// A reconcile is given up long before; one that still runs then never will end.
 const STUCK: Duration = Duration::from_secs(180);
-/// A watch that fails for less is being mended by itself.
-const GRACE: Duration = Duration::from_secs(20);
-/// A watch that works again says nothing until something changes. One that still fails says so at each try, so
-/// silence for longer than a try and the wait before it means that it works.
-const QUIET: Duration = Duration::from_secs(30);
+/// What fails for less is being mended by itself. A request that hangs is given up after eight seconds, so `/readyz`
+/// tells of an outage within twenty.
+const GRACE: Duration = Duration::from_secs(10);
 /// For how long a watch may fail at the start before the others' work begins without it: where the right to one kind is
 /// missing, or its list can't be read, the rest of the namespaces' children goes on.
 const BLIND_AFTER: Duration = Duration::from_secs(10);
+/// No watch has this name.
+const LEASE: &str = "the Lease";
 /// How often to look whether that is over.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -33,17 +35,21 @@ pub struct Health {
     all_synced: Notify,
     running: Locked<HashMap<ObjectRef<MetricsNamespace>, Instant>>,
     role: Locked<Role>,
+    /// Of the Lease's reads and renewals.
+    lease: Locked<Option<Failing>>,
+    /// What the log says of failures, by watch; of the Lease as [`LEASE`].
+    lasting: Lasting<&'static str>,
 }
 
 /// Whether this operator is the one that works.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Role {
     /// It has not reached the API server yet.
     Starting,
     /// It waits for the Lease; in words, which and whose.
     Standby(String),
-    /// It works.
-    Leading,
+    /// It works, for as long as it may write.
+    Leading(Fence),
     /// It ends.
     Stopping,
 }
@@ -55,11 +61,32 @@ struct Watch {
     failing: Option<Failing>,
 }
 
+/// From the first failure to the first success, however far apart the tries are.
 #[derive(Clone, Debug)]
 struct Failing {
     since: Instant,
-    last: Instant,
     error: String,
+}
+
+impl Failing {
+    fn again(before: Option<Self>, error: &str) -> Self {
+        Self {
+            since: before.map_or_else(Instant::now, |failing| failing.since),
+            error: error.to_owned(),
+        }
+    }
+
+    fn is_lasting(&self) -> bool {
+        self.since.elapsed() >= GRACE
+    }
+
+    fn in_words(&self) -> String {
+        format!(
+            "failing for {}s: {}",
+            self.since.elapsed().as_secs(),
+            self.error
+        )
+    }
 }
 
 /// An answer, and whether it is a good one.
@@ -85,6 +112,8 @@ impl Health {
             all_synced: Notify::new(),
             running: Locked::default(),
             role: Locked::from(Role::Starting),
+            lease: Locked::default(),
+            lasting: Lasting::default(),
         }
     }
 
@@ -95,7 +124,20 @@ impl Health {
 
     /// Whether this operator is the one that works.
     pub fn is_leading(&self) -> bool {
-        *self.role.lock() == Role::Leading
+        matches!(&*self.role.lock(), Role::Leading(fence) if fence.is_open())
+    }
+
+    /// Notes that the Lease can't be read or renewed. What to say about it, if anything.
+    pub fn lease_fails(&self, error: &str) -> Option<Told> {
+        let mut lease = self.lease.lock();
+        *lease = Some(Failing::again(lease.take(), error));
+        self.lasting.fails(&LEASE, error, Instant::now())
+    }
+
+    /// Notes that the Lease was read or renewed. What to say about it, if anything.
+    pub fn lease_works(&self) -> Option<Told> {
+        *self.lease.lock() = None;
+        self.lasting.works(&LEASE, Instant::now())
     }
 
     /// Notes that a watch has seen everything there is; true if it has for the first time.
@@ -106,28 +148,21 @@ impl Health {
         first
     }
 
-    /// Notes that a watch works.
-    pub fn works(&self, watch: &'static str) {
+    /// Notes that a watch works. What to say about it, if anything.
+    pub fn works(&self, watch: &'static str) -> Option<Told> {
         self.update(watch, |w| {
             w.failing = None;
             w.kind_missing = false;
         });
+        self.lasting.works(&watch, Instant::now())
     }
 
-    /// Notes that a watch fails.
-    pub fn fails(&self, watch: &'static str, error: &str) {
+    /// Notes that a watch fails. What to say about it, if anything.
+    pub fn fails(&self, watch: &'static str, error: &str) -> Option<Told> {
         self.update(watch, |w| {
-            let now = Instant::now();
-            let before = w
-                .failing
-                .take()
-                .filter(|f| now.duration_since(f.last) < QUIET);
-            w.failing = Some(Failing {
-                since: before.map_or(now, |f| f.since),
-                last: now,
-                error: error.to_owned(),
-            });
+            w.failing = Some(Failing::again(w.failing.take(), error));
         });
+        self.lasting.fails(&watch, error, Instant::now())
     }
 
     /// Notes that the cluster does not have the kind; true if that is news.
@@ -153,16 +188,14 @@ impl Health {
     pub fn problem(&self, watch: &'static str) -> Option<String> {
         let watches = self.watches.lock();
         let failing = watches.get(watch)?.failing.as_ref()?;
-        (failing.last.elapsed() < QUIET).then(|| failing.error.clone())
+        Some(failing.error.clone())
     }
 
     /// Every watch, and whether it fails.
     pub fn failing_watches(&self) -> Vec<(&'static str, bool)> {
-        let names: Vec<_> = self.watches.lock().keys().copied().collect();
-        names
-            .into_iter()
-            .map(|watch| (watch, self.problem(watch).is_some()))
-            .collect()
+        let watches = self.watches.lock();
+        let failing = |(name, watch): (&&'static str, &Watch)| (*name, watch.failing.is_some());
+        watches.iter().map(failing).collect()
     }
 
     /// Waits until every watch has seen everything there is, or has failed for so long that it is gone on without.
@@ -229,20 +262,36 @@ impl Health {
     /// Whether the operator does its work, or stands by to.
     pub fn ready(&self) -> Report {
         let role = self.role.lock().clone();
+        let lease = self.lease.lock().clone();
+        let works = !lease.as_ref().is_some_and(Failing::is_lasting);
+        let lease = lease.map(|failing| failing.in_words());
         match role {
             Role::Starting => Report {
                 healthy: false,
-                text: "starting: the API server has not answered yet; the log says why\n".into(),
+                text: match lease {
+                    Some(words) => format!("starting: the Lease can't be read, {words}\n"),
+                    None => "starting: the API server has not answered yet\n".into(),
+                },
             },
             Role::Standby(why) => Report {
-                healthy: true,
-                text: format!("ok: standing by; {why}\n"),
+                healthy: works,
+                text: match lease {
+                    Some(words) => format!("standing by; the Lease can't be read, {words}\n"),
+                    None => format!("ok: standing by; {why}\n"),
+                },
             },
-            Role::Stopping => Report {
+            Role::Leading(fence) if fence.is_open() => {
+                let mut report = self.watches_ready();
+                if let Some(words) = lease {
+                    report.healthy &= works;
+                    let _ = writeln!(report.text, "lease: {words}");
+                }
+                report
+            }
+            Role::Leading(_) | Role::Stopping => Report {
                 healthy: false,
                 text: "stopping\n".into(),
             },
-            Role::Leading => self.watches_ready(),
         }
     }
 
@@ -252,18 +301,17 @@ impl Health {
         for (name, watch) in self.watches.lock().iter() {
             let word = match watch {
                 Watch {
-                    failing: Some(Failing { since, last, error }),
+                    failing: Some(failing),
                     synced,
                     ..
-                } if !*synced || last.elapsed() < QUIET => {
-                    let long = since.elapsed();
-                    healthy &= *synced && long < GRACE;
+                } => {
+                    healthy &= *synced && !failing.is_lasting();
                     let so = if !*synced && self.needed.contains(name) {
                         "; nothing is reconciled before it works"
                     } else {
                         ""
                     };
-                    format!("failing for {}s: {error}{so}", long.as_secs())
+                    failing.in_words() + so
                 }
                 Watch { synced: false, .. } => {
                     healthy = false;
@@ -305,7 +353,7 @@ mod tests {
         );
         health.set_role(Role::Standby("another works".into()));
         assert!(health.ready().healthy, "a standby is ready");
-        health.set_role(Role::Leading);
+        health.set_role(leading());
         health.synced("a");
         let report = health.ready();
         assert!(!report.healthy);
@@ -322,26 +370,88 @@ mod tests {
             health.ready().healthy,
             "a watch has a moment to mend itself"
         );
-        let failing = |ago: Duration| Failing {
-            since: Instant::now() - GRACE * 2,
-            last: Instant::now() - ago,
-            error: "forbidden".into(),
-        };
-        health.update("b", |w| w.failing = Some(failing(Duration::ZERO)));
+        health.update("b", |w| w.failing = Some(failing_since(GRACE)));
         let report = health.ready();
         assert!(!report.healthy);
         assert!(report.text.contains("forbidden"), "{}", report.text);
         health.works("b");
         assert!(health.ready().healthy);
+    }
 
-        health.update("b", |w| w.failing = Some(failing(QUIET)));
-        assert!(health.ready().healthy, "it has not failed again: it works");
+    fn leading() -> Role {
+        Role::Leading(Fence::always_open())
+    }
+
+    fn failing_since(ago: Duration) -> Failing {
+        Failing {
+            since: Instant::now() - ago,
+            error: "forbidden".into(),
+        }
+    }
+
+    #[test]
+    fn a_failure_ends_with_the_first_success_however_long_a_try_takes() {
+        let health = Health::new(&["a"], &[]);
+        health.set_role(leading());
+        health.synced("a");
+        let hour = Duration::from_secs(3600);
+        health.update("a", |w| w.failing = Some(failing_since(hour)));
+        assert_eq!(health.problem("a").as_deref(), Some("forbidden"));
+        assert_eq!(health.failing_watches(), [("a", true)]);
+        assert!(!health.ready().healthy);
+        health.works("a");
+        assert_eq!(health.failing_watches(), [("a", false)]);
+        assert!(health.ready().healthy);
+    }
+
+    #[test]
+    fn the_first_failure_and_its_end_are_told_and_not_each_try() {
+        let health = Health::new(&["a"], &[]);
+        assert_eq!(health.fails("a", "forbidden"), Some(Told::Begins));
+        assert_eq!(health.fails("a", "forbidden"), None);
+        assert!(matches!(health.works("a"), Some(Told::Ends(_))));
+        assert_eq!(health.works("a"), None);
+        assert_eq!(health.lease_fails("forbidden"), Some(Told::Begins));
+        assert!(matches!(health.lease_works(), Some(Told::Ends(_))));
+    }
+
+    #[test]
+    fn a_lease_that_cannot_be_read_or_renewed_is_said_in_each_role() {
+        let health = Health::new(&[], &[]);
+        for (role, says) in [
+            (Role::Starting, "starting: the Lease can't be read"),
+            (
+                Role::Standby("a holds it".into()),
+                "standing by; the Lease can't be read",
+            ),
+            (leading(), "lease: failing"),
+        ] {
+            health.set_role(role);
+            *health.lease.lock() = Some(failing_since(GRACE));
+            let report = health.ready();
+            assert!(!report.healthy, "{}", report.text);
+            assert!(report.text.contains(says), "{}", report.text);
+            assert!(report.text.contains("forbidden"), "{}", report.text);
+        }
+        health.lease_works();
+        assert!(health.ready().healthy);
+    }
+
+    #[tokio::test]
+    async fn who_may_write_no_more_does_not_lead() {
+        let health = Health::new(&[], &[]);
+        let (keeper, fence) = Fence::until(tokio::time::Instant::now() + GRACE);
+        health.set_role(Role::Leading(fence));
+        assert!(health.is_leading() && health.ready().healthy);
+        keeper.close();
+        assert!(!health.is_leading());
+        assert!(!health.ready().healthy);
     }
 
     #[test]
     fn a_watch_that_never_listed_and_fails_is_not_ready() {
         let health = Health::new(&["a", "b"], &["b"]);
-        health.set_role(Role::Leading);
+        health.set_role(leading());
         for name in ["a", "b"] {
             health.fails(name, "forbidden");
         }
@@ -358,11 +468,7 @@ mod tests {
     fn a_watch_that_fails_for_long_at_the_start_is_gone_on_without_unless_it_is_needed() {
         let health = Health::new(&["a", "b", "c"], &["b"]);
         health.synced("c");
-        let long_ago = || Failing {
-            since: Instant::now() - BLIND_AFTER,
-            last: Instant::now(),
-            error: "forbidden".into(),
-        };
+        let long_ago = || failing_since(BLIND_AFTER);
         assert_eq!(health.blind(), None, "neither has failed yet");
         health.fails("a", "forbidden");
         health.synced("b");
@@ -382,7 +488,7 @@ mod tests {
     #[test]
     fn a_kind_that_the_cluster_lacks_is_fine_and_news_once() {
         let health = Health::new(&["a"], &[]);
-        health.set_role(Role::Leading);
+        health.set_role(leading());
         assert!(health.kind_missing("a"));
         assert!(!health.kind_missing("a"));
         assert!(health.ready().healthy);

@@ -1,112 +1,78 @@
-//! The Lease that lets one of several operators work.
+//! The Lease that lets one of several operators work: asked for, renewed, given back. `election` decides.
 
 use std::future::pending;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use k8s_openapi::api::coordination::v1::Lease as LeaseObject;
-use kube::api::{Api, Patch, PatchParams};
-use kube::{Client, ResourceExt};
-use kube_lease_manager::{LeaseManager, LeaseManagerBuilder, LeaseManagerError};
-use serde_json::json;
-use tokio::sync::watch;
+use futures::StreamExt;
+use k8s_openapi::api::coordination::v1::{Lease as LeaseObject, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use kube::api::{Api, Patch, PatchParams, PostParams, WatchParams};
+use kube::core::WatchEvent;
+use kube::{Client, Error as KubeError, ResourceExt};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
-use tracing::{debug, info, warn};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use tracing::{info, warn};
 
-use super::api_error::with_causes;
+use crate::api::names;
+
+use super::api_error::words;
+use super::election::{Candidate, Tenure, Whose, holder};
+use super::fence::{Fence, Keeper};
+use super::health::{Health, Role};
+use super::locked::Locked;
+use super::retry_after;
 use super::settings::LeaseSettings;
 
-/// Between two tries.
-const RETRY: Duration = Duration::from_millis(300);
+/// Between two looks at the Lease where it can't be watched, or where something went wrong.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Before it is read again after somebody else was faster.
+const RACE_PAUSE: Duration = Duration::from_millis(100);
+/// The API server ends a watch after so many seconds.
+const WATCH_LIFE: u32 = 290;
+/// Time to give the Lease back in, so that nobody has to wait for its end.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The Lease, held or waited for. Without one, an operator that works alone.
-pub struct Lease(Option<Asked>);
-
-struct Asked {
-    state: watch::Receiver<State>,
-    task: JoinHandle<()>,
+/// Why the Lease is not to be had, or no longer.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("the API server has not answered in time")]
+    Unanswered,
+    #[error("{}", words(.0))]
+    Api(#[from] KubeError),
 }
 
-/// Whose the Lease is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
-    /// This operator's.
-    Ours,
-    /// Not this operator's; in words, whose.
-    Waiting(String),
-}
-
-impl Lease {
-    /// For an operator that works alone.
-    pub fn none() -> Self {
-        Self(None)
-    }
-
-    /// Starts to ask for it. `client` must give up on an answer within a third of the Lease's duration.
-    ///
-    /// # Errors
-    /// When the Lease can't be read or made.
-    pub async fn ask(client: Client, settings: &LeaseSettings) -> Result<Self, LeaseManagerError> {
-        let asker = Asker::new(client, settings);
-        let manager = asker.manager().await?;
-        let (tell, state) =
-            watch::channel(State::Waiting("the Lease was not looked at yet".into()));
-        let task = tokio::spawn(asker.run(manager, tell));
-        Ok(Self(Some(Asked { state, task })))
-    }
-
-    /// Waits until this operator holds it, telling what is waited for. False if that can't come any more.
-    pub async fn held(&mut self, mut tell: impl FnMut(&str)) -> bool {
-        let Some(asked) = &mut self.0 else {
-            return true;
+impl Failure {
+    /// Somebody else wrote to it, made it or deleted it.
+    fn is_race(&self) -> bool {
+        let Self::Api(KubeError::Api(status)) = self else {
+            return false;
         };
-        loop {
-            match &*asked.state.borrow_and_update() {
-                State::Ours => return true,
-                State::Waiting(why) => tell(why),
-            }
-            if asked.state.changed().await.is_err() {
-                return false;
-            }
-        }
+        // Its namespace may be missing too, which is no race.
+        let is_lease = status.details.as_ref().is_some_and(|d| d.kind == "leases");
+        status.is_conflict() || status.is_already_exists() || (status.is_not_found() && is_lease)
     }
 
-    /// Waits until this operator no longer holds it, or can't know any more; in words, why.
-    pub async fn lost(&mut self) -> String {
-        let Some(asked) = &mut self.0 else {
-            return pending().await;
-        };
-        match asked.state.wait_for(|s| *s != State::Ours).await.as_deref() {
-            Ok(State::Waiting(why)) => why.clone(),
-            // The sender goes only when the task ends, and then nobody renews.
-            _ => "its renewal ended".to_owned(),
-        }
-    }
-
-    /// Gives it back, so that another need not wait until it ends.
-    pub async fn release(self) {
-        if let Some(Asked { state, task }) = self.0 {
-            drop(state);
-            let _ = task.await;
+    fn retry_after(&self) -> Duration {
+        match self {
+            Self::Unanswered => Duration::ZERO,
+            Self::Api(error) => retry_after::of(error),
         }
     }
 }
 
-/// Asks for the Lease again and again.
-struct Asker {
-    client: Client,
-    namespace: String,
+/// The Lease object, and who writes to it.
+#[derive(Clone)]
+struct Object {
+    api: Api<LeaseObject>,
     settings: LeaseSettings,
+    namespace: String,
     identity: String,
 }
 
-/// A Lease of somebody else's, as it was first seen.
-struct Seen {
-    version: Option<String>,
-    since: Instant,
-}
-
-impl Asker {
+impl Object {
     fn new(client: Client, settings: &LeaseSettings) -> Self {
         let namespace = settings
             .namespace
@@ -121,136 +87,449 @@ impl Asker {
             )
         });
         Self {
-            client,
-            namespace,
+            api: Api::namespaced(client, &namespace),
             settings: settings.clone(),
+            namespace,
             identity,
         }
     }
 
-    async fn manager(&self) -> Result<LeaseManager, LeaseManagerError> {
-        LeaseManagerBuilder::new(self.client.clone(), &self.settings.name)
-            .with_namespace(&self.namespace)
-            .with_duration(self.settings.duration.as_secs())
-            // Renewed at two thirds, so that one lost request does not lose the Lease.
-            .with_grace(self.settings.grace().as_secs())
-            .with_identity(&self.identity)
-            .build()
-            .await
+    fn name(&self) -> String {
+        format!("Lease {}/{}", self.namespace, self.settings.name)
     }
 
-    async fn run(self, mut manager: LeaseManager, tell: watch::Sender<State>) {
-        tokio::select! {
-            () = self.keep(&mut manager, &tell) => {}
-            () = tell.closed() => {}
-        }
-        if let Err(error) = manager.release().await {
-            warn!(
-                error = with_causes(&error),
-                "the Lease was not given back; another operator has to wait until it ends"
-            );
+    async fn read(&self) -> Result<Option<LeaseObject>, Failure> {
+        let answer = timeout(
+            self.settings.answer_timeout(),
+            self.api.get_opt(&self.settings.name),
+        );
+        Ok(answer.await.map_err(|_| Failure::Unanswered)??)
+    }
+
+    async fn create(&self) -> Result<LeaseObject, Failure> {
+        let lease = LeaseObject {
+            metadata: ObjectMeta {
+                name: Some(self.settings.name.clone()),
+                ..ObjectMeta::default()
+            },
+            spec: Some(LeaseSpec {
+                lease_transitions: Some(0),
+                ..self.spec()
+            }),
+        };
+        let parameters = PostParams {
+            field_manager: Some(names::MANAGER.into()),
+            ..PostParams::default()
+        };
+        let answer = timeout(
+            self.settings.answer_timeout(),
+            self.api.create(&parameters, &lease),
+        );
+        Ok(answer.await.map_err(|_| Failure::Unanswered)??)
+    }
+
+    /// Writes to it if nobody else has since it had this version.
+    async fn patch(
+        &self,
+        version: &str,
+        spec: &Value,
+        patience: Duration,
+    ) -> Result<LeaseObject, Failure> {
+        let patch = json!({"metadata": {"resourceVersion": version}, "spec": spec});
+        let parameters = PatchParams {
+            field_manager: Some(names::MANAGER.into()),
+            ..PatchParams::default()
+        };
+        let patch = Patch::Merge(patch);
+        let answer = self.api.patch(&self.settings.name, &parameters, &patch);
+        let answer = timeout(patience, answer).await;
+        Ok(answer.map_err(|_| Failure::Unanswered)??)
+    }
+
+    /// As it is when it is taken.
+    fn spec(&self) -> LeaseSpec {
+        let now = MicroTime(jiff::Timestamp::now());
+        LeaseSpec {
+            holder_identity: Some(self.identity.clone()),
+            lease_duration_seconds: i32::try_from(self.settings.duration.as_secs()).ok(),
+            acquire_time: Some(now.clone()),
+            renew_time: Some(now),
+            ..LeaseSpec::default()
         }
     }
 
-    /// Asks, renews, and tells of each change. A Lease that could not be renewed up to its end counts as lost.
-    async fn keep(&self, manager: &mut LeaseManager, tell: &watch::Sender<State>) {
-        let mut failing: Option<Instant> = None;
-        let mut others: Option<Seen> = None;
-        // The first change comes at once where the Lease is free, and else only when somebody lets go of it.
-        if let Ok(whose) = self.look(&mut others).await {
-            tell.send_replace(State::Waiting(whose));
-        }
+    /// Gives it back, if it is this operator's.
+    async fn give_back(&self, version: Option<String>) -> Result<(), Failure> {
+        let spec = json!({"holderIdentity": null, "acquireTime": null, "renewTime": null});
+        let mut known = version;
         loop {
-            let ours = *tell.borrow() == State::Ours;
-            // While renewals fail, no longer than until the Lease ends.
-            let patience = match failing.filter(|_| ours) {
-                Some(since) => self.settings.grace().saturating_sub(since.elapsed()),
-                None => self.settings.duration,
-            };
-            // Returns with a change or an error; where it did neither for a whole duration, a renewal went well.
-            match timeout(patience, manager.changed()).await {
-                Ok(Ok(true)) => {
-                    failing = None;
-                    tell.send_replace(State::Ours);
-                }
-                Ok(Ok(false)) => {
-                    failing = None;
-                    // Whose it is would be good to know, but not for long: until it is told, this operator works on.
-                    let whose = match timeout(RETRY, self.look(&mut others)).await {
-                        Ok(Ok(whose)) => whose,
-                        _ => "another operator took it".into(),
-                    };
-                    tell.send_replace(State::Waiting(whose));
-                }
-                Ok(Err(error)) => {
-                    let error = with_causes(&error);
-                    // Each try fails in the same way while the API server is away.
-                    if failing.is_none() {
-                        warn!(error, "the Lease can't be read or renewed; trying again");
-                    } else {
-                        debug!(error, "the Lease can't be read or renewed; trying again");
+            let version = match known.take() {
+                Some(version) => version,
+                None => match self.read().await? {
+                    Some(lease) if holder(&lease) == Some(&self.identity) => {
+                        lease.resource_version().unwrap_or_default()
                     }
-                    // The renewal was due when its answer began to be waited for.
-                    failing.get_or_insert_with(|| Instant::now() - self.settings.answer_timeout());
-                    sleep(RETRY).await;
-                }
-                Err(_) if ours && failing.is_some() => {
-                    tell.send_replace(State::Waiting("it could not be renewed in time".into()));
-                    failing = None;
-                }
-                Err(_) if ours => {}
-                Err(_) => match self.look(&mut others).await {
-                    Ok(whose) => {
-                        if *tell.borrow() != State::Waiting(whose.clone()) {
-                            info!("standing by; {whose}");
-                            tell.send_replace(State::Waiting(whose));
-                        }
-                        // It looks again only when the holder's time is over by its own reading of that time.
-                        if let Ok(fresh) = self.manager().await {
-                            *manager = fresh;
-                        }
-                    }
-                    Err(error) => warn!(
-                        error = with_causes(&error),
-                        "the Lease can't be read; trying again"
-                    ),
+                    _ => return Ok(()),
                 },
+            };
+            match self.patch(&version, &spec, RELEASE_TIMEOUT).await {
+                Ok(_) => return Ok(()),
+                // A renewal whose answer was lost, say.
+                Err(failure) if failure.is_race() => {}
+                Err(failure) => return Err(failure),
             }
         }
     }
 
-    /// Looks whose the Lease is, and takes it from a holder that has not renewed it for its whole duration by this
-    /// machine's clock: the holder's own may be hours ahead.
-    async fn look(&self, others: &mut Option<Seen>) -> Result<String, kube::Error> {
-        let (name, namespace) = (&self.settings.name, &self.namespace);
-        let api: Api<LeaseObject> = Api::namespaced(self.client.clone(), namespace);
-        let Some(lease) = api.get_opt(name).await? else {
-            return Ok(format!(
-                "Lease {namespace}/{name} is not there, and is made anew"
-            ));
-        };
-        let spec = lease.spec.clone().unwrap_or_default();
-        let holder = spec.holder_identity.filter(|h| !h.is_empty());
-        let Some(holder) = holder else {
-            return Ok(format!("Lease {namespace}/{name} is free"));
-        };
-        let version = lease.resource_version();
-        let unchanged = others.take().filter(|seen| seen.version == version);
-        let since = unchanged.map_or_else(Instant::now, |seen| seen.since);
-        if since.elapsed() > self.settings.duration {
-            let patch = json!({
-                "metadata": {"resourceVersion": version},
-                "spec": {"holderIdentity": null, "renewTime": null, "acquireTime": null},
-            });
-            api.patch(name, &PatchParams::default(), &Patch::Merge(patch))
-                .await?;
-            return Ok(format!("Lease {namespace}/{name} was left by {holder}"));
+    /// As [`Self::give_back`], for as long as that is worth, and says where it did not work.
+    async fn give_back_in_time(&self, version: Option<String>) {
+        let gave = timeout(RELEASE_TIMEOUT, self.give_back(version)).await;
+        if let Err(error) = gave.unwrap_or(Err(Failure::Unanswered)) {
+            warn!(
+                %error,
+                "the Lease was not given back; another operator has to wait until it ends"
+            );
         }
-        *others = Some(Seen { version, since });
-        Ok(format!(
-            "Lease {namespace}/{name} is held by {holder}, renewed {}",
-            spec.renew_time
-                .map_or_else(|| "never".into(), |t| t.0.to_string())
-        ))
+    }
+}
+
+/// An operator that waits for the Lease.
+pub struct Waiting {
+    object: Object,
+    candidate: Candidate,
+    health: Arc<Health>,
+    /// Whether it asked for the Lease, and may hold it without knowing.
+    asked: bool,
+    /// Who was told to hold it.
+    told: Option<String>,
+    /// Whether it was told that the Lease can't be watched.
+    told_blind: bool,
+}
+
+impl Waiting {
+    /// Asks nothing yet.
+    pub fn new(client: Client, settings: &LeaseSettings, health: Arc<Health>) -> Self {
+        let object = Object::new(client, settings);
+        Self {
+            candidate: Candidate::new(object.identity.clone(), settings.duration),
+            object,
+            health,
+            asked: false,
+            told: None,
+            told_blind: false,
+        }
+    }
+
+    /// Waits until this operator holds it.
+    pub async fn held(&mut self) -> Lease {
+        loop {
+            let tried = async {
+                let lease = self.object.read().await?;
+                self.follow(lease).await
+            };
+            match tried.await {
+                Ok(Some(lease)) => return lease,
+                Ok(None) => {}
+                Err(failure) if failure.is_race() => sleep(RACE_PAUSE).await,
+                Err(failure) => {
+                    if let Some(told) = self.health.lease_fails(&failure.to_string()) {
+                        warn!(error = %failure, "the Lease {told}");
+                    }
+                    sleep(failure.retry_after().max(PAUSE)).await;
+                }
+            }
+        }
+    }
+
+    fn works(&self) {
+        if let Some(told) = self.health.lease_works() {
+            info!("the Lease {told}");
+        }
+    }
+
+    /// Follows the Lease from what was read until it is this operator's. `None` to begin anew.
+    async fn follow(&mut self, read: Option<LeaseObject>) -> Result<Option<Lease>, Failure> {
+        let mut events = None;
+        let mut lease = read;
+        loop {
+            let now = Instant::now();
+            let (until, version) = match self.candidate.look(lease.as_ref(), now) {
+                Whose::Nobodys => {
+                    self.asked = true;
+                    let made = self.object.create().await?;
+                    return Ok(Some(self.begin(now, &made)));
+                }
+                Whose::Free { version } => {
+                    let taken = self.take(&version, lease.as_ref()).await?;
+                    return Ok(Some(self.begin(now, &taken)));
+                }
+                Whose::Theirs {
+                    words,
+                    holder,
+                    until,
+                    version,
+                } => {
+                    self.wait_for(&holder, &words);
+                    (until, version)
+                }
+            };
+            let stream = match &mut events {
+                Some(stream) => stream,
+                None => match self.watch(&version).await {
+                    Ok(stream) => events.insert(stream),
+                    Err(failure) => {
+                        self.blind(&failure);
+                        sleep(PAUSE.max(failure.retry_after())).await;
+                        return Ok(None);
+                    }
+                },
+            };
+            match timeout_at(until, stream.next()).await {
+                // Nobody has renewed it; or the watch is dead, and taking it fails.
+                Err(_) => {}
+                Ok(Some(Ok(WatchEvent::Added(new) | WatchEvent::Modified(new)))) => {
+                    lease = Some(new);
+                }
+                Ok(Some(Ok(WatchEvent::Deleted(_)))) => lease = None,
+                Ok(Some(Ok(WatchEvent::Bookmark(_)))) => {}
+                Ok(Some(Ok(WatchEvent::Error(_)) | Err(_)) | None) => {
+                    sleep(PAUSE).await;
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    /// Of the one object, so that its release is known at once.
+    async fn watch(
+        &self,
+        version: &str,
+    ) -> Result<
+        futures::stream::BoxStream<'static, Result<WatchEvent<LeaseObject>, KubeError>>,
+        Failure,
+    > {
+        let parameters = WatchParams::default()
+            .fields(&format!("metadata.name={}", self.object.settings.name))
+            .timeout(WATCH_LIFE);
+        let answer = self.object.api.watch(&parameters, version);
+        let answer = timeout(self.object.settings.answer_timeout(), answer).await;
+        let events = answer.map_err(|_| Failure::Unanswered)??;
+        Ok(events.boxed())
+    }
+
+    /// Where the right to watch is missing, as beside rights of an older version, it is read each second.
+    fn blind(&mut self, failure: &Failure) {
+        let forbidden =
+            matches!(failure, Failure::Api(KubeError::Api(status)) if status.is_forbidden());
+        if forbidden && !std::mem::replace(&mut self.told_blind, true) {
+            warn!(error = %failure, "the Lease can't be watched and is read each second");
+        }
+    }
+
+    async fn take(
+        &mut self,
+        version: &str,
+        before: Option<&LeaseObject>,
+    ) -> Result<LeaseObject, Failure> {
+        let transitions = before
+            .and_then(|lease| lease.spec.as_ref()?.lease_transitions)
+            .unwrap_or_default();
+        let spec = LeaseSpec {
+            lease_transitions: Some(transitions.saturating_add(1)),
+            ..self.object.spec()
+        };
+        self.asked = true;
+        let patience = self.object.settings.answer_timeout();
+        self.object.patch(version, &json!(spec), patience).await
+    }
+
+    fn wait_for(&mut self, holder: &str, words: &str) {
+        self.works();
+        let words = format!("{} {words}", self.object.name());
+        if self.told.as_deref() != Some(holder) {
+            info!("standing by; {words}");
+            self.told = Some(holder.to_owned());
+        }
+        self.health.set_role(Role::Standby(words));
+    }
+
+    /// It was taken by a write that began then.
+    fn begin(&self, began: Instant, lease: &LeaseObject) -> Lease {
+        self.works();
+        let tenure = Tenure::new(self.object.settings.duration, began);
+        let (keeper, fence) = Fence::until(tenure.end());
+        let (release, released) = oneshot::channel();
+        let lost = Arc::new(Locked::from("its renewal ended".to_owned()));
+        let holding = Holding {
+            object: self.object.clone(),
+            health: self.health.clone(),
+            tenure,
+            version: lease.resource_version().unwrap_or_default(),
+            lost: lost.clone(),
+        };
+        Lease {
+            fence,
+            held: Some(Held {
+                lost,
+                release,
+                task: tokio::spawn(holding.keep(keeper, released)),
+            }),
+        }
+    }
+
+    /// Gives up waiting; what it may hold without knowing is given back.
+    pub async fn give_up(self) {
+        if self.asked {
+            self.object.give_back_in_time(None).await;
+        }
+    }
+}
+
+/// The Lease, held. Without one, an operator that works alone.
+pub struct Lease {
+    fence: Fence,
+    held: Option<Held>,
+}
+
+struct Held {
+    /// Why it is lost, where it is.
+    lost: Arc<Locked<String>>,
+    release: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Lease {
+    /// For an operator that works alone.
+    pub fn none() -> Self {
+        Self {
+            fence: Fence::always_open(),
+            held: None,
+        }
+    }
+
+    /// What keeps this operator from writing after its end.
+    pub fn fence(&self) -> &Fence {
+        &self.fence
+    }
+
+    /// Waits until this operator no longer holds it, or can't know any more; in words, why.
+    pub async fn lost(&self) -> String {
+        let Some(held) = &self.held else {
+            return pending().await;
+        };
+        self.fence.closed().await;
+        held.lost.lock().clone()
+    }
+
+    /// Writes no more, and gives it back, so that another need not wait until it ends.
+    pub async fn release(self) {
+        if let Some(held) = self.held {
+            // Fails only when it is lost already.
+            let _ = held.release.send(());
+            let _ = held.task.await;
+        }
+    }
+}
+
+/// Renews the Lease.
+struct Holding {
+    object: Object,
+    health: Arc<Health>,
+    tenure: Tenure,
+    version: String,
+    lost: Arc<Locked<String>>,
+}
+
+impl Holding {
+    /// Until it is lost or to be released. The fence is closed in either case.
+    async fn keep(mut self, keeper: Keeper, mut released: oneshot::Receiver<()>) {
+        loop {
+            let renewed = async {
+                sleep_until(self.tenure.next()).await;
+                self.renew(&keeper).await
+            };
+            tokio::select! {
+                biased;
+                released = &mut released => {
+                    keeper.close();
+                    if released.is_ok() {
+                        self.object.give_back_in_time(Some(self.version)).await;
+                    }
+                    return;
+                }
+                goes_on = renewed => if !goes_on { return },
+            }
+        }
+    }
+
+    /// One try; false where the Lease is lost.
+    async fn renew(&mut self, keeper: &Keeper) -> bool {
+        let began = Instant::now();
+        if began >= self.tenure.end() {
+            return false;
+        }
+        let spec = json!({
+            "holderIdentity": self.object.identity,
+            "leaseDurationSeconds": self.object.settings.duration.as_secs(),
+            "renewTime": MicroTime(jiff::Timestamp::now()),
+        });
+        let patience = self.tenure.patience(began);
+        let result = match self.object.patch(&self.version, &spec, patience).await {
+            Err(failure) if failure.is_race() => match self.look_again().await {
+                // Ours still: the next try has its version.
+                Ok(true) => {
+                    self.tenure.failed(Instant::now(), Duration::ZERO);
+                    return true;
+                }
+                Ok(false) => return false,
+                Err(failure) => Err(failure),
+            },
+            result => result,
+        };
+        match result {
+            Ok(lease) => {
+                self.version = lease.resource_version().unwrap_or_default();
+                self.tenure.renewed(began);
+                if let Some(told) = self.health.lease_works() {
+                    info!("the Lease {told}");
+                }
+                let kept = keeper.keep_until(self.tenure.end());
+                *self.lost.lock() = match kept {
+                    true => "its renewal ended".into(),
+                    false => "it was renewed too late".into(),
+                };
+                kept
+            }
+            Err(failure) => {
+                if let Some(told) = self.health.lease_fails(&failure.to_string()) {
+                    warn!(error = %failure, "the Lease {told}");
+                }
+                *self.lost.lock() = format!("it could not be renewed in time: {failure}");
+                let now = Instant::now();
+                self.tenure.failed(now, failure.retry_after());
+                now < self.tenure.end()
+            }
+        }
+    }
+
+    /// Whose it is after somebody wrote to it; whether it is this operator's still.
+    async fn look_again(&mut self) -> Result<bool, Failure> {
+        let patience = self.tenure.patience(Instant::now());
+        let read = timeout(patience, self.object.read()).await;
+        let lease = match read.map_err(|_| Failure::Unanswered)?? {
+            Some(lease) => lease,
+            // Whoever makes it holds it.
+            None => self.object.create().await?,
+        };
+        if holder(&lease) == Some(&self.object.identity) {
+            self.version = lease.resource_version().unwrap_or_default();
+            return Ok(true);
+        }
+        *self.lost.lock() = format!(
+            "{} is held by {}",
+            self.object.name(),
+            holder(&lease).unwrap_or("nobody")
+        );
+        Ok(false)
     }
 }

@@ -11,8 +11,11 @@ mod budget;
 mod caches;
 mod child_cache;
 mod children;
+mod election;
 mod enrolment;
 mod events;
+mod fence;
+mod following;
 mod health;
 pub mod kind;
 mod labels;
@@ -33,6 +36,7 @@ mod presence;
 mod process;
 mod queue;
 mod reconcile;
+mod retry_after;
 mod selection;
 mod server;
 pub mod settings;
@@ -48,6 +52,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt, stream};
+use kube::client::ClientBuilder;
 use kube::runtime::controller::{Config, Controller, Error as ControllerError};
 use kube::runtime::reflector;
 use kube::{Client, Error as KubeError};
@@ -55,7 +60,7 @@ use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 use crate::api::MetricsNamespace;
 use crate::exit_code::ExitCode;
@@ -64,9 +69,10 @@ use budget::Budgets;
 use caches::{Caches, Namespaces, Prometheuses};
 use child_cache::ChildCache;
 use events::Events;
+use fence::Fence;
 use health::{Health, Role};
 use lasting::Lasting;
-use lease::Lease;
+use lease::{Lease, Waiting};
 use locked::Locked;
 use objects::Objects;
 use queue::{Queue, Triggers};
@@ -78,12 +84,9 @@ use watches::Watches;
 /// Changes of one object that come this close together are looked at once.
 const DEBOUNCE: Duration = Duration::from_millis(100);
 /// An API server that does not take a connection by then is tried again.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The API server ends a watch after 290 seconds, and sends bookmarks before. One that is silent for longer is dead,
-/// as where something on the way has dropped it.
-const WATCH_SILENCE: Duration = Duration::from_secs(295);
-/// Time to give the Lease back in, so that nobody has to wait for its end.
-const RELEASE_TIMEOUT: Duration = Duration::from_secs(3);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection that is silent for longer is dead: watches are given up before.
+const SILENCE: Duration = Duration::from_secs(following::SILENCE.as_secs() + 5);
 
 /// Why the operator ended.
 #[derive(Debug, Error)]
@@ -135,7 +138,7 @@ pub async fn run(flags: Flags) -> Result<(), Error> {
     let settings = Settings::load(&flags)?;
     telemetry::start_log(settings.log_format, &settings.log_level)?;
     let listener = server::bind(settings.listen).await?;
-    let client = connect(WATCH_SILENCE).await?;
+    let config = kube::Config::infer().await?;
     info!(version = env!("CARGO_PKG_VERSION"), listen = %listener.local_addr()?, "starting");
 
     let (reader, writer) = reflector::store();
@@ -157,10 +160,11 @@ pub async fn run(flags: Flags) -> Result<(), Error> {
     let mut server = tokio::spawn(server::serve(listener, shown));
     let mut stop = stop_signal()?;
 
-    let Some(mut lease) = lead(&settings, &health, &mut stop).await? else {
+    let Some(lease) = lead(&config, &settings, &health, &mut stop).await? else {
         return Ok(());
     };
-    health.set_role(Role::Leading);
+    let client = connect(&config, lease.fence())?;
+    health.set_role(Role::Leading(lease.fence().clone()));
     info!("leading");
 
     let context = Arc::new(Context {
@@ -224,7 +228,7 @@ pub async fn run(flags: Flags) -> Result<(), Error> {
             controller.abort();
             warn!("some reconciles had not ended; what they left is finished by the next operator");
         }
-        let _ = timeout(RELEASE_TIMEOUT, lease.release()).await;
+        lease.release().await;
         info!("stopped");
     }
     ended
@@ -232,56 +236,37 @@ pub async fn run(flags: Flags) -> Result<(), Error> {
 
 /// Waits until this operator is the one to work; `None` if it was told to stop meanwhile.
 async fn lead(
+    config: &kube::Config,
     settings: &Settings,
-    health: &Health,
+    health: &Arc<Health>,
     stop: &mut watch::Receiver<bool>,
 ) -> Result<Option<Lease>, Error> {
     let Some(wanted) = &settings.lease else {
         return Ok(Some(Lease::none()));
     };
-    // A renewal that hangs must be given up in time for another try.
-    let client = connect(wanted.answer_timeout()).await?;
-    let mut lease = tokio::select! {
-        lease = ask(client, wanted) => lease,
-        _ = stop.changed() => return Ok(None),
-    };
+    // Its own connections, and no fence: giving the Lease back is the last write.
+    let client = connect(config, &Fence::always_open())?;
+    let mut waiting = Waiting::new(client, wanted, health.clone());
     tokio::select! {
-        held = lease.held(|why| health.set_role(Role::Standby(why.to_owned()))) => match held {
-            true => Ok(Some(lease)),
-            false => Err(Error::Ended("the Lease's renewal")),
-        },
-        _ = stop.changed() => {
-            lease.release().await;
-            Ok(None)
-        }
+        lease = waiting.held() => return Ok(Some(lease)),
+        _ = stop.changed() => {}
     }
+    waiting.give_up().await;
+    Ok(None)
 }
 
-/// `silence`: time without a byte after which an answer, or a watch, is given up.
-async fn connect(silence: Duration) -> Result<Client, Error> {
-    let mut config = kube::Config::infer().await?;
-    config.connect_timeout = Some(CONNECT_TIMEOUT.min(silence));
-    config.read_timeout = Some(silence);
+/// A client that tells each failure at once, and writes only as long as the fence is open.
+fn connect(config: &kube::Config, fence: &Fence) -> Result<Client, KubeError> {
+    let mut config = config.clone();
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    config.read_timeout = Some(SILENCE);
     // Its hidden retries, 15 of them over minutes, would keep an outage from the Lease, the watches and whoever reads
     // `/readyz`. Whoever asks decides when to ask again.
     config.default_retry = false;
-    Ok(Client::try_from(config)?)
-}
-
-/// The API server may be away when the operator starts; it is waited for.
-async fn ask(client: Client, settings: &settings::LeaseSettings) -> Lease {
-    loop {
-        match Lease::ask(client.clone(), settings).await {
-            Ok(lease) => return lease,
-            Err(error) => {
-                error!(
-                    error = api_error::with_causes(&error),
-                    "the Lease can't be asked for; trying again"
-                );
-                tokio::time::sleep(CONNECT_TIMEOUT / 5).await;
-            }
-        }
-    }
+    Ok(ClientBuilder::try_from(config)?
+        .with_layer(&retry_after::Kept)
+        .with_layer(fence)
+        .build())
 }
 
 /// Reconciles what is asked for, until told to stop; then ends what runs.

@@ -45,14 +45,9 @@ pub struct LeaseSettings {
 }
 
 impl LeaseSettings {
-    /// Time before the Lease's end at which it is renewed; whole seconds.
-    pub fn grace(&self) -> Duration {
-        Duration::from_secs((self.duration.as_secs() / 3).max(1))
-    }
-
     /// Time after which the API server's answer is given up, early enough for another try before the Lease's end.
     pub fn answer_timeout(&self) -> Duration {
-        self.grace() / 2
+        self.duration / 5
     }
 }
 

@@ -278,6 +278,7 @@ fn filter(level: &str) -> Result<EnvFilter, LogLevelError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fence::Fence;
     use super::super::health::Role;
     use super::*;
     use rstest::rstest;
@@ -294,7 +295,7 @@ mod tests {
         )
         .unwrap();
         let health = Health::new(&["services"], &[]);
-        health.set_role(Role::Leading);
+        health.set_role(Role::Leading(Fence::always_open()));
         health.fails("services", "forbidden");
         let expose = |format| {
             let objects = [&object].into_iter();

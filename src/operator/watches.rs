@@ -1,37 +1,37 @@
 //! The watches: each keeps one cache true, and says which objects a change concerns.
 
 use std::collections::{BTreeSet, HashSet};
+use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Instant;
 
-use futures::{FutureExt, Stream, StreamExt, TryStreamExt, future};
+use futures::{FutureExt, future};
 use k8s_openapi::api::apps::v1::DeploymentStatus;
 use k8s_openapi::api::core::v1;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, ApiResource};
 use kube::core::{GroupVersionKind, NotUsed, Object};
 use kube::runtime::reflector::{ObjectRef, store::Writer};
-use kube::runtime::watcher::{Config, Error as WatchError, Event};
-use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Client, Error as KubeError, ResourceExt};
+use kube::runtime::watcher::Event;
+use kube::{Client, Error as KubeError, Resource, ResourceExt};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::time::sleep;
 use tracing::{info, warn};
 
 use crate::api::prometheus_operator::{self, PrometheusSelectors};
 use crate::api::{MetricsNamespace, names};
 
-use super::api_error::{is_unknown_kind, words};
-use super::backoff::WatchBackoff;
+use super::api_error::{is_unknown_kind, with_causes, words};
+use super::backoff::Backoff;
 use super::caches::{Caches, Namespace};
 use super::child_cache::{Live, Served};
+use super::following::{Failure, Following, News};
 use super::health::Health;
 use super::kind::Kind;
 use super::queue::Queue;
 use super::selection::Prometheus;
 use super::watched::{Part, Watched, WatchedObject};
-
-/// Objects in one page of a list: a page is held whole while it is read, and anybody may label an object of a megabyte
-/// as a child.
-const PAGE: u32 = 25;
 
 /// What every watch works with.
 #[derive(Clone)]
@@ -92,15 +92,16 @@ impl Watches {
         future::select_all(others.into_iter().chain(children)).await;
     }
 
-    async fn objects(self, writer: Writer<MetricsNamespace>) {
-        const WATCH: &str = "metricsnamespaces";
+    async fn objects(self, mut writer: Writer<MetricsNamespace>) {
         let api: Api<WatchedObject> = Api::all(self.client.clone());
-        let stream = watcher(api, config())
-            .try_filter_map(|event| future::ready(Ok(parsed(event))))
-            .modify(forget_field_sets);
+        let mut watch = self.steady("metricsnamespaces", false, Following::new(api, None));
         let mut listed = HashSet::new();
-        let mut stream = std::pin::pin!(self.steady(WATCH, false, stream.reflect(writer)));
-        while let Some(event) = stream.next().await {
+        loop {
+            let Some(event) = parsed(watch.next().await) else {
+                continue;
+            };
+            let event = event.modify(forget_field_sets);
+            writer.apply_watcher_event(&event);
             match event {
                 Event::Init => listed.clear(),
                 Event::InitApply(object) => {
@@ -111,7 +112,7 @@ impl Watches {
                     let seen = std::mem::take(&mut listed);
                     self.objects_changed(self.caches.objects.keep_only(&seen));
                     self.objects_changed(seen.into_iter().collect());
-                    self.health.synced(WATCH);
+                    self.health.synced(watch.name);
                 }
                 Event::Apply(object) => {
                     self.objects_changed(self.caches.objects.saw(&object));
@@ -146,13 +147,12 @@ impl Watches {
     }
 
     async fn namespaces(self) {
-        const WATCH: &str = "namespaces";
         let resource = ApiResource::erase::<v1::Namespace>(&());
         let api: Api<Watched> = Api::all_with(self.client.clone(), &resource);
+        let mut watch = self.steady("namespaces", false, Following::new(api, None));
         let mut listed = BTreeSet::new();
-        let mut stream = std::pin::pin!(self.steady(WATCH, false, watcher(api, config())));
-        while let Some(event) = stream.next().await {
-            match event {
+        loop {
+            match watch.next().await {
                 Event::Init => listed.clear(),
                 Event::InitApply(namespace) => {
                     listed.insert(namespace.name_any());
@@ -160,7 +160,7 @@ impl Watches {
                 }
                 Event::InitDone => {
                     self.caches.namespaces.keep(&std::mem::take(&mut listed));
-                    self.health.synced(WATCH);
+                    self.health.synced(watch.name);
                 }
                 Event::Apply(namespace) => self.namespace_seen(&namespace.metadata),
                 Event::Delete(namespace) => self.caches.namespaces.gone(&namespace.name_any()),
@@ -180,17 +180,17 @@ impl Watches {
         }
     }
 
-    async fn prometheuses(self, watch: &'static str, version: &'static str, kind: &'static str) {
+    async fn prometheuses(self, plural: &'static str, version: &'static str, kind: &'static str) {
         let resource = ApiResource::from_gvk_with_plural(
             &GroupVersionKind::gvk(prometheus_operator::GROUP, version, kind),
-            watch,
+            plural,
         );
         let api: Api<Object<PrometheusSelectors, NotUsed>> =
             Api::all_with(self.client.clone(), &resource);
+        let mut watch = self.steady(plural, true, Following::new(api, None));
         let mut listed = BTreeSet::new();
-        let mut stream = std::pin::pin!(self.steady(watch, true, watcher(api, config())));
-        while let Some(event) = stream.next().await {
-            let news = match event {
+        loop {
+            let news = match watch.next().await {
                 Event::Init => {
                     listed.clear();
                     false
@@ -205,7 +205,7 @@ impl Watches {
                         .prometheuses
                         .keep(kind, &std::mem::take(&mut listed));
                     // Objects may have been looked at without.
-                    self.health.synced(watch) || dropped
+                    self.health.synced(plural) || dropped
                 }
                 Event::Apply(object) => {
                     self.caches.prometheuses.saw(kind, prometheus(kind, object))
@@ -224,29 +224,30 @@ impl Watches {
 
     async fn children(self, kind: Kind) {
         let resource = kind.api_resource();
-        let config = config().labels(&format!("{}={}", names::MANAGED_BY_LABEL, names::MANAGER));
+        let ours = Some(format!("{}={}", names::MANAGED_BY_LABEL, names::MANAGER));
         if kind == Kind::Deployment {
             let api: Api<Watched<Status>> = Api::all_with(self.client.clone(), &resource);
-            self.follow(kind, watcher(api, config), |deployment| {
+            self.follow(kind, Following::new(api, ours), |deployment| {
                 (&deployment.metadata, deployment.part.status.as_ref())
             })
             .await;
         } else {
             let api: Api<Watched> = Api::all_with(self.client.clone(), &resource);
-            self.follow(kind, watcher(api, config), |object| {
+            self.follow(kind, Following::new(api, ours), |object| {
                 (&object.metadata, None)
             })
             .await;
         }
     }
 
-    async fn follow<K: Send + 'static>(
+    async fn follow<K>(
         &self,
         kind: Kind,
-        stream: impl Stream<Item = Result<Event<K>, WatchError>> + Send,
+        following: Following<K>,
         parts: impl Fn(&K) -> (&ObjectMeta, Option<&DeploymentStatus>),
-    ) {
-        let watch = kind.plural();
+    ) where
+        K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+    {
         let live = |object: &K| {
             let (metadata, status) = parts(object);
             (
@@ -254,12 +255,11 @@ impl Watches {
                 Live::new(kind, metadata, status),
             )
         };
-        let optional = kind.may_be_missing();
+        let mut watch = self.steady(kind.plural(), kind.may_be_missing(), following);
         let children = &self.caches.children;
         let mut listed = HashSet::new();
-        let mut stream = std::pin::pin!(self.steady(watch, optional, stream));
-        while let Some(event) = stream.next().await {
-            match event {
+        loop {
+            match watch.next().await {
                 Event::Init => listed.clear(),
                 Event::InitApply(object) => {
                     let (namespace, live) = live(&object);
@@ -276,7 +276,7 @@ impl Watches {
                     if children.set_served(kind, Served::Yes) {
                         self.queue.add_all(self.caches.objects.all_serving());
                     }
-                    self.health.synced(watch);
+                    self.health.synced(watch.name);
                 }
                 Event::Apply(object) => {
                     let (namespace, live) = live(&object);
@@ -294,33 +294,23 @@ impl Watches {
         }
     }
 
-    /// A watch that goes on after errors, and says so. `optional`: its kind may be one that the cluster lacks.
-    fn steady<T: Send>(
+    /// `optional`: its kind may be one that the cluster lacks.
+    fn steady<K>(
         &self,
-        watch: &'static str,
+        name: &'static str,
         optional: bool,
-        stream: impl Stream<Item = Result<Event<T>, WatchError>> + Send,
-    ) -> impl Stream<Item = Event<T>> + Send {
-        let this = self.clone();
-        stream
-            .backoff(WatchBackoff::default())
-            .filter_map(move |event| {
-                future::ready(match event {
-                    // A list that is about to be tried shows nothing yet.
-                    Ok(event @ Event::Init) => Some(event),
-                    Ok(event) => {
-                        this.health.works(watch);
-                        Some(event)
-                    }
-                    Err(error) => {
-                        this.failed(watch, optional, &error);
-                        None
-                    }
-                })
-            })
+        following: Following<K>,
+    ) -> Steady<'_, K> {
+        Steady {
+            watches: self,
+            name,
+            optional,
+            following,
+            backoff: Backoff::default(),
+        }
     }
 
-    fn failed(&self, watch: &'static str, optional: bool, error: &WatchError) {
+    fn failed(&self, watch: &'static str, optional: bool, error: &Failure) {
         if optional && is_kind_missing(error) {
             if self.health.kind_missing(watch) {
                 info!(
@@ -337,13 +327,49 @@ impl Watches {
             return;
         }
         let error = words_of(watch, error);
-        warn!(watch, error, "watch failed; it is tried again");
-        self.health.fails(watch, &error);
+        if let Some(told) = self.health.fails(watch, &error) {
+            warn!(watch, error, "watch {told}");
+        }
     }
 }
 
-fn config() -> Config {
-    Config::default().page_size(PAGE)
+/// A watch that goes on after failures, and says so.
+struct Steady<'a, K> {
+    watches: &'a Watches,
+    name: &'static str,
+    optional: bool,
+    following: Following<K>,
+    backoff: Backoff,
+}
+
+impl<K> Steady<'_, K>
+where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    /// Waits for the next event, however often the watch fails before.
+    async fn next(&mut self) -> Event<K> {
+        let health = &self.watches.health;
+        loop {
+            let began = Instant::now();
+            match self.following.next().await {
+                // A list that is about to be tried shows nothing yet.
+                Ok(News::Event(Event::Init)) => return Event::Init,
+                Ok(news) => {
+                    if let Some(told) = health.works(self.name) {
+                        info!(watch = self.name, "watch {told}");
+                    }
+                    if let News::Event(event) = news {
+                        return event;
+                    }
+                }
+                Err(failure) => {
+                    self.watches.failed(self.name, self.optional, &failure);
+                    let wait = self.backoff.wait(began, Instant::now());
+                    sleep(wait.max(failure.retry_after())).await;
+                }
+            }
+        }
+    }
 }
 
 fn prometheus(kind: &'static str, object: Object<PrometheusSelectors, NotUsed>) -> Prometheus {
@@ -355,24 +381,15 @@ fn prometheus(kind: &'static str, object: Object<PrometheusSelectors, NotUsed>) 
     }
 }
 
-fn words_of(watch: &str, error: &WatchError) -> String {
-    if watch == "metricsnamespaces" && is_kind_missing(error) {
+fn words_of(watch: &str, failure: &Failure) -> String {
+    if watch == "metricsnamespaces" && is_kind_missing(failure) {
         return "the CRD metricsnamespaces.simplepipe.dev is not installed; apply crds/".into();
     }
-    match error {
-        WatchError::InitialListFailed(cause)
-        | WatchError::WatchStartFailed(cause)
-        | WatchError::WatchFailed(cause) => words(cause),
-        other => other.to_string(),
-    }
+    failure.cause().map_or_else(|| with_causes(failure), words)
 }
 
-fn is_kind_missing(error: &WatchError) -> bool {
-    match error {
-        WatchError::InitialListFailed(KubeError::Api(status))
-        | WatchError::WatchStartFailed(KubeError::Api(status)) => is_unknown_kind(status),
-        _ => false,
-    }
+fn is_kind_missing(failure: &Failure) -> bool {
+    matches!(failure.cause(), Some(KubeError::Api(status)) if is_unknown_kind(status))
 }
 
 /// Of an object's managed fields, who wrote is asked for, and what they wrote is not: most of the object in memory.

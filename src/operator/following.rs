@@ -1,0 +1,536 @@
+//! One watch: a list in pages, then what changes, for ever. Every failure is told at once, and so is every success.
+//!
+//! kube's own `watcher` keeps to itself that a watch began or a bookmark came, so whoever asks whether it works has to
+//! guess from silence; it waits for minutes for an answer that never comes, and begins a watch that ends at once again
+//! and again without a pause.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use kube::api::{Api, ListParams, WatchParams};
+use kube::core::WatchEvent;
+use kube::runtime::watcher::Event;
+use kube::{Error as KubeError, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::backoff;
+use super::retry_after;
+
+/// Objects in one page of a list: a page is held whole while it is read, and anybody may label an object of a megabyte
+/// as a child.
+const PAGE: u32 = 25;
+/// A page, or the beginning of a watch, that has not come by then is asked for again: news comes no later than that
+/// after the API server is back, whatever became of what was asked before.
+const ANSWER: Duration = backoff::LONGEST;
+/// The API server sends a bookmark each minute where nothing else is to be told; for a kind that nobody has written to
+/// since it started, it may leave one out. A watch that is silent for longer may be dead, as where something on the way
+/// has dropped it, and begins anew from where it was: that costs one request.
+pub const SILENCE: Duration = Duration::from_secs(85);
+/// The API server ends a watch after this; whatever happens, it begins anew now and then.
+const LIFE: u32 = 290;
+/// A watch that ends sooner without a word has not worked.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// Why a watch is tried again.
+#[derive(Debug, Error)]
+pub enum Failure {
+    /// The list was refused or broken off.
+    #[error("it can't be listed")]
+    List(#[source] KubeError),
+    /// The watch was refused or broken off.
+    #[error("it can't be watched")]
+    Watch(#[source] KubeError),
+    /// No answer came.
+    #[error("the API server has not answered for {}s", ANSWER.as_secs())]
+    Unanswered,
+    /// It ended at once.
+    #[error("the watch ended as soon as it had begun")]
+    Ended,
+    /// An event is none that is known.
+    #[error("an event can't be read, and is left out")]
+    Unreadable,
+    /// There is nothing to go on from.
+    #[error("the API server's answer has no resourceVersion")]
+    NoVersion,
+}
+
+impl Failure {
+    /// What the API server said, where it did.
+    pub fn cause(&self) -> Option<&KubeError> {
+        match self {
+            Self::List(cause) | Self::Watch(cause) => Some(cause),
+            Self::Unanswered | Self::Ended | Self::Unreadable | Self::NoVersion => None,
+        }
+    }
+
+    /// How long the API server asks to wait.
+    pub fn retry_after(&self) -> Duration {
+        self.cause().map_or(Duration::ZERO, retry_after::of)
+    }
+}
+
+/// What came of a watch.
+#[derive(Debug)]
+pub enum News<K> {
+    /// It works, and nothing changed.
+    Works,
+    /// An object, or where a list begins and ends.
+    Event(Event<K>),
+}
+
+/// Follows all objects of a kind, or those with a label.
+pub struct Following<K> {
+    api: Api<K>,
+    labels: Option<String>,
+    state: State<K>,
+}
+
+enum State<K> {
+    Unlisted,
+    Listing {
+        /// Of the page before, the last first.
+        page: Vec<K>,
+        next: Next,
+    },
+    Listed {
+        version: String,
+    },
+    Watching {
+        version: String,
+        events: BoxStream<'static, Result<WatchEvent<K>, KubeError>>,
+        /// When it counts as working, until it does.
+        settled: Option<Instant>,
+    },
+}
+
+/// What follows after a page.
+#[derive(Clone)]
+enum Next {
+    First,
+    /// Where the next page begins.
+    Page(String),
+    /// It was the last.
+    End {
+        version: String,
+    },
+}
+
+impl<K> Following<K>
+where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    /// Nothing is asked yet.
+    pub fn new(api: Api<K>, labels: Option<String>) -> Self {
+        Self {
+            api,
+            labels,
+            state: State::Unlisted,
+        }
+    }
+
+    /// Waits for what comes next. After a failure, the next call tries again.
+    ///
+    /// # Errors
+    /// When the API server does not answer, or not well.
+    pub async fn next(&mut self) -> Result<News<K>, Failure> {
+        // Where nothing is put back, everything is listed anew.
+        loop {
+            match std::mem::replace(&mut self.state, State::Unlisted) {
+                State::Unlisted => {
+                    self.state = State::Listing {
+                        page: Vec::new(),
+                        next: Next::First,
+                    };
+                    return Ok(News::Event(Event::Init));
+                }
+                State::Listing { mut page, next } => {
+                    if let Some(object) = page.pop() {
+                        self.state = State::Listing { page, next };
+                        return Ok(News::Event(Event::InitApply(object)));
+                    }
+                    if let Next::End { version } = next {
+                        self.state = State::Listed { version };
+                        return Ok(News::Event(Event::InitDone));
+                    }
+                    self.list(next).await?;
+                    return Ok(News::Works);
+                }
+                State::Listed { version } => self.begin(version).await?,
+                State::Watching {
+                    version,
+                    events,
+                    settled,
+                } => {
+                    if let Some(news) = self.watch(version, events, settled).await? {
+                        return Ok(news);
+                    }
+                }
+            }
+        }
+    }
+
+    /// One page.
+    async fn list(&mut self, next: Next) -> Result<(), Failure> {
+        let parameters = ListParams {
+            label_selector: self.labels.clone(),
+            limit: Some(PAGE),
+            continue_token: match &next {
+                Next::Page(token) => Some(token.clone()),
+                Next::First | Next::End { .. } => None,
+            },
+            ..ListParams::default()
+        };
+        let answer = timeout(ANSWER, self.api.list(&parameters)).await;
+        // The same page again, so that a long list ends even where some of its pages fail.
+        let again = State::Listing {
+            page: Vec::new(),
+            next,
+        };
+        let list = match answer {
+            Ok(Ok(list)) => list,
+            Ok(Err(error)) => {
+                // Where the page begins has been forgotten.
+                if !is_gone(&error) {
+                    self.state = again;
+                }
+                return Err(Failure::List(error));
+            }
+            Err(_) => {
+                self.state = again;
+                return Err(Failure::Unanswered);
+            }
+        };
+        let said = |word: Option<String>| word.filter(|word| !word.is_empty());
+        let next = match (
+            said(list.metadata.continue_),
+            said(list.metadata.resource_version),
+        ) {
+            (Some(token), _) => Next::Page(token),
+            (None, Some(version)) => Next::End { version },
+            (None, None) => return Err(Failure::NoVersion),
+        };
+        let mut page = list.items;
+        page.reverse();
+        self.state = State::Listing { page, next };
+        Ok(())
+    }
+
+    async fn begin(&mut self, version: String) -> Result<(), Failure> {
+        let parameters = WatchParams {
+            label_selector: self.labels.clone(),
+            timeout: Some(LIFE),
+            ..WatchParams::default()
+        };
+        match timeout(ANSWER, self.api.watch(&parameters, &version)).await {
+            Ok(Ok(events)) => {
+                self.state = State::Watching {
+                    version,
+                    events: events.boxed(),
+                    settled: Some(Instant::now() + SETTLED),
+                };
+                Ok(())
+            }
+            Ok(Err(error)) => {
+                if !is_gone(&error) {
+                    self.state = State::Listed { version };
+                }
+                Err(Failure::Watch(error))
+            }
+            Err(_) => {
+                self.state = State::Listed { version };
+                Err(Failure::Unanswered)
+            }
+        }
+    }
+
+    /// `None` where the watch has ended as it should, and begins anew.
+    async fn watch(
+        &mut self,
+        version: String,
+        mut events: BoxStream<'static, Result<WatchEvent<K>, KubeError>>,
+        settled: Option<Instant>,
+    ) -> Result<Option<News<K>>, Failure> {
+        let until = settled.unwrap_or_else(|| Instant::now() + SILENCE);
+        let Ok(event) = timeout_at(until, events.next()).await else {
+            if settled.is_none() {
+                self.state = State::Listed { version };
+                return Ok(None);
+            }
+            self.state = State::Watching {
+                version,
+                events,
+                settled: None,
+            };
+            return Ok(Some(News::Works));
+        };
+        let (news, object_version) = match event {
+            Some(Ok(WatchEvent::Added(object) | WatchEvent::Modified(object))) => {
+                let version = object.resource_version();
+                (News::Event(Event::Apply(object)), version)
+            }
+            Some(Ok(WatchEvent::Deleted(object))) => {
+                let version = object.resource_version();
+                (News::Event(Event::Delete(object)), version)
+            }
+            Some(Ok(WatchEvent::Bookmark(bookmark))) => {
+                (News::Works, Some(bookmark.metadata.resource_version))
+            }
+            Some(Ok(WatchEvent::Error(status))) => {
+                let error = KubeError::Api(status);
+                if !is_gone(&error) {
+                    self.state = State::Listed { version };
+                }
+                return Err(Failure::Watch(error));
+            }
+            // An event that can't be read would come again from where it came.
+            Some(Err(error)) if is_unreadable(&error) => {
+                self.state = State::Watching {
+                    version,
+                    events,
+                    settled,
+                };
+                return Err(Failure::Unreadable);
+            }
+            Some(Err(error)) => {
+                self.state = State::Listed { version };
+                return Err(Failure::Watch(error));
+            }
+            None => {
+                self.state = State::Listed { version };
+                return match settled {
+                    Some(_) => Err(Failure::Ended),
+                    None => Ok(None),
+                };
+            }
+        };
+        let Some(version) = object_version.filter(|version| !version.is_empty()) else {
+            return Err(Failure::NoVersion);
+        };
+        self.state = State::Watching {
+            version,
+            events,
+            settled: None,
+        };
+        Ok(Some(news))
+    }
+}
+
+/// Whether what was to be gone on from is no longer known, or the kind is not. Then everything is listed anew.
+fn is_gone(error: &KubeError) -> bool {
+    matches!(error, KubeError::Api(status) if [404, 410].contains(&status.code))
+}
+
+/// To the client library any JSON passes for a status, then without a code.
+fn is_unreadable(error: &KubeError) -> bool {
+    match error {
+        KubeError::SerdeError(_) => true,
+        KubeError::Api(status) => status.code == 0,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+    use std::pin::Pin;
+    use std::sync::Arc;
+    use std::task::{Context, Poll};
+
+    use http::{Request, Response};
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::Client;
+    use kube::client::Body;
+    use serde_json::{Value, json};
+    use tower::{BoxError, Service};
+
+    use super::super::locked::Locked;
+
+    /// An API server that says these answers, and notes what it was asked.
+    #[derive(Clone)]
+    struct Server(Arc<Locked<Script>>);
+
+    /// What is answered, and what was asked.
+    type Script = (VecDeque<(u16, String)>, Vec<String>);
+
+    impl Service<Request<Body>> for Server {
+        type Response = Response<Body>;
+        type Error = BoxError;
+        type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, BoxError>> + Send>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, request: Request<Body>) -> Self::Future {
+            let (answers, asked) = &mut *self.0.lock();
+            asked.push(request.uri().to_string());
+            let answer = answers.pop_front();
+            Box::pin(async {
+                let (status, body) = answer.ok_or("no more answers")?;
+                let body = Body::from(body.into_bytes());
+                Ok(Response::builder().status(status).body(body)?)
+            })
+        }
+    }
+
+    fn following(answers: Vec<(u16, String)>) -> (Server, Following<ConfigMap>) {
+        let server = Server(Arc::new(Locked::from((answers.into(), Vec::new()))));
+        let api = Api::all(Client::new(server.clone(), "default"));
+        (server, Following::new(api, None))
+    }
+
+    impl Server {
+        fn asked(&self) -> Vec<String> {
+            self.0.lock().1.clone()
+        }
+    }
+
+    fn page(names: &[&str], continue_token: &str, version: &str) -> (u16, String) {
+        let items: Vec<_> = names.iter().map(|name| object(name, "1")).collect();
+        let metadata = json!({"continue": continue_token, "resourceVersion": version});
+        let list = json!({"kind": "L", "apiVersion": "v1", "metadata": metadata, "items": items});
+        (200, list.to_string())
+    }
+
+    fn object(name: &str, version: &str) -> Value {
+        json!({"metadata": {"name": name, "resourceVersion": version}})
+    }
+
+    fn events(events: &[Value]) -> (u16, String) {
+        let lines: Vec<_> = events.iter().map(|event| format!("{event}\n")).collect();
+        (200, lines.concat())
+    }
+
+    fn refused(code: u16) -> (u16, String) {
+        let status =
+            json!({"kind": "Status", "code": code, "message": format!("refused with {code}")});
+        (code, status.to_string())
+    }
+
+    /// What comes, in words, up to so many.
+    async fn told(following: &mut Following<ConfigMap>, count: usize) -> Vec<String> {
+        let mut told = Vec::new();
+        while told.len() < count {
+            told.push(match following.next().await {
+                Ok(News::Works) => continue,
+                Ok(News::Event(event)) => event.to_string(),
+                Err(failure) => format!("{failure}"),
+            });
+        }
+        told
+    }
+
+    #[tokio::test]
+    async fn a_page_that_fails_is_asked_for_again_and_the_list_goes_on_from_there() {
+        let (server, mut following) = following(vec![
+            refused(503),
+            page(&["a", "b"], "there", "5"),
+            refused(500),
+            page(&["c"], "", "5"),
+        ]);
+        assert_eq!(
+            told(&mut following, 7).await,
+            [
+                "Init",
+                "it can't be listed",
+                "InitApply(a)",
+                "InitApply(b)",
+                "it can't be listed",
+                "InitApply(c)",
+                "InitDone"
+            ]
+        );
+        let asked = server.asked();
+        assert!(asked[3].contains("continue=there"), "{asked:?}");
+    }
+
+    #[tokio::test]
+    async fn what_the_api_server_no_longer_knows_is_listed_anew() {
+        let (_, mut following) = following(vec![
+            page(&["a"], "old", "5"),
+            refused(410),
+            page(&["a"], "", "6"),
+            refused(410),
+            page(&["a"], "", "7"),
+            events(&[json!({"type": "ERROR", "object": {"kind": "Status", "code": 410}})]),
+            page(&["b"], "", "8"),
+        ]);
+        assert_eq!(
+            told(&mut following, 14).await,
+            [
+                "Init",
+                "InitApply(a)",
+                "it can't be listed",
+                "Init",
+                "InitApply(a)",
+                "InitDone",
+                "it can't be watched",
+                "Init",
+                "InitApply(a)",
+                "InitDone",
+                "it can't be watched",
+                "Init",
+                "InitApply(b)",
+                "InitDone"
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_watch_goes_on_from_the_last_event_or_bookmark_and_one_that_ends_at_once_has_failed()
+    {
+        let bookmark =
+            json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"resourceVersion": "9"}});
+        let (server, mut following) = following(vec![
+            page(&[], "", "5"),
+            events(&[json!({"type": "ADDED", "object": object("a", "7")})]),
+            events(&[
+                json!({"type": "DELETED", "object": object("a", "8")}),
+                json!({"type": "BOOKMARK", "object": bookmark}),
+            ]),
+            events(&[]),
+            refused(503),
+        ]);
+        assert_eq!(
+            told(&mut following, 6).await,
+            [
+                "Init",
+                "InitDone",
+                "Apply(a)",
+                "Delete(a)",
+                "the watch ended as soon as it had begun",
+                "it can't be watched"
+            ]
+        );
+        let versions: Vec<_> = server.asked()[1..]
+            .iter()
+            .map(|path| path.rsplit('=').next().unwrap_or_default().to_owned())
+            .collect();
+        assert_eq!(versions, ["5", "7", "9", "9"]);
+    }
+
+    #[tokio::test]
+    async fn an_event_that_cannot_be_read_is_told_and_the_next_one_comes() {
+        let (_, mut following) = following(vec![
+            page(&[], "", "5"),
+            events(&[
+                json!({"type": "ADDED", "object": {"metadata": 7}}),
+                json!({"type": "ADDED", "object": object("b", "8")}),
+            ]),
+        ]);
+        assert_eq!(
+            told(&mut following, 4).await,
+            [
+                "Init",
+                "InitDone",
+                "an event can't be read, and is left out",
+                "Apply(b)"
+            ]
+        );
+    }
+}
