@@ -1,9 +1,11 @@
 //! What the API server was asked, from its audit log.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
 /// The operator, as the API server knows it.
@@ -21,6 +23,8 @@ pub struct AuditLog {
 #[serde(rename_all = "camelCase")]
 pub struct Request {
     pub verb: String,
+    #[serde(rename = "requestReceivedTimestamp")]
+    pub received: Timestamp,
     user: User,
     object_ref: Option<ObjectRef>,
     response_status: Option<ResponseStatus>,
@@ -29,6 +33,8 @@ pub struct Request {
 #[derive(Clone, Debug, Deserialize)]
 struct User {
     username: String,
+    #[serde(default)]
+    extra: BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -66,6 +72,13 @@ impl AuditLog {
         requests
     }
 
+    /// All writes with one token, those of the Lease included.
+    pub fn writes_with(&self, token_id: &str) -> Vec<Request> {
+        let mut requests = self.requests();
+        requests.retain(|r| r.is_write() && r.has_token(token_id));
+        requests
+    }
+
     /// As [`Self::operators_writes`], in one namespace.
     pub fn operators_writes_in(&self, namespace: &str) -> Vec<Request> {
         let mut requests = self.operators_writes();
@@ -98,6 +111,17 @@ impl AuditLog {
 impl Request {
     pub fn is_write(&self) -> bool {
         ["create", "update", "patch", "delete", "deletecollection"].contains(&self.verb.as_str())
+    }
+
+    fn has_token(&self, id: &str) -> bool {
+        let ids = self
+            .user
+            .extra
+            .get("authentication.kubernetes.io/credential-id");
+        ids.is_some_and(|ids| {
+            ids.iter()
+                .any(|found| found.strip_prefix("JTI=") == Some(id))
+        })
     }
 
     /// Whether the API server said no.

@@ -3,11 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::{Api, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+use serde_json::Value;
 
 use crate::audit::AuditLog;
 use crate::eventually::{eventually, so};
@@ -44,7 +47,7 @@ impl ControlPlane {
         };
         control_plane.kubectl(&["create", "namespace", OPERATOR_NAMESPACE]);
         control_plane.install().await;
-        control_plane.write_operators_kubeconfig().await;
+        control_plane.token("operator").await;
         control_plane
     }
 
@@ -129,7 +132,8 @@ impl ControlPlane {
         self.folder.join("logs")
     }
 
-    async fn write_operators_kubeconfig(&self) {
+    /// A token of the operator's account, by which the audit log tells one operator from another.
+    pub async fn token(&self, name: &str) -> Token {
         let accounts: Api<ServiceAccount> =
             Api::namespaced(self.client().await, OPERATOR_NAMESPACE);
         let request = TokenRequest {
@@ -146,10 +150,17 @@ impl ControlPlane {
             .status
             .unwrap()
             .token;
+        let claims = token.split('.').nth(1).unwrap();
+        let claims: Value =
+            serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
         let mut kubeconfig = Kubeconfig::read_from(&self.kubeconfig).unwrap();
         kubeconfig.auth_infos[0].auth_info.as_mut().unwrap().token = Some(token.into());
-        let text = serde_json::to_string(&kubeconfig).unwrap();
-        std::fs::write(self.operators_kubeconfig(), text).unwrap();
+        let file = self.folder.join(format!("{name}.kubeconfig"));
+        std::fs::write(&file, serde_json::to_string(&kubeconfig).unwrap()).unwrap();
+        Token {
+            id: claims["jti"].as_str().unwrap().to_owned(),
+            kubeconfig: file,
+        }
     }
 
     /// Waits until the API server serves a path, or no longer does.
@@ -165,6 +176,13 @@ impl ControlPlane {
         )
         .await;
     }
+}
+
+/// One operator's token.
+pub struct Token {
+    /// As the audit log has it.
+    pub id: String,
+    pub kubeconfig: PathBuf,
 }
 
 /// What `tests/cluster/tools` says.

@@ -1,0 +1,188 @@
+//! Two operators, one of them behind a proxy that fails in every way that clusters fail: after its Lease's end an
+//! operator writes nothing, whatever the other one does meanwhile.
+//!
+//! `SEEDS=50 cargo test --test control_plane one_writer` runs more of them.
+
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use crate::audit::{AuditLog, Request};
+use crate::eventually::{so, within};
+use crate::fault_proxy::{Fault, FaultProxy, Requests};
+use crate::operator::Operator;
+use crate::stages::exclusive;
+use crate::tenant::Tenant;
+
+const SEEDS: u64 = 6;
+const LEASE_SECONDS: u64 = 5;
+const LEASE: SignedDuration = SignedDuration::from_secs(5);
+/// Longer than an operator takes to lead after another's Lease has ended.
+const PATIENCE: Duration = Duration::from_secs(40);
+const TENANTS: usize = 4;
+/// Between two looks, and between two changes.
+const TICK: Duration = Duration::from_millis(100);
+
+/// What a seed tries.
+#[derive(Debug)]
+struct Try {
+    fault: Fault,
+    /// For the Lease alone; else for everything.
+    lease_alone: bool,
+    begins_after: Duration,
+    lasts: Duration,
+}
+
+impl Try {
+    fn new(seed: u64) -> Self {
+        let faults = [
+            Fault::Answer(503),
+            Fault::TooManyRequests(30),
+            Fault::Hang,
+            Fault::Late(Duration::from_millis(300 + seed * 217 % 3000)),
+            Fault::Answer(500),
+            Fault::Reset,
+        ];
+        Self {
+            fault: faults[usize::try_from(seed).unwrap() % faults.len()],
+            // The first seeds take turns, and each fault has both in time.
+            lease_alone: (seed + seed / 6) % 2 == 0,
+            begins_after: Duration::from_millis(seed * 797 % 2000),
+            lasts: Duration::from_millis(8000 + seed * 1301 % 6000 - seed % 3 * 2500),
+        }
+    }
+
+    fn requests(&self) -> Requests {
+        if self.lease_alone {
+            Requests::all().of("leases")
+        } else {
+            Requests::all()
+        }
+    }
+}
+
+#[tokio::test]
+async fn after_its_leases_end_an_operator_writes_nothing() {
+    let control_plane = exclusive().await;
+    let client = control_plane.client().await;
+    let tenants = join_all((0..TENANTS).map(|number| {
+        let client = client.clone();
+        async move {
+            let tenant = Tenant::empty(client, &format!("writer-{number}")).await;
+            tenant.create("metrics", json!({})).await;
+            tenant
+        }
+    }))
+    .await;
+    let seeds = std::env::var("SEEDS").map_or(SEEDS, |seeds| seeds.parse().unwrap());
+    let (mut lost, mut written) = (0, 0);
+    for seed in 0..seeds {
+        let tried = Try::new(seed);
+        println!("seed {seed}: {tried:?}");
+        let audit = control_plane.audit().starting_now();
+        let (old_token, new_token) = (
+            control_plane.token("old").await,
+            control_plane.token("new").await,
+        );
+        let proxy = FaultProxy::before(&old_token.kubeconfig);
+        let seconds = LEASE_SECONDS.to_string();
+        let start = |kubeconfig, name: &str| {
+            let identity = format!("{name}-{seed}");
+            let flags = [
+                "--identity",
+                &identity,
+                "--lease-duration-seconds",
+                &seconds,
+            ];
+            Operator::start_as(kubeconfig, &control_plane, &flags)
+        };
+        let old = start(proxy.kubeconfig(), "old");
+        old.until_leading(PATIENCE).await;
+        old.until_ready().await;
+        let new = start(&new_token.kubeconfig, "new");
+        new.until_ready().await;
+
+        let outage = async {
+            tokio::time::sleep(tried.begins_after).await;
+            let rule = proxy.add(tried.requests(), tried.fault);
+            let began = Instant::now();
+            while began.elapsed() < tried.lasts {
+                never_both(&old, &new).await;
+                tokio::time::sleep(TICK).await;
+            }
+            rule.end();
+            within(PATIENCE, "one of the two leads", async || {
+                never_both(&old, &new).await;
+                so(leads(&old).await != leads(&new).await, "neither")
+            })
+            .await;
+        };
+        tokio::select! {
+            () = outage => {}
+            () = change_for_ever(&tenants) => {}
+        }
+        if leads(&new).await {
+            lost += 1;
+            let (code, log) = old.until_ended(PATIENCE).await;
+            assert_eq!(code, Some(1), "{log}");
+            assert!(
+                log.contains("the Lease failed"),
+                "its cause is not in the log: {log}"
+            );
+        } else {
+            drop(old);
+        }
+        // So that the next need not wait for the Lease's end.
+        new.terminate(PATIENCE).await;
+        written += written_by_the_old(&audit, &old_token.id, &new_token.id);
+    }
+    let least = usize::try_from(seeds).unwrap() * TENANTS;
+    assert!(written > least, "the old operators wrote {written} times");
+    assert!(lost > 0, "no operator lost its Lease");
+}
+
+async fn leads(operator: &Operator) -> bool {
+    operator.metric("simplepipe_leading").await == Ok(1.0)
+}
+
+async fn never_both(old: &Operator, new: &Operator) {
+    // In this order: the old one ends before the new one begins.
+    let both = leads(new).await && leads(old).await;
+    assert!(!both, "both operators lead");
+}
+
+/// So that whoever works has something to write all the time.
+async fn change_for_ever(tenants: &[Tenant]) {
+    for seconds in (10..60).cycle() {
+        for tenant in tenants {
+            let interval = format!("{seconds}s");
+            tenant
+                .change_spec(json!({"scrape": {"interval": interval}}))
+                .await;
+            tokio::time::sleep(TICK).await;
+        }
+    }
+}
+
+/// Counts the old operator's writes, of which none may come too late.
+fn written_by_the_old(audit: &AuditLog, old: &str, new: &str) -> usize {
+    let (leases, writes): (Vec<Request>, Vec<Request>) = audit
+        .writes_with(old)
+        .into_iter()
+        .partition(|request| request.resource() == "leases");
+    let renewed = leases.iter().filter(|r| !r.failed()).map(|r| r.received);
+    let mut end: Timestamp = renewed.max().expect("the old operator held the Lease") + LEASE;
+    // What the new one wrote first shows when it took the Lease, where it did.
+    if let Some(first) = audit.writes_with(new).first() {
+        end = end.min(first.received);
+    }
+    let late: Vec<_> = writes
+        .iter()
+        .filter(|write| write.received > end)
+        .map(|write| format!("{} {}", write.received, write.in_words()))
+        .collect();
+    assert_eq!(late, [""; 0], "written after {end}, the Lease's end");
+    writes.len()
+}
