@@ -1,8 +1,10 @@
 //! What the watches know, held once for all reconciles.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::child_cache::ChildCache;
+use super::interned::Interned;
 use super::labels::Labels;
 use super::locked::Locked;
 use super::objects::Objects;
@@ -31,27 +33,64 @@ pub struct Namespace {
 
 /// Namespaces by name.
 #[derive(Default)]
-pub struct Namespaces(Locked<HashMap<String, Namespace>>);
+pub struct Namespaces(Locked<KnownNamespaces>);
+
+#[derive(Default)]
+struct KnownNamespaces {
+    by_name: HashMap<Box<str>, KnownNamespace>,
+    /// But for the name, they are the same in most namespaces.
+    labels: Interned<Labels>,
+}
+
+#[derive(Clone, PartialEq)]
+struct KnownNamespace {
+    /// Without the one that is the name.
+    labels: Arc<Labels>,
+    named: bool,
+    terminating: bool,
+}
+
+/// The API server gives each namespace this label, with its name.
+const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 impl Namespaces {
     /// What is known of one; `None` where it is gone.
     pub fn get(&self, name: &str) -> Option<Namespace> {
-        self.0.lock().get(name).cloned()
+        let known = self.0.lock().by_name.get(name).cloned()?;
+        let mut labels = Labels::clone(&known.labels);
+        if known.named {
+            labels.insert(NAME_LABEL.to_owned(), name.to_owned());
+        }
+        Some(Namespace {
+            labels,
+            terminating: known.terminating,
+        })
     }
 
     /// Notes what a watch saw; true if it is news.
-    pub fn saw(&self, name: &str, namespace: Namespace) -> bool {
-        self.0.lock().insert(name.to_owned(), namespace.clone()) != Some(namespace)
+    pub fn saw(&self, name: &str, mut namespace: Namespace) -> bool {
+        let mut all = self.0.lock();
+        let named = namespace.labels.get(NAME_LABEL).is_some_and(|n| n == name);
+        if named {
+            namespace.labels.remove(NAME_LABEL);
+        }
+        let known = KnownNamespace {
+            labels: all.labels.held(namespace.labels),
+            named,
+            terminating: namespace.terminating,
+        };
+        all.by_name.insert(name.into(), known.clone()) != Some(known)
     }
 
     /// Notes that one is gone.
     pub fn gone(&self, name: &str) {
-        self.0.lock().remove(name);
+        self.0.lock().by_name.remove(name);
     }
 
     /// Drops what a complete list lacks.
     pub fn keep(&self, names: &BTreeSet<String>) {
-        self.0.lock().retain(|name, _| names.contains(name));
+        let mut all = self.0.lock();
+        all.by_name.retain(|name, _| names.contains(&**name));
     }
 }
 
@@ -87,5 +126,32 @@ impl Prometheuses {
             *k != kind || seen.contains(&(namespace.clone(), name.clone()))
         });
         known.len() < before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespaces_labels_are_what_was_seen() {
+        let namespaces = Namespaces::default();
+        let seen = |labels: &[(&str, &str)]| Namespace {
+            labels: labels
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            terminating: false,
+        };
+        for labels in [
+            seen(&[(NAME_LABEL, "alice"), ("team", "ml")]),
+            seen(&[(NAME_LABEL, "alice")]),
+            seen(&[(NAME_LABEL, "forged")]),
+            seen(&[]),
+        ] {
+            assert!(namespaces.saw("alice", labels.clone()));
+            assert!(!namespaces.saw("alice", labels.clone()), "it is no news");
+            assert_eq!(namespaces.get("alice"), Some(labels));
+        }
     }
 }

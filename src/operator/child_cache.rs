@@ -12,6 +12,8 @@ use serde_json::Value;
 use crate::api::names;
 
 use super::children::Child;
+use super::interned::Interned;
+use super::kept::Kept;
 use super::kind::Kind;
 use super::locked::Locked;
 use super::ownership;
@@ -172,8 +174,6 @@ pub enum Served {
     No,
 }
 
-/// Field sets that may come between two looks for those that no child has any more.
-const PRUNE_EVERY: usize = 1024;
 /// Deletions that are remembered: more than can overtake the answers to the writes under way.
 const REMEMBERED_DELETIONS: usize = 1024;
 
@@ -185,10 +185,10 @@ pub struct ChildCache {
 
 #[derive(Default)]
 struct State {
-    by_namespace: HashMap<String, Vec<Live>>,
+    by_namespace: HashMap<Box<str>, Vec<Kept>>,
     served: HashMap<Kind, Served>,
-    /// Equal in most namespaces, so each is kept once.
-    field_sets: HashSet<Arc<Value>>,
+    field_sets: Interned<Value>,
+    names: Interned<str>,
     /// UIDs of children that went last. A watch can tell of an object's end before the answer to our write of it
     /// is here, and that answer must not bring it back.
     deleted: VecDeque<String>,
@@ -197,12 +197,9 @@ struct State {
 impl ChildCache {
     /// The live children of a namespace.
     pub fn in_namespace(&self, namespace: &str) -> Vec<Live> {
-        self.state
-            .lock()
-            .by_namespace
-            .get(namespace)
-            .cloned()
-            .unwrap_or_default()
+        let state = self.state.lock();
+        let children = state.by_namespace.get(namespace);
+        children.into_iter().flatten().map(Kept::live).collect()
     }
 
     /// Whether a kind is served.
@@ -224,12 +221,8 @@ impl ChildCache {
     pub fn saw(&self, namespace: &str, mut live: Live) -> bool {
         let mut state = self.state.lock();
         state.intern(&mut live);
-        let children = state.by_namespace.entry(namespace.to_owned()).or_default();
-        let Some(known) = children
-            .iter_mut()
-            .find(|c| c.kind == live.kind && c.name == live.name)
-        else {
-            children.push(live);
+        let Some(mut known) = state.known(namespace, &live) else {
+            state.keep(namespace, live);
             return true;
         };
         if known.uid == live.uid {
@@ -241,6 +234,7 @@ impl ChildCache {
                 // Our own answer came first, and says nothing of the pods.
                 let news = live.rollout.is_some() && known.rollout != live.rollout;
                 known.rollout = live.rollout.or(known.rollout.take());
+                state.keep(namespace, known);
                 return news;
             }
             // Whoever changes our entry changes the object: to what, the metadata does not say.
@@ -249,8 +243,8 @@ impl ChildCache {
         let news = Live {
             version: known.version,
             ..live.clone()
-        } != *known;
-        *known = live;
+        } != known;
+        state.keep(namespace, live);
         news
     }
 
@@ -262,21 +256,17 @@ impl ChildCache {
         }
         live.touched = false;
         state.intern(&mut live);
-        let children = state.by_namespace.entry(namespace.to_owned()).or_default();
-        match children
-            .iter_mut()
-            .find(|c| c.kind == live.kind && c.name == live.name)
-        {
-            None => children.push(live),
-            Some(known) if known.uid != live.uid => *known = live,
+        match state.known(namespace, &live) {
+            None => {}
+            Some(known) if known.uid != live.uid => {}
+            // An answer says nothing of the pods; the event of this very write will.
             Some(known) if known.version <= live.version || live.version.is_none() => {
-                // An answer says nothing of the pods; the event of this very write will.
-                live.rollout = known.rollout.take();
-                *known = live;
+                live.rollout = known.rollout;
             }
             // The watch is ahead of this answer.
-            Some(_) => {}
+            Some(_) => return,
         }
+        state.keep(namespace, live);
     }
 
     /// Notes that a child is gone; true if it was known.
@@ -300,14 +290,16 @@ impl ChildCache {
         let mut lost = Vec::new();
         state.by_namespace.retain(|namespace, children| {
             let before = children.len();
-            children
-                .retain(|c| c.kind != kind || seen.contains(&(namespace.clone(), c.name.clone())));
+            children.retain(|c| {
+                !c.is_of(kind) || seen.contains(&(namespace.to_string(), c.name().to_owned()))
+            });
             if children.len() < before {
-                lost.push(namespace.clone());
+                lost.push(namespace.to_string());
             }
             !children.is_empty()
         });
-        state.forget_unused_sets();
+        state.field_sets.forget_unused();
+        state.names.forget_unused();
         lost
     }
 }
@@ -318,8 +310,7 @@ impl State {
             return false;
         };
         let before = children.len();
-        children
-            .retain(|c| c.kind != kind || c.name != name || uid.is_some_and(|uid| c.uid != uid));
+        children.retain(|c| !c.is(kind, name) || uid.is_some_and(|uid| !c.has_uid(uid)));
         let found = children.len() < before;
         if children.is_empty() {
             self.by_namespace.remove(namespace);
@@ -327,20 +318,35 @@ impl State {
         found
     }
 
-    fn forget_unused_sets(&mut self) {
-        self.field_sets.retain(|set| Arc::strong_count(set) > 1);
+    /// What is known of the child of this kind and name.
+    fn known(&self, namespace: &str, child: &Live) -> Option<Live> {
+        let children = self.by_namespace.get(namespace)?;
+        let known = children.iter().find(|c| c.is(child.kind, &child.name))?;
+        Some(known.live())
+    }
+
+    /// Puts a child in the place of what is known of its kind and name.
+    fn keep(&mut self, namespace: &str, live: Live) {
+        if !self.by_namespace.contains_key(namespace) {
+            self.by_namespace.insert(namespace.into(), Vec::new());
+        }
+        let Some(children) = self.by_namespace.get_mut(namespace) else {
+            return;
+        };
+        let place = children.iter().position(|c| c.is(live.kind, &live.name));
+        let kept = Kept::new(live, &mut self.names, children);
+        match place {
+            Some(place) => children[place] = kept,
+            None => {
+                children.reserve_exact(1);
+                children.push(kept);
+            }
+        }
     }
 
     fn intern(&mut self, live: &mut Live) {
-        let Some(ours) = &mut live.ours else { return };
-        match self.field_sets.get(&ours.fields) {
-            Some(known) => ours.fields = known.clone(),
-            None => {
-                if self.field_sets.len() % PRUNE_EVERY == PRUNE_EVERY - 1 {
-                    self.forget_unused_sets();
-                }
-                self.field_sets.insert(ours.fields.clone());
-            }
+        if let Some(ours) = &mut live.ours {
+            ours.fields = self.field_sets.held(ours.fields.clone());
         }
     }
 }
@@ -468,18 +474,6 @@ mod tests {
             Live::new(Kind::Service, &metadata, None).owners,
             ["first", "second"]
         );
-    }
-
-    #[test]
-    fn field_sets_that_no_child_has_any_more_are_forgotten() {
-        let cache = ChildCache::default();
-        for version in 1..5000 {
-            cache.wrote(
-                "alice",
-                live(version, json!({format!("f:{version}"): {}}), EARLY),
-            );
-        }
-        assert!(cache.state.lock().field_sets.len() <= PRUNE_EVERY);
     }
 
     #[test]

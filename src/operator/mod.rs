@@ -1,8 +1,8 @@
 //! The operator: watches, and for each object observe, plan, build, apply, status.
 //!
 //! Pure: `plan`, `children`, `kind`, `labels`, `model_servers`, `objection`, `outcome`, `ownership`, `platform`,
-//! `selection`, `turns`, and the computing half of `status`. `budget`, `caches`, `child_cache`, `health`, `objects` and `queue` keep what is known; the
-//! rest reads and writes.
+//! `selection`, `turns`, and the computing half of `status`. `budget`, `caches`, `child_cache`, `health`, `interned`, `kept`,
+//! `objects` and `queue` keep what is known; the rest reads and writes.
 
 mod api_error;
 mod apply;
@@ -17,6 +17,8 @@ mod events;
 mod fence;
 mod following;
 mod health;
+mod interned;
+mod kept;
 pub mod kind;
 mod labels;
 mod lasting;

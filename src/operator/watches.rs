@@ -8,7 +8,7 @@ use std::time::Instant;
 use futures::{FutureExt, future};
 use k8s_openapi::api::apps::v1::DeploymentStatus;
 use k8s_openapi::api::core::v1;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use kube::api::{Api, ApiResource};
 use kube::core::{GroupVersionKind, NotUsed, Object};
 use kube::runtime::reflector::{ObjectRef, store::Writer};
@@ -100,7 +100,7 @@ impl Watches {
             let Some(event) = parsed(watch.next().await) else {
                 continue;
             };
-            let event = event.modify(forget_field_sets);
+            let event = event.modify(trim);
             writer.apply_watcher_event(&event);
             match event {
                 Event::Init => listed.clear(),
@@ -392,10 +392,23 @@ fn is_kind_missing(failure: &Failure) -> bool {
     matches!(failure.cause(), Some(KubeError::Api(status)) if is_unknown_kind(status))
 }
 
-/// Of an object's managed fields, who wrote is asked for, and what they wrote is not: most of the object in memory.
-fn forget_field_sets(object: &mut MetricsNamespace) {
-    for entry in object.managed_fields_mut() {
-        entry.fields_v1 = None;
+/// Keeps of an object only what is asked for, because there are thousands. Who wrote it is asked of what enrolment made
+/// alone, and what they wrote is not.
+fn trim(object: &mut MetricsNamespace) {
+    let enrolled = object.annotations_mut().remove(names::ENROLLED_ANNOTATION);
+    object.metadata.annotations =
+        enrolled.map(|value| [(names::ENROLLED_ANNOTATION.to_owned(), value)].into());
+    let entries = object.metadata.managed_fields.take();
+    if object.metadata.annotations.is_some() {
+        let without_fields = |entry| ManagedFieldsEntry {
+            fields_v1: None,
+            ..entry
+        };
+        let entries = entries.into_iter().flatten().map(without_fields);
+        object.metadata.managed_fields = Some(entries.collect::<Box<[_]>>().into_vec());
+    }
+    if let Some(status) = &mut object.status {
+        status.conditions.shrink_to_fit();
     }
 }
 
