@@ -18,11 +18,13 @@ pub enum ConditionType {
     ClientSettingsPublished,
     /// `spec.paused` holds everything as it is. Absent otherwise.
     Paused,
+    /// Somebody keeps changing a child back. Absent otherwise.
+    Contested,
 }
 
 impl ConditionType {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Ready,
         Self::GatewayAvailable,
         Self::ScrapeConfigured,
@@ -30,6 +32,7 @@ impl ConditionType {
         Self::DashboardPublished,
         Self::ClientSettingsPublished,
         Self::Paused,
+        Self::Contested,
     ];
 
     /// As it stands in `status.conditions[].type`.
@@ -42,6 +45,7 @@ impl ConditionType {
             Self::DashboardPublished => "DashboardPublished",
             Self::ClientSettingsPublished => "ClientSettingsPublished",
             Self::Paused => "Paused",
+            Self::Contested => "Contested",
         }
     }
 }
@@ -87,6 +91,8 @@ pub enum Reason {
     InvalidSpec,
     /// `spec.paused` is true.
     PausedBySpec,
+    /// Others keep changing a child back; the message has who, which field, and how often.
+    ChangedByOthers,
 }
 
 impl Reason {
@@ -112,6 +118,7 @@ impl Reason {
             Self::NamespaceAlreadyServed => "NamespaceAlreadyServed",
             Self::InvalidSpec => "InvalidSpec",
             Self::PausedBySpec => "PausedBySpec",
+            Self::ChangedByOthers => "ChangedByOthers",
         }
     }
 }
@@ -131,7 +138,8 @@ mod tests {
             ConditionType::DashboardPublished => 4,
             ConditionType::ClientSettingsPublished => 5,
             ConditionType::Paused => 6,
+            ConditionType::Contested => 7,
         };
-        assert_eq!(ConditionType::ALL.map(place), [0, 1, 2, 3, 4, 5, 6]);
+        assert_eq!(ConditionType::ALL.map(place), [0, 1, 2, 3, 4, 5, 6, 7]);
     }
 }

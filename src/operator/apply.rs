@@ -1,80 +1,275 @@
 //! The only writer of children. Creates what is absent by POST, changes what differs by server-side apply, removes
 //! what is no longer wanted, and touches nothing that it did not make.
 
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use kube::api::{
     Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions,
     ValidationDirective,
 };
 use kube::core::{ObjectMeta, Request};
+use kube::runtime::reflector::ObjectRef;
 use kube::{Client, Error as KubeError, Resource, ResourceExt};
-use serde_json::json;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::api::conditions::ConditionType;
-use crate::api::names;
+use crate::api::{MetricsNamespace, names};
 
 use super::api_error::cause;
 use super::child_cache::{ChildCache, Live, Served};
 use super::children::Child;
+use super::contests::{self, Contests, Rivalry};
+use super::health::Health;
 use super::kind::Kind;
+use super::lanes::Place;
+use super::locked::Locked;
 use super::outcome::{Cause, Outcome, Problem, Verb, Written};
 use super::ownership;
 use super::presence::{is_there, may_be_gone};
-use super::watched::Watched;
+use super::reconcile::was_served;
+use super::watched::{Nothing, Part, Watched};
 
 /// Answers to writes carry metadata only: the rest is never looked at.
 const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
-/// Makes the namespace hold these children, and no other that was made for a MetricsNamespace.
-pub async fn apply(
-    client: &Client,
-    cache: &ChildCache,
-    namespace: &str,
-    owner: &str,
-    wanted: &[Child],
-) -> Outcome {
-    let mut outcome = Outcome::default();
-    let live = cache.in_namespace(namespace);
-    let writer = Writer {
-        client,
-        cache,
-        namespace,
-    };
-    for child in wanted {
-        let found = live
+/// Requests of one tenant that wait side by side: a child that waits holds up no other, and a tenant is no burden.
+const SIDE_BY_SIDE: usize = 3;
+/// A write that takes longer is given up. An admission webhook may take 30 seconds and the API server a minute; where
+/// one hangs, the API server's own words say which.
+pub const LONGEST_WRITE: Duration = Duration::from_secs(65);
+
+/// The writer of one tenant's children.
+pub struct Writer<'a> {
+    /// Where to write.
+    pub client: &'a Client,
+    /// What is there.
+    pub cache: &'a ChildCache,
+    /// What others keep changing back.
+    pub contests: &'a Contests,
+    /// Where answers are waited for.
+    pub place: &'a Place<'a>,
+    /// Whom to tell that there was one.
+    pub health: &'a Health,
+    /// Whose children they are.
+    pub object: &'a MetricsNamespace,
+    /// Their namespace.
+    pub namespace: &'a str,
+}
+
+/// What has become of a plan so far. It outlives a try that is begun again in a slower lane.
+#[derive(Default)]
+pub struct Progress(Locked<Steps>);
+
+#[derive(Default)]
+struct Steps {
+    /// By the order in which children are written, as all below.
+    written: BTreeMap<usize, Written>,
+    problems: BTreeMap<usize, Problem>,
+    underway: BTreeMap<usize, Problem>,
+}
+
+impl Progress {
+    fn begins(&self, todo: &[(usize, Step)]) {
+        let mut steps = self.0.lock();
+        steps.problems.clear();
+        steps.underway = todo
             .iter()
-            .find(|l| l.kind == child.kind && l.name == child.name);
-        match writer.ensure(child, found, owner).await {
+            .map(|(number, step)| (*number, step.problem(Cause::Unanswered)))
+            .collect();
+    }
+
+    /// What is there is as others made it, which is another condition's word.
+    fn rests(&self, number: usize, step: &Step) {
+        let mut steps = self.0.lock();
+        steps.underway.remove(&number);
+        let problem = step.problem(Cause::Contested);
+        if !problem.stays {
+            steps.problems.insert(number, problem);
+        }
+    }
+
+    fn ends(&self, number: usize, step: &Step, result: Result<Option<Done>, Cause>) {
+        let mut steps = self.0.lock();
+        steps.underway.remove(&number);
+        match result {
             Ok(None) => {}
-            Ok(Some(verb)) => outcome.written.push(Written {
-                verb,
-                kind: child.kind,
-                name: child.name.clone(),
-            }),
-            Err(cause) => outcome.problems.push(Problem {
-                kind: child.kind,
-                name: child.name.clone(),
-                serves: child.serves,
-                cause,
-            }),
+            Ok(Some(done)) => {
+                steps.written.insert(number, step.written(done));
+            }
+            Err(cause) => {
+                steps.problems.insert(number, step.problem(cause));
+            }
         }
     }
-    for surplus in live.iter().filter(|l| is_surplus(l, wanted)) {
-        match writer.remove(surplus).await {
-            Ok(false) => {}
-            Ok(true) => outcome.written.push(Written {
-                verb: Verb::Removed,
-                kind: surplus.kind,
-                name: surplus.name.clone(),
-            }),
-            Err(cause) => outcome.problems.push(Problem {
-                kind: surplus.kind,
-                name: surplus.name.clone(),
-                serves: ConditionType::Ready,
-                cause,
-            }),
+
+    /// All that came of it.
+    pub fn outcome(&self) -> Outcome {
+        let steps = self.0.lock();
+        Outcome {
+            written: steps.written.values().cloned().collect(),
+            problems: steps.problems.values().cloned().collect(),
         }
     }
-    outcome
+
+    /// What is wrong so far; `None` where nobody waits for a child that is not there at all.
+    pub fn unanswered(&self) -> Option<Vec<Problem>> {
+        let steps = self.0.lock();
+        steps.underway.values().any(|p| !p.stays).then(|| {
+            let lacking = steps.underway.iter().filter(|(_, p)| !p.stays);
+            let problems: BTreeMap<_, _> = steps.problems.iter().chain(lacking).collect();
+            problems.into_values().cloned().collect()
+        })
+    }
+}
+
+/// One thing to be done.
+enum Step<'a> {
+    Ensure(&'a Child, Option<&'a Live>),
+    Remove(&'a Live),
+}
+
+/// What was done.
+struct Done {
+    verb: Verb,
+    replaces_gateway: bool,
+}
+
+impl From<Verb> for Done {
+    fn from(verb: Verb) -> Self {
+        Self {
+            verb,
+            replaces_gateway: false,
+        }
+    }
+}
+
+impl Step<'_> {
+    fn child(&self) -> (Kind, &str) {
+        match self {
+            Self::Ensure(child, _) => (child.kind, &child.name),
+            Self::Remove(live) => (live.kind, &live.name),
+        }
+    }
+
+    fn written(&self, done: Done) -> Written {
+        let (kind, name) = self.child();
+        Written {
+            verb: done.verb,
+            kind,
+            name: name.to_owned(),
+            replaces_gateway: done.replaces_gateway,
+        }
+    }
+
+    fn problem(&self, cause: Cause) -> Problem {
+        let (kind, name) = self.child();
+        let (serves, stays) = match self {
+            Self::Ensure(child, live) => (child.serves, live.is_some_and(|l| l.ours.is_some())),
+            Self::Remove(_) => (ConditionType::Ready, true),
+        };
+        Problem {
+            kind,
+            name: name.to_owned(),
+            serves,
+            // Of an object that is somebody else's, or of a kind that is gone, nothing is left.
+            stays: stays && !matches!(cause, Cause::NameTaken | Cause::KindNotServed),
+            cause,
+        }
+    }
+}
+
+impl Writer<'_> {
+    /// Makes the namespace hold these children, and no other that was made for a MetricsNamespace: one after another,
+    /// and side by side where one hangs.
+    pub async fn apply(&self, wanted: &[Child], progress: &Progress) -> Outcome {
+        let live = self.cache.in_namespace(self.namespace);
+        let owner = self.object.uid().unwrap_or_default();
+        let steps = wanted
+            .iter()
+            .map(|child| {
+                let is_it = |l: &&Live| l.kind == child.kind && l.name == child.name;
+                Step::Ensure(child, live.iter().find(is_it))
+            })
+            .chain(
+                live.iter()
+                    .filter(|l| is_surplus(l, wanted))
+                    .map(Step::Remove),
+            );
+        let steps: Vec<_> = steps
+            .enumerate()
+            .filter(|(_, step)| !self.is_done(step, &owner))
+            .collect();
+        progress.begins(&steps);
+        let mut steps = steps.into_iter();
+        let mut underway = FuturesUnordered::new();
+        loop {
+            let room = underway.is_empty() || (self.place.hangs() && underway.len() < SIDE_BY_SIDE);
+            if room && let Some((number, step)) = steps.next() {
+                if self.rests(&step) {
+                    progress.rests(number, &step);
+                    continue;
+                }
+                underway.push(async move {
+                    let result = self.carry_out(&step).await;
+                    (number, step, result)
+                });
+                continue;
+            }
+            if underway.is_empty() {
+                break;
+            }
+            tokio::select! {
+                Some((number, step, result)) = underway.next() => progress.ends(number, &step, result),
+                () = self.place.until_hanging(), if !self.place.hangs() => {}
+            }
+        }
+        progress.outcome()
+    }
+
+    /// Whether nothing is to be done.
+    fn is_done(&self, step: &Step, owner: &str) -> bool {
+        let Step::Ensure(child, Some(live)) = step else {
+            return false;
+        };
+        self.cache.served(child.kind) != Served::No && live.is_as_wanted(child, owner)
+    }
+
+    /// Whether a fight has gone on for so long that it is not answered yet.
+    fn rests(&self, step: &Step) -> bool {
+        let Step::Ensure(child, _) = step else {
+            return false;
+        };
+        let object = ObjectRef::from_obj(self.object);
+        self.contests.wait(&object, child, Instant::now()).is_some()
+    }
+
+    async fn carry_out(&self, step: &Step<'_>) -> Result<Option<Done>, Cause> {
+        let done = async {
+            match step {
+                Step::Ensure(child, live) => self.ensure(child, *live).await,
+                Step::Remove(live) => {
+                    let removed = self.remove(live).await?;
+                    Ok(removed.then_some(Verb::Removed.into()))
+                }
+            }
+        };
+        let done = self.place.wait(timeout(LONGEST_WRITE, done)).await;
+        self.health.goes_on(&ObjectRef::from_obj(self.object));
+        done.unwrap_or_else(|_| Err(Cause::Unavailable(no_answer())))
+    }
+}
+
+/// What is said of a request that was given up.
+pub fn no_answer() -> String {
+    format!(
+        "the API server has not answered for {}s",
+        LONGEST_WRITE.as_secs()
+    )
 }
 
 /// Whether nothing would be written: for what is paused.
@@ -100,6 +295,7 @@ pub fn held_back(live: &[Live], wanted: &[Child]) -> Outcome {
                 name: child.name.clone(),
                 serves: child.serves,
                 cause: Cause::HeldBack,
+                stays: false,
             })
             .collect(),
     }
@@ -115,39 +311,36 @@ fn is_surplus(live: &Live, wanted: &[Child]) -> bool {
             .any(|w| w.kind == live.kind && w.name == live.name)
 }
 
-struct Writer<'a> {
-    client: &'a Client,
-    cache: &'a ChildCache,
-    namespace: &'a str,
-}
-
 impl Writer<'_> {
-    async fn ensure(
-        &self,
-        child: &Child,
-        live: Option<&Live>,
-        owner: &str,
-    ) -> Result<Option<Verb>, Cause> {
+    async fn ensure(&self, child: &Child, live: Option<&Live>) -> Result<Option<Done>, Cause> {
         if self.cache.served(child.kind) == Served::No {
             return Err(Cause::KindNotServed);
         }
         let Some(live) = live else {
             return match self.create(child).await {
-                Ok(()) => Ok(Some(Verb::Created)),
+                Ok(()) => {
+                    if was_served(self.object) {
+                        self.answered(child, Rivalry::Deleted);
+                    }
+                    Ok(Some(Verb::Created.into()))
+                }
                 // It is there unseen: made a moment ago, or without our label.
                 Err(KubeError::Api(status)) if status.is_already_exists() => {
-                    self.take_or_leave(child, owner).await
+                    self.take_or_leave(child).await
                 }
                 Err(error) => Err(cause(error)),
             };
         };
-        if live.is_as_wanted(child, owner) {
-            return Ok(None);
-        }
         if live.ours.is_none() {
-            return self.take_or_leave(child, owner).await;
+            return self.take_or_leave(child).await;
         }
-        self.change(child, &live.uid).await
+        self.change(child, live).await
+    }
+
+    fn answered(&self, child: &Child, rivalry: Rivalry) {
+        let object = ObjectRef::from_obj(self.object);
+        self.contests
+            .answered(&object, child, rivalry, Instant::now());
     }
 
     /// POST is the one write that can't take over an object of somebody else's.
@@ -171,12 +364,12 @@ impl Writer<'_> {
             http::HeaderValue::from_static(METADATA_ONLY),
         );
         let made: Watched = self.client.request(request).await?;
-        self.note(child.kind, &made);
+        self.note(child.kind, &made.metadata);
         Ok(())
     }
 
     /// Decides on an object that the cache does not know as ours, by looking at it.
-    async fn take_or_leave(&self, child: &Child, owner: &str) -> Result<Option<Verb>, Cause> {
+    async fn take_or_leave(&self, child: &Child) -> Result<Option<Done>, Cause> {
         let Some(metadata) = self
             .api(child.kind)
             .get_opt(&child.name)
@@ -194,11 +387,11 @@ impl Writer<'_> {
         if live.ours.is_none() {
             self.take_back(child, &metadata.metadata).await?;
         }
-        if live.is_as_wanted(child, owner) {
-            self.note(child.kind, &metadata);
+        if live.is_as_wanted(child, &self.object.uid().unwrap_or_default()) {
+            self.note(child.kind, &metadata.metadata);
             return Ok(None);
         }
-        self.change(child, &live.uid).await
+        self.change(child, &live).await
     }
 
     /// Makes a child that a backup brought back ours again, and nobody's so far. Any other object is left alone.
@@ -228,11 +421,18 @@ impl Writer<'_> {
     }
 
     /// Applies to the object of this UID only: another of its name may be somebody else's.
-    async fn change(&self, child: &Child, uid: &str) -> Result<Option<Verb>, Cause> {
-        match self.apply(child, uid).await {
-            Ok(changed) => Ok(changed.then_some(Verb::Updated)),
+    async fn change(&self, child: &Child, live: &Live) -> Result<Option<Done>, Cause> {
+        let changed = match child.kind {
+            Kind::Deployment => self.apply_over::<PodTemplate>(child, live).await,
+            _ => self.apply_over::<Nothing>(child, live).await,
+        };
+        match changed {
+            Ok(done) => Ok(done),
             Err(error) => {
-                if !self.is_there(child.kind, &child.name, uid, &error).await {
+                if !self
+                    .is_there(child.kind, &child.name, &live.uid, &error)
+                    .await
+                {
                     // The next try looks at what is there now.
                     self.cache.forget(self.namespace, child.kind, &child.name);
                 }
@@ -241,43 +441,62 @@ impl Writer<'_> {
         }
     }
 
-    /// True if the object was not so already.
-    async fn apply(&self, child: &Child, uid: &str) -> Result<bool, KubeError> {
-        let api = self.api(child.kind);
+    /// `None` if the object was so already.
+    async fn apply_over<P: Part + PartialEq>(
+        &self,
+        child: &Child,
+        live: &Live,
+    ) -> Result<Option<Done>, KubeError> {
+        let api: Api<Watched<P>> = Api::namespaced_with(
+            self.client.clone(),
+            self.namespace,
+            &child.kind.api_resource(),
+        );
         let before = api.get(&child.name).await?;
-        self.own_by_apply(&api, &before).await?;
+        self.own_by_apply(child.kind, &before.metadata).await?;
         let mut object = child.object.clone();
-        object["metadata"]["uid"] = json!(uid);
+        object["metadata"]["uid"] = json!(live.uid);
         let parameters = PatchParams {
             field_manager: Some(names::MANAGER.into()),
             force: true,
             field_validation: Some(ValidationDirective::Strict),
             ..PatchParams::default()
         };
-        let changed = api
+        let after = api
             .patch(&child.name, &parameters, &Patch::Apply(object))
             .await?;
-        self.note(child.kind, &changed);
-        Ok(changed.metadata.resource_version != before.metadata.resource_version)
+        self.note(child.kind, &after.metadata);
+        if after.metadata.resource_version == before.metadata.resource_version {
+            return Ok(None);
+        }
+        if live.was_changed_by_others(child) {
+            self.answered(child, contests::rivalry(&before.metadata, &child.object));
+        }
+        let answered = live.rollout.as_ref().is_some_and(|r| r.available);
+        Ok(Some(Done {
+            verb: Verb::Updated,
+            replaces_gateway: answered && after.part != before.part,
+        }))
     }
 
     /// Fields that we own by having created the object would stay behind when an apply no longer names them.
-    async fn own_by_apply(&self, api: &Api<Watched>, live: &Watched) -> Result<(), KubeError> {
-        let Some(entries) = ownership::moved_to_apply(&live.metadata) else {
+    async fn own_by_apply(&self, kind: Kind, live: &ObjectMeta) -> Result<(), KubeError> {
+        let Some(entries) = ownership::moved_to_apply(live) else {
             return Ok(());
         };
         // With the version that was read: whoever wrote since has fields of their own to be kept.
         let patch = json!({"metadata": {
-            "resourceVersion": live.metadata.resource_version,
+            "resourceVersion": live.resource_version,
             "managedFields": entries,
         }});
-        api.patch(
-            &live.name_any(),
-            &PatchParams::default(),
-            &Patch::Merge(patch),
-        )
-        .await
-        .map(|_| ())
+        self.api(kind)
+            .patch(
+                live.name.as_deref().unwrap_or_default(),
+                &PatchParams::default(),
+                &Patch::Merge(patch),
+            )
+            .await
+            .map(|_| ())
     }
 
     /// True if it was there.
@@ -316,14 +535,29 @@ impl Writer<'_> {
         })
     }
 
-    fn note(&self, kind: Kind, object: &Watched) {
+    fn note(&self, kind: Kind, metadata: &ObjectMeta) {
         self.cache
-            .wrote(self.namespace, Live::new(kind, &object.metadata, None));
+            .wrote(self.namespace, Live::new(kind, metadata, None));
     }
 
     fn api(&self, kind: Kind) -> Api<Watched> {
         Api::namespaced_with(self.client.clone(), self.namespace, &kind.api_resource())
     }
+}
+
+/// Of a Deployment, what its pods are made from: another one is another pod.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+struct PodTemplate {
+    spec: TemplateOnly,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+struct TemplateOnly {
+    template: Value,
+}
+
+impl Part for PodTemplate {
+    const METADATA_ONLY: bool = false;
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! How often one object may be written for: somebody who keeps changing a child back must not keep the operator busy.
+//! How often something may be done for one object: somebody who keeps changing a child back must not keep the operator
+//! busy.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -9,52 +10,67 @@ use crate::api::MetricsNamespace;
 
 use super::locked::Locked;
 
-/// Reconciles with writes that may follow each other at once: more than any change of a person's brings.
-const BURST: u32 = 20;
-/// After that, one in this time.
-const EVERY: Duration = Duration::from_millis(1500);
-
-/// What each object has used of its writes lately.
-#[derive(Default)]
-pub struct Budgets(Locked<HashMap<ObjectRef<MetricsNamespace>, Used>>);
+/// So many at once for each object, and after that one in a while.
+pub struct Budgets {
+    burst: u32,
+    every: Duration,
+    used: Locked<HashMap<ObjectRef<MetricsNamespace>, Used>>,
+    /// When those were last gone through for what is long past.
+    pruned: Locked<Option<Instant>>,
+}
 
 struct Used {
-    writes: u32,
+    count: u32,
     /// Up to when those have been counted down.
     counted: Instant,
 }
 
 impl Used {
-    fn count_down(&mut self, now: Instant) {
-        let passed = now.duration_since(self.counted).as_millis() / EVERY.as_millis();
+    fn count_down(&mut self, now: Instant, every: Duration) {
+        let passed = now.duration_since(self.counted).as_millis() / every.as_millis();
         let passed = u32::try_from(passed).unwrap_or(u32::MAX);
-        self.writes = self.writes.saturating_sub(passed);
-        self.counted += EVERY.saturating_mul(passed);
+        self.count = self.count.saturating_sub(passed);
+        self.counted += every.saturating_mul(passed);
     }
 }
 
 impl Budgets {
-    /// How long an object has to wait until it may be written for.
-    pub fn wait(&self, object: &ObjectRef<MetricsNamespace>, now: Instant) -> Option<Duration> {
-        let mut all = self.0.lock();
-        let used = all.get_mut(object)?;
-        used.count_down(now);
-        (used.writes >= BURST).then(|| EVERY.saturating_sub(now.duration_since(used.counted)))
+    /// For each object so many at once, and after that one in a while.
+    pub fn new(burst: u32, every: Duration) -> Self {
+        Self {
+            burst,
+            every,
+            used: Locked::default(),
+            pruned: Locked::default(),
+        }
     }
 
-    /// Notes that an object was written for.
+    /// How long an object has to wait for its next.
+    pub fn wait(&self, object: &ObjectRef<MetricsNamespace>, now: Instant) -> Option<Duration> {
+        let mut all = self.used.lock();
+        let used = all.get_mut(object)?;
+        used.count_down(now, self.every);
+        let is_spent = used.count >= self.burst;
+        is_spent.then(|| self.every.saturating_sub(now.duration_since(used.counted)))
+    }
+
+    /// Notes one.
     pub fn spend(&self, object: &ObjectRef<MetricsNamespace>, now: Instant) {
-        let mut all = self.0.lock();
-        all.retain(|_, used| {
-            used.count_down(now);
-            used.writes > 0
-        });
+        let mut all = self.used.lock();
+        let mut pruned = self.pruned.lock();
+        if pruned.is_none_or(|at| now.duration_since(at) >= self.every) {
+            *pruned = Some(now);
+            all.retain(|_, used| {
+                used.count_down(now, self.every);
+                used.count > 0
+            });
+        }
         all.entry(object.clone())
             .or_insert(Used {
-                writes: 0,
+                count: 0,
                 counted: now,
             })
-            .writes += 1;
+            .count += 1;
     }
 }
 
@@ -62,9 +78,12 @@ impl Budgets {
 mod tests {
     use super::*;
 
+    const BURST: u32 = 20;
+    const EVERY: Duration = Duration::from_millis(1500);
+
     #[test]
     fn a_fight_is_slowed_down_and_forgotten_when_it_ends() {
-        let budgets = Budgets::default();
+        let budgets = Budgets::new(BURST, EVERY);
         let object = ObjectRef::new("metrics").within("alice");
         let now = Instant::now();
         for _ in 0..BURST {
@@ -83,6 +102,10 @@ mod tests {
             "others are not slowed down"
         );
         budgets.spend(&other, now + EVERY * 1000);
-        assert_eq!(budgets.0.lock().len(), 1, "what is long past is forgotten");
+        assert_eq!(
+            budgets.used.lock().len(),
+            1,
+            "what is long past is forgotten"
+        );
     }
 }

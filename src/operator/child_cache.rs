@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::DeploymentStatus;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::api::names;
 
@@ -107,6 +107,19 @@ impl Live {
             && self.owners.iter().any(|o| o == owner)
             && self.digest.as_deref() == Some(&wanted.digest)
             && ownership::owns(self.kind, &ours.fields, &owned_part(wanted))
+    }
+
+    /// Whether it differs from what is wanted by what others did to it: not only because something else is wanted now,
+    /// which shows in its digest.
+    pub fn was_changed_by_others(&self, wanted: &Child) -> bool {
+        let digest =
+            json!({"metadata": {"annotations": {names::DIGEST_ANNOTATION: wanted.digest}}});
+        self.touched
+            || self.digest.as_deref() == Some(&wanted.digest)
+            || !self
+                .ours
+                .as_ref()
+                .is_some_and(|ours| ownership::owns(self.kind, &ours.fields, &digest))
     }
 }
 

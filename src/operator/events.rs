@@ -2,23 +2,45 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::time::{Duration, Instant};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::runtime::reflector::ObjectRef;
 use kube::{Client, Resource, ResourceExt};
 use tracing::warn;
 
 use crate::api::conditions::{ConditionType, Reason};
 use crate::api::{MetricsNamespace, MetricsNamespaceStatus, names};
 
+use super::budget::Budgets;
 use super::outcome::{Verb, Written};
 
 /// Bytes that an event's note may have.
 const LONGEST_NOTE: usize = 1024;
 
+/// Events that one object may have at once: more than what happens to it in an hour, but in a fight.
+const BURST: u32 = 10;
+/// After that, one in this time.
+const EVERY: Duration = Duration::from_secs(300);
+
 /// Where events go.
 pub struct Events {
     client: Client,
     reporter: Reporter,
+    budgets: Budgets,
+}
+
+/// What became of an object.
+pub struct News<'a> {
+    /// What was written.
+    pub written: &'a [Written],
+    /// Whether its spec, as it is now, was served before.
+    pub was_served: bool,
+    /// Its status before.
+    pub before: Option<&'a MetricsNamespaceStatus>,
+    /// Its status now.
+    pub now: &'a MetricsNamespaceStatus,
 }
 
 impl Events {
@@ -28,26 +50,21 @@ impl Events {
             controller: names::MANAGER.into(),
             instance,
         };
-        Self { client, reporter }
+        Self {
+            client,
+            reporter,
+            budgets: Budgets::new(BURST, EVERY),
+        }
     }
 
-    /// Tells what was written, and how `Ready` changed. A lost event is no reason to try anything again.
-    pub async fn publish(
-        &self,
-        object: &MetricsNamespace,
-        written: &[Written],
-        status: &MetricsNamespaceStatus,
-    ) {
-        for event in written_event(written)
-            .into_iter()
-            .chain(ready_event(object.status.as_ref(), status))
-        {
+    /// Tells changes and failures. What a status says of an object that comes up is not said twice, and a lost event is
+    /// no reason to try anything again.
+    pub async fn publish(&self, object: &MetricsNamespace, news: &News<'_>) {
+        for event in told(news) {
             self.send(object, &event).await;
         }
     }
-}
 
-impl Events {
     /// Tells what the status can't tell.
     pub async fn status_not_written(&self, object: &MetricsNamespace, error: &impl Display) {
         let event = event(EventType::Warning, "StatusNotWritten", error.to_string());
@@ -55,13 +72,25 @@ impl Events {
     }
 
     async fn send(&self, object: &MetricsNamespace, event: &Event) {
-        // A recorder counts events that differ only in their note as one, and shows the first note for ever. Nothing
-        // is told twice here, so each event has a recorder of its own.
+        let (reference, now) = (ObjectRef::from_obj(object), Instant::now());
+        if self.budgets.wait(&reference, now).is_some() {
+            return;
+        }
+        self.budgets.spend(&reference, now);
+        // A recorder counts events that differ only in their note as one, and shows the first note for ever, so each
+        // event has a recorder of its own; the budget bounds how many there are.
         let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
         if let Err(error) = recorder.publish(event, &object.object_ref(&())).await {
             warn!(namespace = object.namespace(), %error, "an event was not taken");
         }
     }
+}
+
+fn told(news: &News) -> impl Iterator<Item = Event> {
+    written_event(news)
+        .into_iter()
+        .chain(contested_event(news))
+        .chain(ready_event(news))
 }
 
 /// What was written, in one sentence.
@@ -87,34 +116,65 @@ pub fn in_words(written: &[Written]) -> String {
         .join("; ")
 }
 
-fn written_event(written: &[Written]) -> Option<Event> {
-    (!written.is_empty()).then(|| event(EventType::Normal, "Applied", in_words(written)))
-}
-
-/// `None` where nothing changed that a person would want to know.
-fn ready_event(
-    before: Option<&MetricsNamespaceStatus>,
-    now: &MetricsNamespaceStatus,
-) -> Option<Event> {
-    let ready = |status: &MetricsNamespaceStatus| {
-        status
-            .conditions
-            .iter()
-            .find(|c| c.type_ == ConditionType::Ready.as_str())
-            .cloned()
+/// What was made for a spec that is new, the status tells; what is set right in a fight, the condition does.
+fn written_event(news: &News) -> Option<Event> {
+    let fight = condition(news.now, ConditionType::Contested).is_some();
+    let told = |w: &&Written| match w.verb {
+        _ if w.replaces_gateway => true,
+        Verb::Created => news.was_served && !fight,
+        Verb::Updated | Verb::Removed => !fight,
     };
-    let (before, now) = (before.and_then(ready), ready(now)?);
-    let same = before.is_some_and(|b| b.status == now.status && b.reason == now.reason);
-    if same || now.reason == Reason::GatewayStarting.as_str() {
+    let written: Vec<_> = news.written.iter().filter(told).cloned().collect();
+    if written.is_empty() {
         return None;
     }
-    let all_works = now.reason == Reason::AllWorking.as_str();
-    let (type_, reason) = if all_works {
+    let (type_, loss) = match written.iter().any(|w| w.replaces_gateway) {
+        true => (
+            EventType::Warning,
+            "; that replaces the gateway's pod, and what was pushed before is gone",
+        ),
+        false => (EventType::Normal, ""),
+    };
+    let note = in_words(&written) + loss;
+    Some(event(type_, "Applied", note))
+}
+
+fn contested_event(news: &News) -> Option<Event> {
+    let was = news
+        .before
+        .and_then(|s| condition(s, ConditionType::Contested));
+    let is = condition(news.now, ConditionType::Contested)?;
+    was.is_none().then(|| {
+        event(
+            EventType::Warning,
+            ConditionType::Contested.as_str(),
+            is.message.clone(),
+        )
+    })
+}
+
+/// `None` where nothing changed that a person would want to know: a gateway that comes up is no news.
+fn ready_event(news: &News) -> Option<Event> {
+    let ready = |status| condition(status, ConditionType::Ready);
+    let (before, now) = (news.before.and_then(ready), ready(news.now)?);
+    let starting = Reason::GatewayStarting.as_str();
+    let was_starting = before.is_none_or(|before| before.reason == starting);
+    let same = before.is_some_and(|b| b.status == now.status && b.reason == now.reason);
+    let contested = now.reason == Reason::ChangedByOthers.as_str();
+    let came_up = was_starting && now.status == "True";
+    if same || came_up || contested || now.reason == starting {
+        return None;
+    }
+    let (type_, reason) = if now.reason == Reason::AllWorking.as_str() {
         (EventType::Normal, "Ready")
     } else {
         (EventType::Warning, now.reason.as_str())
     };
     Some(event(type_, reason, now.message.clone()))
+}
+
+fn condition(status: &MetricsNamespaceStatus, type_: ConditionType) -> Option<&Condition> {
+    status.conditions.iter().find(|c| c.type_ == type_.as_str())
 }
 
 fn event(type_: EventType, reason: &str, note: String) -> Event {
@@ -138,6 +198,7 @@ mod tests {
             verb,
             kind,
             name: "pushgateway".into(),
+            replaces_gateway: false,
         };
         let all = [
             written(Verb::Updated, Kind::Service),
@@ -157,17 +218,100 @@ mod tests {
         .unwrap()
     }
 
+    fn reasons(
+        before: Option<&MetricsNamespaceStatus>,
+        now: &MetricsNamespaceStatus,
+    ) -> Vec<String> {
+        reasons_of(&News {
+            written: &[],
+            was_served: true,
+            before,
+            now,
+        })
+    }
+
+    fn reasons_of(news: &News) -> Vec<String> {
+        told(news).map(|event| event.reason).collect()
+    }
+
     #[test]
     fn only_a_change_of_ready_is_told() {
         let good = status("True", "AllWorking");
-        assert!(ready_event(Some(&good), &good).is_none());
-        assert!(ready_event(None, &status("False", "GatewayStarting")).is_none());
-        assert_eq!(ready_event(None, &good).unwrap().reason, "Ready");
-        let bad = ready_event(Some(&good), &status("False", "NotSelected")).unwrap();
-        assert_eq!(
-            (bad.reason.as_str(), bad.note.as_deref()),
-            ("NotSelected", Some("why"))
-        );
-        assert!(matches!(bad.type_, EventType::Warning));
+        let starting = status("False", "GatewayStarting");
+        let bad = status("False", "NotSelected");
+        assert_eq!(reasons(Some(&good), &good), [""; 0]);
+        assert_eq!(reasons(Some(&good), &bad), ["NotSelected"]);
+        assert_eq!(reasons(None, &bad), ["NotSelected"]);
+        assert_eq!(reasons(Some(&bad), &good), ["Ready"]);
+        let stuck = status("True", "GatewayRolloutStuck");
+        assert_eq!(reasons(Some(&good), &stuck), ["GatewayRolloutStuck"]);
+        // A new tenant.
+        assert_eq!(reasons(None, &starting), [""; 0]);
+        assert_eq!(reasons(Some(&starting), &good), [""; 0]);
+        assert_eq!(reasons(None, &status("True", "NoPrometheusFound")), [""; 0]);
+        let not_ready = status("False", "GatewayNotReady");
+        assert_eq!(reasons(Some(&starting), &not_ready), ["GatewayNotReady"]);
+    }
+
+    #[test]
+    fn a_new_tenants_children_are_no_event_and_what_is_made_again_is_one() {
+        let now = status("False", "GatewayStarting");
+        let written = [Written {
+            verb: Verb::Created,
+            kind: Kind::Service,
+            name: "pushgateway".into(),
+            replaces_gateway: false,
+        }];
+        let news = |was_served| News {
+            written: &written,
+            was_served,
+            before: None,
+            now: &now,
+        };
+        assert_eq!(reasons_of(&news(false)), [""; 0]);
+        assert_eq!(reasons_of(&news(true)), ["Applied"]);
+    }
+
+    #[test]
+    fn that_pushes_are_gone_is_said() {
+        let now = status("True", "AllWorking");
+        let written = [Written {
+            verb: Verb::Updated,
+            kind: Kind::Deployment,
+            name: "pushgateway".into(),
+            replaces_gateway: true,
+        }];
+        let news = News {
+            written: &written,
+            was_served: false,
+            before: Some(&now),
+            now: &now,
+        };
+        let notes: Vec<_> = told(&news).filter_map(|event| event.note).collect();
+        let expected = "updated Deployment pushgateway; that replaces the gateway's pod, and what was pushed before is gone";
+        assert_eq!(notes, [expected]);
+    }
+
+    #[test]
+    fn a_fight_is_told_once_and_its_answers_are_not() {
+        let mut fight = status("True", "ChangedByOthers");
+        let mut contested = fight.conditions[0].clone();
+        contested.type_ = "Contested".into();
+        fight.conditions.push(contested);
+        let written = [Written {
+            verb: Verb::Updated,
+            kind: Kind::Service,
+            name: "pushgateway".into(),
+            replaces_gateway: false,
+        }];
+        let calm = status("True", "AllWorking");
+        let news = |before| News {
+            written: &written,
+            was_served: true,
+            before: Some(before),
+            now: &fight,
+        };
+        assert_eq!(reasons_of(&news(&calm)), ["Contested"]);
+        assert_eq!(reasons_of(&news(&fight)), [""; 0]);
     }
 }

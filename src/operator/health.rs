@@ -14,7 +14,7 @@ use super::fence::Fence;
 use super::lasting::{Lasting, Told};
 use super::locked::Locked;
 
-/// A reconcile is given up long before; one that still runs then never will end.
+/// Each answer is given up long before; a reconcile that still waits for one then never will end.
 const STUCK: Duration = Duration::from_secs(180);
 /// What fails for less is being mended by itself. A request that hangs is given up after eight seconds, so `/readyz`
 /// tells of an outage within twenty.
@@ -234,6 +234,13 @@ impl Health {
         }
     }
 
+    /// Notes that a reconcile has got an answer, or has given one up.
+    pub fn goes_on(&self, object: &ObjectRef<MetricsNamespace>) {
+        if let Some(since) = self.running.lock().get_mut(object) {
+            *since = Instant::now();
+        }
+    }
+
     /// Whether the process can go on: a kubelet restarts it if not.
     pub fn live(&self) -> Report {
         let now = Instant::now();
@@ -244,7 +251,7 @@ impl Health {
             .filter(|(_, since)| now.duration_since(**since) > STUCK)
             .map(|(object, since)| {
                 format!(
-                    "reconcile of {object} has not ended for {}s",
+                    "reconcile of {object} has waited for an answer for {}s",
                     now.duration_since(*since).as_secs()
                 )
             })
@@ -507,7 +514,11 @@ mod tests {
         let report = health.live();
         assert!(!report.healthy);
         assert!(report.text.contains("alice"), "{}", report.text);
-        drop(running);
+        let object = ObjectRef::new("metrics").within("alice");
+        health.goes_on(&object);
         assert!(health.live().healthy);
+        drop(running);
+        health.goes_on(&object);
+        assert!(health.live().healthy && health.running.lock().is_empty());
     }
 }

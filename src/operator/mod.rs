@@ -11,6 +11,7 @@ mod budget;
 mod caches;
 mod child_cache;
 mod children;
+mod contests;
 mod election;
 mod enrolment;
 mod events;
@@ -21,6 +22,7 @@ mod interned;
 mod kept;
 pub mod kind;
 mod labels;
+mod lanes;
 mod lasting;
 mod lease;
 mod locked;
@@ -34,6 +36,7 @@ mod outcome;
 pub mod ownership;
 mod plan;
 mod platform;
+mod pods;
 mod presence;
 mod process;
 mod queue;
@@ -48,6 +51,7 @@ mod turns;
 mod watched;
 mod watches;
 
+use std::convert::Infallible;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
@@ -70,13 +74,16 @@ use crate::exit_code::ExitCode;
 use budget::Budgets;
 use caches::{Caches, Namespaces, Prometheuses};
 use child_cache::ChildCache;
+use contests::Contests;
 use events::Events;
 use fence::Fence;
 use health::{Health, Role};
+use lanes::Lanes;
 use lasting::Lasting;
 use lease::{Lease, Waiting};
 use locked::Locked;
 use objects::Objects;
+use pods::Pods;
 use queue::{Queue, Triggers};
 use reconcile::Context;
 use settings::{Flags, Settings};
@@ -179,7 +186,10 @@ pub async fn run(flags: Flags) -> Result<(), Error> {
         metrics,
         failures: Locked::default(),
         lasting: Lasting::default(),
-        budgets: Budgets::default(),
+        budgets: Budgets::new(reconcile::BURST, reconcile::EVERY),
+        contests: Contests::default(),
+        pods: Pods::default(),
+        lanes: Lanes::new(settings.concurrency),
     });
     let (changed_namespaces, namespaces) = mpsc::unbounded_channel();
     let watches = Watches {
@@ -198,13 +208,7 @@ pub async fn run(flags: Flags) -> Result<(), Error> {
             enrolment::run(client, instance, caches, namespaces).await;
         }
     });
-    let mut controller = tokio::spawn(control(
-        context,
-        reader,
-        triggers,
-        settings.concurrency,
-        stop.clone(),
-    ));
+    let mut controller = tokio::spawn(control(context, reader, triggers, stop.clone()));
 
     let ended = tokio::select! {
         // The controller ends by itself when told to stop; that must not pass for its end.
@@ -276,13 +280,14 @@ async fn control(
     context: Arc<Context>,
     reader: reflector::Store<MetricsNamespace>,
     triggers: Triggers,
-    concurrency: u16,
     mut stop: watch::Receiver<bool>,
 ) {
     let stopped = {
         let mut stop = stop.clone();
+        let context = context.clone();
         async move {
             let _ = stop.changed().await;
+            context.lanes.close();
         }
     };
     let blind = tokio::select! {
@@ -299,36 +304,40 @@ async fn control(
             "reconciling without what these watches would show; the lines above say what is wrong with them"
         );
     }
-    let (queue, failures) = (context.queue.clone(), context.clone());
+    let this = context.clone();
     let triggers = stream::unfold(triggers, |mut triggers| async move {
         triggers.recv().await.map(|object| (object, triggers))
     });
     let mut results = pin!(
         Controller::for_stream(stream::pending(), reader)
-            .with_config(
-                Config::default()
-                    .debounce(DEBOUNCE)
-                    .concurrency(concurrency)
-            )
+            // How many work side by side, the lanes decide: who waits there keeps nobody else from them.
+            .with_config(Config::default().debounce(DEBOUNCE).concurrency(0))
             .reconcile_on(triggers)
             .graceful_shutdown_on(stopped)
-            .run(reconcile::run, reconcile::retry, context)
+            .run(
+                reconcile::run,
+                |_, never: &Infallible, _| match *never {},
+                context
+            )
     );
-    while let Some(result) = results.next().await {
-        match result {
-            // Gone between the event and now.
-            Err(ControllerError::ObjectNotFound(object)) => {
-                let object = queue::typed(&object);
-                failures.failures.lock().remove(&object);
-                failures.lasting.forget(&object);
-                let is_there_now = || failures.caches.objects.get(&object).is_some();
-                queue.not_found(&object, is_there_now);
+    let reconciles = async {
+        while let Some(result) = results.next().await {
+            match result {
+                // Gone between the event and now.
+                Err(ControllerError::ObjectNotFound(object)) => {
+                    let object = queue::typed(&object);
+                    this.forget(&object);
+                    let is_there_now = || this.caches.objects.get(&object).is_some();
+                    this.queue.not_found(&object, is_there_now);
+                }
+                Err(error) => debug!(%error, "controller"),
+                Ok(_) => {}
             }
-            // Told where it is decided on.
-            Err(ControllerError::ReconcilerFailed(..)) => {}
-            Err(error) => debug!(%error, "controller"),
-            Ok(_) => {}
         }
+    };
+    tokio::select! {
+        () = reconciles => {}
+        () = this.pods.run(&this.client, &this.caches, &this.queue) => {}
     }
 }
 

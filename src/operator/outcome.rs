@@ -25,6 +25,8 @@ pub struct Written {
     pub kind: Kind,
     /// And this name.
     pub name: String,
+    /// Whether the gateway's pod is replaced by it, and with it goes what it held.
+    pub replaces_gateway: bool,
 }
 
 /// One child that is not as wanted, and can't be made so now.
@@ -38,6 +40,8 @@ pub struct Problem {
     pub serves: ConditionType,
     /// Why.
     pub cause: Cause,
+    /// Whether it is there all the same, as it was before, and goes on working.
+    pub stays: bool,
 }
 
 /// Why a child can't be made as wanted.
@@ -49,6 +53,10 @@ pub enum Cause {
     KindNotServed,
     /// The API server says no, in these words.
     Refused(String),
+    /// It is not there, as others keep deleting it.
+    Contested,
+    /// The API server has not answered yet.
+    Unanswered,
     /// The API server can't be asked, for this reason.
     Unavailable(String),
     /// It is not there, and the object is paused.
@@ -77,6 +85,7 @@ impl From<Unbuildable> for Outcome {
                 name,
                 serves,
                 cause,
+                stays: false,
             }],
         }
     }

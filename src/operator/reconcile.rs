@@ -1,41 +1,46 @@
 //! One object, from what is seen to what is so: observe, plan, build, apply, status. And when to look again.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::{SignedDuration, Timestamp};
+use futures::future::{Either, join, select};
+use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Client, ResourceExt};
 use thiserror::Error;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
-use crate::api::MetricsNamespace;
+use crate::api::{MetricsNamespace, MetricsNamespaceStatus};
 
 use super::api_error::cause;
-use super::apply::{apply, held_back};
+use super::apply::{LONGEST_WRITE, Progress, Writer, held_back, no_answer};
 use super::budget::Budgets;
 use super::caches::Caches;
 use super::child_cache::Served;
-use super::children;
-use super::events::{self, Events};
+use super::children::{self, Child};
+use super::contests::Contests;
+use super::events::{self, Events, News};
 use super::health::Health;
 use super::kind::Kind;
+use super::lanes::{Lanes, Place};
 use super::lasting::Lasting;
 use super::locked::Locked;
+use super::objection::Objection;
 use super::observe::{self, Children};
 use super::outcome::{Cause, Outcome, Problem};
-use super::plan::{Hold, plan};
+use super::plan::{Hold, Plan, plan};
 use super::platform::Platform;
+use super::pods::Pods;
 use super::queue::Queue;
 use super::status::{self, Seen};
 use super::telemetry::Metrics;
 use super::watches::Watches;
 
-/// A reconcile that takes longer is given up and tried again.
-const LONGEST: Duration = Duration::from_secs(60);
 /// Delay after the first failure; it doubles with each further one.
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 /// Delay after many failures.
@@ -44,13 +49,14 @@ const LONGEST_RETRY: Duration = Duration::from_secs(10);
 const NAME_TAKEN_RETRY: Duration = Duration::from_secs(15);
 /// A kind whose watch has not noticed that it is gone is looked for this often.
 const KIND_RETRY: Duration = Duration::from_secs(2);
-/// A gateway that has just been made is asked for this soon.
-const FIRST_LOOK: Duration = Duration::from_secs(6);
-/// A gateway that stays down is asked about at least this often.
-const LONGEST_LOOK: Duration = Duration::from_secs(300);
-
 /// While Deployments can't be watched, this often.
 const BLIND_LOOK: Duration = Duration::from_secs(10);
+/// A child that is not there after the API server has kept its write waiting for so long is told of at once.
+const TELL_AFTER: Duration = Duration::from_secs(2);
+/// Reconciles with writes that may follow each other at once: more than any change of a person's brings.
+pub const BURST: u32 = 20;
+/// After that, one in this time.
+pub const EVERY: Duration = Duration::from_millis(1500);
 
 /// What every reconcile works with.
 pub struct Context {
@@ -74,9 +80,21 @@ pub struct Context {
     pub lasting: Lasting<ObjectRef<MetricsNamespace>>,
     /// Writes lately.
     pub budgets: Budgets,
+    /// What others keep changing back.
+    pub contests: Contests,
+    /// Why gateways do not come up.
+    pub pods: Pods,
+    /// Who works side by side.
+    pub lanes: Lanes,
 }
 
 impl Context {
+    /// Forgets an object that is gone.
+    pub fn forget(&self, object: &ObjectRef<MetricsNamespace>) {
+        self.failures.lock().remove(object);
+        self.lasting.forget(object);
+    }
+
     fn is_failing(&self, object: &MetricsNamespace) -> bool {
         self.failures
             .lock()
@@ -93,9 +111,6 @@ pub enum Error {
     /// The status can't be written.
     #[error("status: {}", in_words(.0))]
     Status(Cause),
-    /// The API server does not answer in time.
-    #[error("gave up after {}s", LONGEST.as_secs())]
-    TimedOut,
 }
 
 impl Error {
@@ -108,8 +123,9 @@ impl Error {
                 Cause::Refused(_) => "refused",
                 Cause::Unavailable(_) => "unavailable",
                 Cause::HeldBack => "held_back",
+                Cause::Contested => "contested",
+                Cause::Unanswered => "unanswered",
             },
-            Self::TimedOut => "timed_out",
         }
     }
 }
@@ -121,63 +137,125 @@ fn in_words(cause: &Cause) -> String {
         Cause::Refused(why) => format!("refused: {why}"),
         Cause::Unavailable(why) => format!("could not be written: {why}"),
         Cause::HeldBack => "not made while paused".into(),
+        Cause::Contested => "others keep deleting it".into(),
+        Cause::Unanswered => "the API server has not answered yet".into(),
     }
+}
+
+/// What a reconcile leaves.
+struct Ended {
+    /// Why it is tried again.
+    error: Option<Error>,
+    /// What else is to be looked at later.
+    later: Later,
+}
+
+/// Reasons to look again, though no watch tells of anything.
+#[derive(Clone, Copy, Debug, Default)]
+struct Later {
+    /// A kind that is missing may come back before its watch noticed that it was gone, and then no watch tells.
+    kind_missing: bool,
+    /// An object of somebody else's has a child's name.
+    name_taken: bool,
+    /// Nothing tells when the gateway comes up, or when it can be seen again.
+    blind: bool,
+    /// When a fight over a child may be answered, or is over.
+    contest: Option<Duration>,
+}
+
+/// When to look again: the soonest of all reasons, of which one is a failure that is tried again after this delay.
+fn next_look(later: Later, retry: Option<Duration>) -> Option<Duration> {
+    let reasons = [
+        retry,
+        later.kind_missing.then_some(KIND_RETRY),
+        later.name_taken.then_some(NAME_TAKEN_RETRY),
+        later.blind.then_some(BLIND_LOOK),
+        later.contest,
+    ];
+    reasons.into_iter().flatten().min()
 }
 
 /// Reconciles one object, with everything around it that is counted and bounded.
 ///
 /// # Errors
-/// What [`retry`] decides on.
-pub async fn run(object: Arc<MetricsNamespace>, context: Arc<Context>) -> Result<Action, Error> {
+/// Never: what fails is tried again by the answer.
+pub async fn run(
+    object: Arc<MetricsNamespace>,
+    context: Arc<Context>,
+) -> Result<Action, Infallible> {
     let reference = ObjectRef::from_obj(&*object);
-    context.queue.taken(&reference);
-    // What changed until now waits no more, so it must be seen: the object that was handed over may be older.
-    let object = context.caches.objects.get(&reference).unwrap_or(object);
-    if let Some(wait) = context.budgets.wait(&reference, Instant::now()) {
-        return Ok(Action::requeue(wait));
-    }
-    let running = context.health.reconciling(reference.clone());
-    let began = Instant::now();
-    let result = timeout(LONGEST, reconcile(&object, &context))
-        .await
-        .unwrap_or(Err(Error::TimedOut));
-    drop(running);
-    context
-        .metrics
-        .reconciled(began.elapsed(), result.as_ref().err().map(Error::reason));
-    if result.is_ok() {
-        context.failures.lock().remove(&reference);
-        if let Some(told) = context.lasting.works(&reference, Instant::now()) {
-            info!(
-                namespace = object.namespace(),
-                name = object.name_any(),
-                "reconcile {told}"
-            );
-        }
-    }
-    result
+    drop(object);
+    let look = in_lanes(&reference, &context).await;
+    Ok(look.map_or_else(Action::await_change, Action::requeue))
 }
 
-/// When to try an object again after it failed: soon at first, and never later than in seconds.
-pub fn retry(object: Arc<MetricsNamespace>, error: &Error, context: Arc<Context>) -> Action {
-    let reference = ObjectRef::from_obj(&*object);
+/// Works in the lane that a tenant's speed is for. When to look again.
+async fn in_lanes(reference: &ObjectRef<MetricsNamespace>, context: &Context) -> Option<Duration> {
+    let progress = Progress::default();
+    let mut place = context.lanes.enter(reference).await?;
+    let (ended, began) = loop {
+        context.queue.taken(reference);
+        // What changed until now waits no more, so it must be seen; and the object may be gone.
+        let Some(object) = context.caches.objects.get(reference) else {
+            context.forget(reference);
+            return None;
+        };
+        if let Some(wait) = context.budgets.wait(reference, Instant::now()) {
+            return Some(wait);
+        }
+        let began = Instant::now();
+        {
+            let _running = context.health.reconciling(reference.clone());
+            // On the heap: who waits for a place has none.
+            let work = Box::pin(reconcile(&object, context, &place, &progress));
+            tokio::select! {
+                ended = work => break (ended, began),
+                () = place.left() => {}
+            }
+        }
+        place = place.into_next().await?;
+    };
+    place.finish();
+    let error = ended.error;
+    context
+        .metrics
+        .reconciled(began.elapsed(), error.as_ref().map(Error::reason));
+    let retry = match &error {
+        Some(error) => Some(failed(reference, error, context)),
+        None => {
+            context.failures.lock().remove(reference);
+            if let Some(told) = context.lasting.works(reference, Instant::now()) {
+                info!(
+                    namespace = reference.namespace,
+                    name = reference.name,
+                    "reconcile {told}"
+                );
+            }
+            None
+        }
+    };
+    next_look(ended.later, retry)
+}
+
+/// Notes a failure. When to try the object again: soon at first, and never later than in seconds.
+fn failed(object: &ObjectRef<MetricsNamespace>, error: &Error, context: &Context) -> Duration {
     let delay = {
         let mut failures = context.failures.lock();
-        let count = failures.entry(reference.clone()).or_insert(0);
+        let count = failures.entry(object.clone()).or_insert(0);
         let delay = delay_after(*count);
         *count += 1;
         delay
     };
     let error = error.to_string();
-    if let Some(told) = context.lasting.fails(&reference, &error, Instant::now()) {
+    if let Some(told) = context.lasting.fails(object, &error, Instant::now()) {
         warn!(
-            namespace = object.namespace(),
-            name = object.name_any(),
+            namespace = object.namespace,
+            name = object.name,
             error,
             "reconcile {told}"
         );
     }
-    Action::requeue(delay)
+    delay
 }
 
 /// Delay before the next try after so many failures in a row before this one.
@@ -187,12 +265,22 @@ fn delay_after(failures: u32) -> Duration {
         .min(LONGEST_RETRY)
 }
 
-async fn reconcile(object: &Arc<MetricsNamespace>, context: &Context) -> Result<Action, Error> {
+async fn reconcile(
+    object: &Arc<MetricsNamespace>,
+    context: &Context,
+    place: &Place<'_>,
+    progress: &Progress,
+) -> Ended {
     let inputs = observe::inputs(object, &context.caches, &context.platform);
     let decision = match plan(&inputs) {
         Ok(plan) => Ok(plan),
         Err(Hold::Objection(objection)) => Err(objection),
-        Err(Hold::Going) => return Ok(Action::await_change()),
+        Err(Hold::Going) => {
+            return Ended {
+                error: None,
+                later: Later::default(),
+            };
+        }
     };
     let built = decision
         .as_ref()
@@ -202,19 +290,16 @@ async fn reconcile(object: &Arc<MetricsNamespace>, context: &Context) -> Result<
         Ok(wanted) => (wanted, None),
         Err(error) => (Vec::new(), Some(error)),
     };
+    let report = Report {
+        object,
+        context,
+        place,
+        decision: &decision,
+        wanted: &wanted,
+    };
     let applied = match &decision {
         _ if let Some(error) = unbuildable => Outcome::from(error),
-        Ok(plan) if !object.spec.paused => {
-            let children = &context.caches.children;
-            apply(
-                &context.client,
-                children,
-                &plan.namespace,
-                &plan.owner.uid,
-                &wanted,
-            )
-            .await
-        }
+        Ok(plan) if !object.spec.paused => report.apply(plan, progress).await,
         Ok(plan) => held_back(
             &context.caches.children.in_namespace(&plan.namespace),
             &wanted,
@@ -224,52 +309,28 @@ async fn reconcile(object: &Arc<MetricsNamespace>, context: &Context) -> Result<
     for written in &applied.written {
         context.metrics.wrote(written.verb, written.kind);
     }
-    let now = Timestamp::now();
-    let seen = Children::of(object, &wanted, &context.caches);
-    let stuck = seen
-        .rollout
-        .as_ref()
-        .and_then(|r| observe::stuck_for(r, now));
-    let pod_problem = match stuck {
-        Some(_) => observe::pod_problem(&context.client, object).await,
-        None => None,
-    };
-    let unseen = context.health.problem(Kind::Deployment.plural());
-    let unseen_prometheuses = Watches::PROMETHEUSES
-        .into_iter()
-        .find_map(|watch| context.health.problem(watch));
-    let status = status::compute(
-        object,
-        &Seen {
-            decision: decision.as_ref(),
-            problems: &applied.problems,
-            rollout: seen.rollout.as_ref(),
-            pod_problem: pod_problem.as_deref(),
-            selections: &seen.selections,
-            unseen: unseen.as_deref(),
-            unseen_prometheuses: unseen_prometheuses.as_deref(),
-            converged: seen.converged,
-            now,
-        },
-    );
-    let told = status::write(&context.client, &context.caches.objects, object, &status)
-        .await
-        .map_err(|e| Error::Status(cause(e)));
+    let status = report.status(&applied.problems);
+    let told = report.tell(&status).await;
+    let reference = ObjectRef::from_obj(&**object);
     match &told {
         Ok(_) => {
-            context
-                .events
-                .publish(object, &applied.written, &status)
-                .await;
+            let news = News {
+                written: &applied.written,
+                was_served: was_served(object),
+                before: object.status.as_ref(),
+                now: &status,
+            };
+            report.wait(context.events.publish(object, &news)).await;
         }
         Err(error) if !context.is_failing(object) => {
-            context.events.status_not_written(object, error).await;
+            report
+                .wait(context.events.status_not_written(object, error))
+                .await;
         }
         Err(_) => {}
     }
     let over_another = matches!(told, Ok(true));
     if !applied.written.is_empty() || over_another {
-        let reference = ObjectRef::from_obj(&**object);
         context.budgets.spend(&reference, Instant::now());
     }
     if !applied.written.is_empty() {
@@ -280,48 +341,127 @@ async fn reconcile(object: &Arc<MetricsNamespace>, context: &Context) -> Result<
             "applied"
         );
     }
-    told?;
-    let action = next(applied.problems, &context.caches, &seen, stuck)?;
-    Ok(match unseen {
-        // Nothing tells when the gateway comes up, or when it can be seen again.
-        Some(_) => Action::requeue(BLIND_LOOK),
-        None => action,
-    })
-}
-
-fn next(
-    problems: Vec<Problem>,
-    caches: &Caches,
-    seen: &Children,
-    stuck: Option<SignedDuration>,
-) -> Result<Action, Error> {
-    let mut look_again: Option<Duration> = None;
-    for problem in problems {
+    let mut later = Later {
+        blind: report.unseen().is_some(),
+        contest: context.contests.look(&reference, Instant::now()),
+        ..Later::default()
+    };
+    let mut failure = None;
+    for problem in applied.problems {
         match problem.cause {
-            // A kind may come back before its watch noticed that it was gone, and then no watch tells.
-            Cause::KindNotServed if caches.children.served(problem.kind) != Served::No => {
-                look_again = sooner(look_again, KIND_RETRY);
+            Cause::KindNotServed => {
+                later.kind_missing |= context.caches.children.served(problem.kind) != Served::No;
             }
-            // A watch tells when the kind appears, or the object is no longer paused.
-            Cause::KindNotServed | Cause::HeldBack => {}
-            Cause::NameTaken => look_again = sooner(look_again, NAME_TAKEN_RETRY),
-            Cause::Refused(_) | Cause::Unavailable(_) => return Err(Error::Child(problem)),
+            Cause::NameTaken => later.name_taken = true,
+            // A watch tells when the object is no longer paused, and the contest's look is planned above.
+            Cause::HeldBack | Cause::Contested => {}
+            Cause::Refused(_) | Cause::Unavailable(_) | Cause::Unanswered => {
+                failure = failure.or(Some(Error::Child(problem)));
+            }
         }
     }
-    let coming_up = seen.rollout.as_ref().and_then(observe::coming_up_since);
-    if coming_up.is_some() {
-        // Twice as late each time: what stays down for hours is not asked about every few seconds.
-        let look = stuck
-            .and_then(|d| Duration::try_from(d).ok())
-            .unwrap_or(FIRST_LOOK)
-            .clamp(FIRST_LOOK, LONGEST_LOOK);
-        look_again = sooner(look_again, look);
+    Ended {
+        error: told.err().or(failure),
+        later,
     }
-    Ok(look_again.map_or_else(Action::await_change, Action::requeue))
 }
 
-fn sooner(planned: Option<Duration>, other: Duration) -> Option<Duration> {
-    Some(planned.map_or(other, |planned| planned.min(other)))
+/// Whether the spec, as it is now, was served before.
+pub fn was_served(object: &MetricsNamespace) -> bool {
+    let status = object.status.as_ref();
+    status.is_some_and(|s| s.observed_generation == object.metadata.generation)
+}
+
+/// One reconcile's view, for what is written of it into the status.
+struct Report<'a> {
+    object: &'a Arc<MetricsNamespace>,
+    context: &'a Context,
+    place: &'a Place<'a>,
+    decision: &'a Result<Plan, Objection>,
+    wanted: &'a [Child],
+}
+
+impl Report<'_> {
+    /// Writes the children. Where the API server keeps that waiting, the status says so before it is known how it ends.
+    async fn apply(&self, plan: &Plan, progress: &Progress) -> Outcome {
+        let writer = Writer {
+            client: &self.context.client,
+            cache: &self.context.caches.children,
+            contests: &self.context.contests,
+            place: self.place,
+            health: &self.context.health,
+            object: self.object,
+            namespace: &plan.namespace,
+        };
+        let applying = pin!(writer.apply(self.wanted, progress));
+        match select(applying, pin!(sleep(TELL_AFTER))).await {
+            Either::Left((outcome, _)) => outcome,
+            Either::Right(((), applying)) => join(applying, self.tell_of_waiting(progress)).await.0,
+        }
+    }
+
+    async fn tell_of_waiting(&self, progress: &Progress) {
+        // What the last try found out says more.
+        if self.context.is_failing(self.object) {
+            return;
+        }
+        if let Some(problems) = progress.unanswered() {
+            // The status at the end is tried again where it fails; this one is not.
+            let _ = self.tell(&self.status(&problems)).await;
+        }
+    }
+
+    fn status(&self, problems: &[Problem]) -> MetricsNamespaceStatus {
+        let (context, now) = (self.context, Timestamp::now());
+        let reference = ObjectRef::from_obj(&**self.object);
+        let seen = Children::of(self.object, self.wanted, &context.caches);
+        let pod_problem = context.pods.words(&reference, seen.rollout.as_ref(), now);
+        let unseen_prometheuses = Watches::PROMETHEUSES
+            .into_iter()
+            .find_map(|watch| context.health.problem(watch));
+        status::compute(
+            self.object,
+            &Seen {
+                decision: self.decision.as_ref(),
+                problems,
+                contested: context
+                    .contests
+                    .in_words(&reference, Instant::now())
+                    .as_deref(),
+                rollout: seen.rollout.as_ref(),
+                pod_problem: pod_problem.as_deref(),
+                selections: &seen.selections,
+                unseen: self.unseen().as_deref(),
+                unseen_prometheuses: unseen_prometheuses.as_deref(),
+                converged: seen.converged,
+                now,
+            },
+        )
+    }
+
+    /// Why the gateway can't be seen, where it can't.
+    fn unseen(&self) -> Option<String> {
+        self.context.health.problem(Kind::Deployment.plural())
+    }
+
+    /// True if it was written over one that another wrote.
+    async fn tell(&self, status: &MetricsNamespaceStatus) -> Result<bool, Error> {
+        let objects = &self.context.caches.objects;
+        let written = status::write(&self.context.client, objects, self.object, status);
+        match self.wait(written).await {
+            Some(written) => written.map_err(|error| Error::Status(cause(error))),
+            None => Err(Error::Status(Cause::Unavailable(no_answer()))),
+        }
+    }
+
+    /// `None` where no answer came in time.
+    async fn wait<T>(&self, request: impl Future<Output = T>) -> Option<T> {
+        let answer = self.place.wait(timeout(LONGEST_WRITE, request)).await;
+        self.context
+            .health
+            .goes_on(&ObjectRef::from_obj(&**self.object));
+        answer.ok()
+    }
 }
 
 #[cfg(test)]
@@ -334,5 +474,37 @@ mod tests {
             .map(|failures| delay_after(failures).as_secs_f64())
             .into();
         assert_eq!(delays, [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0]);
+    }
+
+    #[test]
+    fn the_soonest_of_all_reasons_to_look_again_wins() {
+        let all = Later {
+            kind_missing: true,
+            name_taken: true,
+            blind: true,
+            contest: Some(Duration::from_secs(1)),
+        };
+        let seconds = |later, retry: Option<u64>| {
+            let look = next_look(later, retry.map(Duration::from_secs));
+            look.map(|look| look.as_secs())
+        };
+        assert_eq!(seconds(Later::default(), None), None);
+        assert_eq!(seconds(Later::default(), Some(7)), Some(7));
+        assert_eq!(seconds(all, Some(7)), Some(1));
+        assert_eq!(seconds(all, Some(0)), Some(0));
+        let without_contest = Later {
+            contest: None,
+            ..all
+        };
+        assert_eq!(
+            seconds(without_contest, Some(7)),
+            Some(KIND_RETRY.as_secs())
+        );
+        let unseen_and_taken = Later {
+            kind_missing: false,
+            ..without_contest
+        };
+        assert_eq!(seconds(unseen_and_taken, None), Some(BLIND_LOOK.as_secs()));
+        assert_eq!(seconds(unseen_and_taken, Some(7)), Some(7));
     }
 }

@@ -23,7 +23,7 @@ pub trait Part: DeserializeOwned + Clone + std::fmt::Debug + Send + 'static {
 }
 
 /// Nothing.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 pub struct Nothing {}
 
 impl Part for Nothing {

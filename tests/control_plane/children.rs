@@ -5,7 +5,9 @@ use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 use serde_json::json;
 
-use crate::child_names::{CHILDREN, DASHBOARD, POD_MONITOR, everything};
+use crate::audit::Request;
+use crate::child_names::{CHILDREN, CLIENT_SETTINGS, DASHBOARD, POD_MONITOR, everything};
+use crate::damage::Damage;
 use crate::eventually::{eventually, so};
 use crate::stages::shared;
 use crate::tenant::Tenant;
@@ -134,40 +136,93 @@ async fn it_is_ready_only_while_the_gateway_answers() {
     assert!(message.contains("no node has room"), "{message}");
 }
 
+/// What a status says is not said again as an event.
 #[tokio::test]
-async fn what_was_done_is_told_as_events() {
+async fn a_new_tenant_costs_seven_writes_and_one_more_until_ready() {
+    let shared = shared().await;
+    let client = shared.control_plane.client().await;
+    let tenant = Tenant::empty(client, "children-writes").await;
+    let audit = shared.control_plane.audit().starting_now();
+    tenant.create("metrics", json!({})).await;
+    tenant.until_converged().await;
+    let writes = || {
+        let writes = audit.operators_writes_in(&tenant.namespace);
+        writes.iter().map(Request::in_words).collect::<Vec<_>>()
+    };
+    let status = "patch metricsnamespaces/metrics/status in children-writes";
+    let until_children_stand = [
+        "create serviceaccounts/pushgateway in children-writes",
+        "create deployments/pushgateway in children-writes",
+        "create services/pushgateway in children-writes",
+        "create servicemonitors/pushgateway in children-writes",
+        "create configmaps/simplepipe in children-writes",
+        "create configmaps/pushgateway-dashboard in children-writes",
+        status,
+    ];
+    assert_eq!(writes(), until_children_stand);
+    tenant.gateway_comes_up().await;
+    tenant
+        .until_condition("metrics", "Ready", "True", "AllWorking")
+        .await;
+    assert_eq!(writes()[until_children_stand.len()..], [status]);
+}
+
+#[tokio::test]
+async fn what_changes_and_what_fails_is_told_as_events() {
     let client = shared().await.control_plane.client().await;
     let tenant = Tenant::converged(client, "children-events", json!({})).await;
     tenant.gateway_comes_up().await;
-    let events: Api<Event> = Api::namespaced(tenant.client.clone(), &tenant.namespace);
-    eventually(
-        "events tell of the children and of being ready",
-        async || {
-            let events = events
-                .list(&ListParams::default())
-                .await
-                .map_err(|e| e.to_string())?
-                .items;
-            let told = |reason: &str, note: &str| {
-                events.iter().any(|e| {
-                    e.reason.as_deref() == Some(reason)
+    tenant
+        .until_condition("metrics", "Ready", "True", "AllWorking")
+        .await;
+    Damage::Deleted.inflict(&tenant, &CLIENT_SETTINGS).await;
+    tenant
+        .until_told("Normal", "Applied", "created ConfigMap simplepipe")
+        .await;
+    tenant
+        .change_spec(json!({"gateway": {"logLevel": "debug"}}))
+        .await;
+    let gone = "updated Deployment pushgateway; that replaces the gateway's pod, and what was pushed before is gone";
+    tenant.until_told("Warning", "Applied", gone).await;
+    tenant.gateway_goes_down("no node has room").await;
+    tenant
+        .until_told("Warning", "GatewayNotReady", "no node has room")
+        .await;
+    tenant.gateway_comes_up().await;
+    tenant
+        .until_told("Normal", "Ready", "takes pushes; set to be scraped by")
+        .await;
+}
+
+impl Tenant {
+    /// Waits for an event of the MetricsNamespace that has this in its note.
+    async fn until_told(&self, type_: &str, reason: &str, note: &str) {
+        let events: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
+        eventually(
+            format!("an event {type_} {reason} says {note}"),
+            async || {
+                let events = events
+                    .list(&ListParams::default())
+                    .await
+                    .map_err(|e| e.to_string())?
+                    .items;
+                let told = events.iter().any(|e| {
+                    e.type_.as_deref() == Some(type_)
+                        && e.reason.as_deref() == Some(reason)
                         && e.note.as_ref().is_some_and(|n| n.contains(note))
                         && e.regarding
                             .as_ref()
                             .is_some_and(|r| r.kind.as_deref() == Some("MetricsNamespace"))
-                })
-            };
-            so(
-                told(
-                    "Applied",
-                    "created ServiceAccount pushgateway, Deployment pushgateway",
-                ) && told("Ready", "takes pushes; set to be scraped by"),
-                events
-                    .iter()
-                    .map(|e| (&e.reason, &e.note))
-                    .collect::<Vec<_>>(),
-            )
-        },
-    )
-    .await;
+                });
+                so(
+                    told,
+                    events
+                        .iter()
+                        .map(|e| (&e.reason, &e.note))
+                        .collect::<Vec<_>>(),
+                )
+            },
+        )
+        .await;
+    }
 }

@@ -19,9 +19,9 @@ use crate::tenant::Tenant;
 const TENANTS: usize = 20;
 /// Requests a tenant, and in bytes what etcd keeps of it.
 const COMMITTED: [(&str, f64); 9] = [
-    ("writes until its children stand", 8.0),
+    ("writes until its children stand", 7.0),
     ("reads until its children stand", 0.0),
-    ("writes from there until it is Ready", 2.0),
+    ("writes from there until it is Ready", 1.0),
     ("reads from there until it is Ready", 0.0),
     ("writes where a child was deleted", 2.0),
     ("writes after a restart", 0.0),

@@ -14,7 +14,7 @@ use crate::operator::{Operator, run_to_its_end};
 use crate::stages::exclusive;
 use crate::tenant::Tenant;
 
-/// Each costs eight writes: more in all than the operators that are killed can have done, though the kill comes up to a
+/// Each costs seven writes: more in all than the operators that are killed can have done, though the kill comes up to a
 /// second after the write that it waits for.
 const TENANTS: usize = 60;
 /// Writes after which an operator is killed: within a tenant, and between two.

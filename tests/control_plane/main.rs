@@ -30,8 +30,11 @@ mod prometheus;
 mod silent_webhook;
 #[path = "../support/tenant.rs"]
 mod tenant;
+#[path = "../support/webhook.rs"]
+mod webhook;
 
 mod children;
+mod contests;
 mod cost;
 mod crashes;
 mod drift;
@@ -44,11 +47,13 @@ mod monitor_kind;
 mod name_taken;
 mod one_writer;
 mod outages;
+mod pods;
 mod quiet;
 mod restored;
 mod rights;
 mod schema;
 mod selection;
+mod slow;
 mod spec_cases;
 mod spec_changes;
 mod stages;

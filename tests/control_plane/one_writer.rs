@@ -48,7 +48,7 @@ impl Try {
         Self {
             fault: faults[usize::try_from(seed).unwrap() % faults.len()],
             // The first seeds take turns, and each fault has both in time.
-            lease_alone: (seed + seed / 6) % 2 == 0,
+            lease_alone: (seed + seed / 6).is_multiple_of(2),
             begins_after: Duration::from_millis(seed * 797 % 2000),
             lasts: Duration::from_millis(8000 + seed * 1301 % 6000 - seed % 3 * 2500),
         }
@@ -173,7 +173,7 @@ fn written_by_the_old(audit: &AuditLog, old: &str, new: &str) -> usize {
         .into_iter()
         .partition(|request| request.resource() == "leases");
     let renewed = leases.iter().filter(|r| !r.failed()).map(|r| r.received);
-    let mut end: Timestamp = renewed.max().expect("the old operator held the Lease") + LEASE;
+    let mut end: Timestamp = renewed.max().unwrap() + LEASE;
     // What the new one wrote first shows when it took the Lease, where it did.
     if let Some(first) = audit.writes_with(new).first() {
         end = end.min(first.received);

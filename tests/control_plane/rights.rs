@@ -5,6 +5,7 @@ use kube::api::{Api, Patch};
 use serde_json::json;
 
 use crate::child_names::{DEPLOYMENT, POD_MONITOR, SERVICE};
+use crate::damage::Damage;
 use crate::eventually::{eventually, so};
 use crate::operator::Operator;
 use crate::stages::exclusive;
@@ -118,5 +119,36 @@ async fn a_write_without_the_right_to_it_is_told_by_the_object_until_the_right_i
     tenant.until_there(&SERVICE).await;
     tenant
         .until_condition("metrics", "GatewayAvailable", "False", "GatewayStarting")
+        .await;
+}
+
+#[tokio::test]
+async fn a_change_that_is_refused_leaves_standing_what_works_and_says_so() {
+    let control_plane = exclusive().await;
+    let client = control_plane.client().await;
+    let roles: Api<ClusterRole> = Api::all(client.clone());
+    let _operator = Operator::start_alone(&control_plane).await;
+    let tenant = Tenant::converged(client, "rights-change", json!({})).await;
+    tenant.gateway_comes_up().await;
+    tenant
+        .until_condition("metrics", "GatewayAvailable", "True", "GatewayAnswers")
+        .await;
+    take_away(&roles, "services").await;
+    Damage::Edited.inflict(&tenant, &SERVICE).await;
+    let message = tenant
+        .until_condition("metrics", "Ready", "False", "Refused")
+        .await;
+    assert!(
+        message.contains("a change of Service pushgateway, which stays as it was")
+            && message.contains("cannot get"),
+        "{message}"
+    );
+    let message = tenant
+        .until_condition("metrics", "GatewayAvailable", "True", "GatewayAnswers")
+        .await;
+    assert!(message.contains("which stays as it was"), "{message}");
+    control_plane.install().await;
+    tenant
+        .until_condition("metrics", "Ready", "True", "NoPrometheusFound")
         .await;
 }

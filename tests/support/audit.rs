@@ -94,6 +94,13 @@ impl AuditLog {
         requests
     }
 
+    /// What the operator asked for of a resource.
+    pub fn operators_requests_of(&self, resource: &str) -> Vec<Request> {
+        let mut requests = self.requests();
+        requests.retain(|r| r.user.username == OPERATOR && r.resource() == resource);
+        requests
+    }
+
     fn requests(&self) -> Vec<Request> {
         let mut text = String::new();
         let mut file = File::open(&self.file).unwrap();

@@ -30,6 +30,8 @@ pub struct Seen<'a> {
     pub decision: Result<&'a Plan, &'a Objection>,
     /// What could not be written.
     pub problems: &'a [Problem],
+    /// What others keep changing back.
+    pub contested: Option<&'a str>,
     /// How the gateway's pods are; `None` where there is no Deployment.
     pub rollout: Option<&'a Rollout>,
     /// What keeps the gateway's pod from being ready, in its own words.
@@ -93,6 +95,14 @@ pub fn compute(object: &MetricsNamespace, seen: &Seen) -> MetricsNamespaceStatus
             "True",
             Reason::PausedBySpec,
             format!("nothing is changed here while spec.paused is true{differs}; set it to false to go on"),
+        ));
+    }
+    if let Some(fight) = seen.contested {
+        verdicts.push(Verdict::new(
+            ConditionType::Contested,
+            "True",
+            Reason::ChangedByOthers,
+            fight,
         ));
     }
     let plan = seen.decision.ok();
@@ -195,6 +205,12 @@ fn working(plan: &Plan, seen: &Seen) -> Vec<Verdict> {
     if let Some(servers) = &plan.model_servers {
         verdicts.push(scrape(&Scraped::model_servers(servers), seen));
     }
+    for verdict in &mut verdicts {
+        let stays = |p: &&Problem| p.stays && p.serves == verdict.type_;
+        if let Some(problem) = seen.problems.iter().find(stays) {
+            verdict.message = format!("{}; {}", verdict.message, explain(problem).1);
+        }
+    }
     let ready = summary(&verdicts, seen);
     std::iter::once(ready).chain(verdicts).collect()
 }
@@ -210,12 +226,18 @@ fn summary(verdicts: &[Verdict], seen: &Seen) -> Verdict {
             ConditionType::Ready,
             "False",
             wrong.reason,
-            wrong.message.clone(),
+            match seen.contested {
+                Some(fight) => format!("{}; {fight}", wrong.message),
+                None => wrong.message.clone(),
+            },
         );
     }
-    // Those of children that belong to no condition shown here, as when one can't be deleted.
+    // Those of children that go on as they were, or belong to no condition shown here, as when one can't be deleted.
     let is_shown = |type_| verdicts.iter().any(|verdict| verdict.type_ == type_);
-    let leftovers = seen.problems.iter().find(|p| !is_shown(p.serves));
+    let leftovers = seen
+        .problems
+        .iter()
+        .find(|p| p.stays || !is_shown(p.serves));
     if let Some(problem) = leftovers {
         let (reason, message) = explain(problem);
         return Verdict::new(ConditionType::Ready, "False", reason, message);
@@ -236,6 +258,14 @@ fn summary(verdicts: &[Verdict], seen: &Seen) -> Verdict {
         )
     });
     let answers = format!("http://{}:{}", names::GATEWAY, names::PORT);
+    if let Some(fight) = seen.contested {
+        return Verdict::new(
+            ConditionType::Ready,
+            "True",
+            Reason::ChangedByOthers,
+            format!("{answers} takes pushes; {fight}"),
+        );
+    }
     match (remark, seen.gateway_selection()) {
         (Some(remark), _) => Verdict::new(
             ConditionType::Ready,
@@ -420,12 +450,17 @@ fn published(type_: ConditionType, seen: &Seen, message: impl FnOnce() -> String
     }
 }
 
+/// Why what a condition stands for is not there.
 fn problem_of<'a>(seen: &'a Seen, type_: ConditionType) -> Option<&'a Problem> {
-    seen.problems.iter().find(|p| p.serves == type_)
+    seen.problems.iter().find(|p| p.serves == type_ && !p.stays)
 }
 
 fn explain(problem: &Problem) -> (Reason, String) {
-    let object = format!("{} {}", problem.kind.as_str(), problem.name);
+    let name = format!("{} {}", problem.kind.as_str(), problem.name);
+    let object = match problem.stays {
+        true => format!("a change of {name}, which stays as it was"),
+        false => name.clone(),
+    };
     match &problem.cause {
         Cause::NameTaken => (
             Reason::NameTaken,
@@ -444,6 +479,16 @@ fn explain(problem: &Problem) -> (Reason, String) {
         Cause::Unavailable(why) => (
             Reason::ApiUnavailable,
             format!("{object} could not be written and is tried again: {why}"),
+        ),
+        Cause::Contested => (
+            Reason::ChangedByOthers,
+            format!("{object} is not there: others keep deleting it"),
+        ),
+        Cause::Unanswered => (
+            Reason::ApiUnavailable,
+            format!(
+                "{object} is not there: the API server has not answered yet, perhaps for an admission webhook that hangs"
+            ),
         ),
         Cause::HeldBack => (
             Reason::PausedBySpec,

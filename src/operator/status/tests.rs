@@ -44,6 +44,7 @@ struct World {
     converged: bool,
     unseen: Option<&'static str>,
     unseen_prometheuses: Option<&'static str>,
+    contested: Option<&'static str>,
 }
 
 impl World {
@@ -59,6 +60,7 @@ impl World {
             converged: true,
             unseen: None,
             unseen_prometheuses: None,
+            contested: None,
         }
     }
 
@@ -86,6 +88,7 @@ impl World {
             &Seen {
                 decision: self.plan.as_ref(),
                 problems: &self.problems,
+                contested: self.contested,
                 rollout: self.rollout.as_ref(),
                 pod_problem: self.pod_problem,
                 selections: &self.selections(),
@@ -113,6 +116,7 @@ fn problem(kind: Kind, serves: ConditionType, cause: Cause) -> Problem {
         name: "pushgateway".into(),
         serves,
         cause,
+        stays: false,
     }
 }
 
@@ -507,4 +511,83 @@ fn a_status_that_says_the_same_is_equal_so_that_it_is_not_written() {
     world.object.status =
         Some(serde_json::from_value(serde_json::to_value(&status).unwrap()).unwrap());
     assert_eq!(Some(world.status()), world.object.status);
+}
+
+#[test]
+fn a_refused_change_says_what_goes_on_and_that_ready_needs_somebody() {
+    for (kind, serves) in [
+        (Kind::Deployment, ConditionType::GatewayAvailable),
+        (Kind::ServiceMonitor, ConditionType::ScrapeConfigured),
+        (Kind::ConfigMap, ConditionType::ClientSettingsPublished),
+        (Kind::ConfigMap, ConditionType::DashboardPublished),
+    ] {
+        let mut world = World::well();
+        world.problems = vec![Problem {
+            stays: true,
+            ..problem(kind, serves, Cause::Refused("quota".into()))
+        }];
+        let status = world.status();
+        let condition = find(&status, serves.as_str());
+        assert_eq!(condition.status, "True", "{condition:?}");
+        assert!(
+            condition.message.ends_with("which stays as it was: quota"),
+            "{condition:?}"
+        );
+        let ready = find(&status, "Ready");
+        assert_eq!(
+            (ready.status.as_str(), ready.reason.as_str()),
+            ("False", "Refused")
+        );
+        assert_eq!(status.scrape.unwrap().selected_by, ["monitoring/k8s"]);
+    }
+}
+
+#[test]
+fn a_child_that_is_waited_for_is_named() {
+    let mut world = World::well();
+    world.rollout = None;
+    world.problems = vec![problem(
+        Kind::Deployment,
+        ConditionType::GatewayAvailable,
+        Cause::Unanswered,
+    )];
+    let ready = world.ready();
+    assert_eq!(ready.reason, "ApiUnavailable");
+    assert!(
+        ready.message.contains("Deployment pushgateway"),
+        "{}",
+        ready.message
+    );
+}
+
+#[test]
+fn a_fight_is_a_condition_while_it_lasts_and_shows_in_ready() {
+    assert!(
+        World::well()
+            .status()
+            .conditions
+            .iter()
+            .all(|c| c.type_ != "Contested")
+    );
+    let mut world = World::well();
+    world.contested = Some("somebody keeps changing something");
+    let status = world.status();
+    let contested = find(&status, "Contested");
+    assert_eq!(contested.message, "somebody keeps changing something");
+    let ready = find(&status, "Ready");
+    assert_eq!(
+        (ready.status.as_str(), ready.reason.as_str()),
+        ("True", "ChangedByOthers")
+    );
+    world.rollout = Some(rollout(false, None));
+    let ready = world.ready();
+    assert_eq!(
+        (ready.status.as_str(), ready.reason.as_str()),
+        ("False", "GatewayStarting")
+    );
+    assert!(
+        ready.message.ends_with("somebody keeps changing something"),
+        "{}",
+        ready.message
+    );
 }

@@ -1,0 +1,409 @@
+//! Who works side by side. A tenant whose requests wait, as for an admission webhook that hangs, must not hold a place
+//! that another could use: it moves on to a lane for such.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures::future::pending;
+use kube::runtime::reflector::ObjectRef;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
+
+use crate::api::MetricsNamespace;
+
+use super::locked::Locked;
+
+/// Tenants in the slow lane. With those in the last lane, and their requests side by side, they hold fewer than half of
+/// the seats that an API server has by default for all service accounts.
+const SLOW: usize = 16;
+/// Tenants in the last lane.
+const HANGING: usize = 24;
+/// Between two looks whether a place that is held for long is wanted.
+const AGAIN: Duration = Duration::from_millis(50);
+/// How slow a tenant was is forgotten after this long: longer than between two tries.
+const REMEMBERED: Duration = Duration::from_secs(120);
+
+type Reference = ObjectRef<MetricsNamespace>;
+
+/// How fast a tenant's requests are answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Speed {
+    /// At once, as nearly everywhere.
+    Quick,
+    /// Late.
+    Slow,
+    /// Perhaps never.
+    Hanging,
+}
+
+impl Speed {
+    /// How long one request may take for its tenant to stay in this lane.
+    fn patience(self) -> Option<Duration> {
+        match self {
+            Self::Quick => Some(Duration::from_millis(100)),
+            Self::Slow => Some(Duration::from_millis(2500)),
+            Self::Hanging => None,
+        }
+    }
+
+    fn next(self) -> Self {
+        match self {
+            Self::Quick => Self::Slow,
+            Self::Slow | Self::Hanging => Self::Hanging,
+        }
+    }
+
+    fn of(slowest: Duration) -> Self {
+        [Self::Quick, Self::Slow]
+            .into_iter()
+            .find(|speed| speed.patience().is_some_and(|p| slowest < p))
+            .unwrap_or(Self::Hanging)
+    }
+}
+
+/// The lanes, and how slow each tenant was at its last try.
+pub struct Lanes {
+    quick: Lane,
+    slow: Lane,
+    hanging: Lane,
+    last: Locked<HashMap<Reference, (Speed, Instant)>>,
+    stopping: Notify,
+}
+
+struct Lane {
+    places: Arc<Semaphore>,
+    waiting: AtomicUsize,
+}
+
+/// One that waits for a place.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Lane {
+    fn new(places: usize) -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(places)),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    async fn enter(&self) -> Option<OwnedSemaphorePermit> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting(&self.waiting);
+        self.places.clone().acquire_owned().await.ok()
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Lanes {
+    /// With so many places for tenants whose requests are answered at once.
+    pub fn new(quick: u16) -> Self {
+        Self {
+            quick: Lane::new(quick.into()),
+            slow: Lane::new(SLOW),
+            hanging: Lane::new(HANGING),
+            last: Locked::default(),
+            stopping: Notify::new(),
+        }
+    }
+
+    fn lane(&self, speed: Speed) -> &Lane {
+        match speed {
+            Speed::Quick => &self.quick,
+            Speed::Slow => &self.slow,
+            Speed::Hanging => &self.hanging,
+        }
+    }
+
+    /// Waits for a place in the lane of a tenant's last try, first come, first served. `None`: no work is begun any
+    /// more.
+    pub async fn enter(&self, tenant: &Reference) -> Option<Place<'_>> {
+        let speed = self
+            .last
+            .lock()
+            .get(tenant)
+            .map_or(Speed::Quick, |(speed, _)| *speed);
+        self.enter_lane(tenant, speed).await
+    }
+
+    async fn enter_lane(&self, tenant: &Reference, speed: Speed) -> Option<Place<'_>> {
+        let permit = self.lane(speed).enter().await?;
+        Some(Place {
+            lanes: self,
+            tenant: tenant.clone(),
+            held: Locked::from(Held {
+                speed,
+                slowest: Duration::ZERO,
+                _permit: permit,
+            }),
+            slowed: Notify::new(),
+            left: Notify::new(),
+        })
+    }
+
+    /// Nobody gets a place any more, and who waits for slow answers gives them up: another operator finishes that.
+    pub fn close(&self) {
+        for speed in [Speed::Quick, Speed::Slow, Speed::Hanging] {
+            self.lane(speed).places.close();
+        }
+        self.stopping.notify_waiters();
+    }
+
+    fn is_closed(&self) -> bool {
+        self.quick.places.is_closed()
+    }
+
+    fn remember(&self, tenant: &Reference, speed: Speed) {
+        let now = Instant::now();
+        let mut last = self.last.lock();
+        if speed == Speed::Quick {
+            last.remove(tenant);
+        } else {
+            last.insert(tenant.clone(), (speed, now));
+            last.retain(|_, (_, when)| now.duration_since(*when) < REMEMBERED);
+        }
+    }
+}
+
+/// A tenant's place in a lane.
+pub struct Place<'a> {
+    lanes: &'a Lanes,
+    tenant: Reference,
+    held: Locked<Held>,
+    slowed: Notify,
+    left: Notify,
+}
+
+struct Held {
+    speed: Speed,
+    slowest: Duration,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Place<'_> {
+    /// Waits for an answer. Where that takes long, the tenant moves on to a slower lane; where that is full, and others
+    /// want this place, the answer is waited for no longer, and never comes.
+    pub async fn wait<T>(&self, request: impl Future<Output = T>) -> T {
+        let began = Instant::now();
+        let mut request = std::pin::pin!(request);
+        let answer = loop {
+            let speed = self.speed();
+            let Some(patience) = speed.patience() else {
+                break self.wait_unless_stopping(&mut request).await;
+            };
+            let left = patience.saturating_sub(began.elapsed()).max(AGAIN);
+            if let Ok(answer) = timeout(left, &mut request).await {
+                break answer;
+            }
+            let is_wanted = self.lanes.lane(speed).is_wanted() || self.lanes.is_closed();
+            if !self.move_on(speed) && is_wanted {
+                self.left.notify_one();
+                pending::<()>().await;
+            }
+        };
+        let mut held = self.held.lock();
+        held.slowest = held.slowest.max(began.elapsed());
+        answer
+    }
+
+    async fn wait_unless_stopping<T>(&self, request: impl Future<Output = T>) -> T {
+        let stopping = self.lanes.stopping.notified();
+        tokio::select! {
+            answer = request => answer,
+            () = async {
+                // Also where that was before.
+                if !self.lanes.is_closed() {
+                    stopping.await;
+                }
+            } => {
+                self.left.notify_one();
+                pending().await
+            }
+        }
+    }
+
+    /// True if there was room, or if another request has moved this tenant on already.
+    fn move_on(&self, from: Speed) -> bool {
+        let mut held = self.held.lock();
+        if held.speed > from {
+            return true;
+        }
+        let next = held.speed.next();
+        let Ok(permit) = self.lanes.lane(next).places.clone().try_acquire_owned() else {
+            return false;
+        };
+        held.speed = next;
+        held._permit = permit;
+        self.slowed.notify_waiters();
+        true
+    }
+
+    fn speed(&self) -> Speed {
+        self.held.lock().speed
+    }
+
+    /// Whether an answer may never come.
+    pub fn hangs(&self) -> bool {
+        self.speed() == Speed::Hanging
+    }
+
+    /// Waits until an answer may never come.
+    pub async fn until_hanging(&self) {
+        loop {
+            let slowed = self.slowed.notified();
+            if self.hangs() {
+                return;
+            }
+            slowed.await;
+        }
+    }
+
+    /// Waits until the tenant has to leave its lane: all that waits here is to be dropped, and begun again in the next.
+    pub async fn left(&self) {
+        self.left.notified().await;
+    }
+
+    /// Leaves this lane, and waits for a place in the next one.
+    pub async fn into_next(self) -> Option<Self> {
+        let lanes = self.lanes;
+        let tenant = self.tenant.clone();
+        let next = self.speed().next();
+        drop(self);
+        lanes.remember(&tenant, next);
+        lanes.enter_lane(&tenant, next).await
+    }
+
+    /// Notes that all was answered: how fast that was decides where the next try begins.
+    pub fn finish(self) {
+        let speed = Speed::of(self.held.lock().slowest);
+        self.lanes.remember(&self.tenant, speed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+    use futures::future::{Either, join_all, select};
+    use std::pin::pin;
+
+    fn tenant(number: usize) -> Reference {
+        ObjectRef::new("metrics").within(&format!("tenant-{number}"))
+    }
+
+    const HANGS: Duration = Duration::from_secs(10);
+
+    /// As a reconcile does with one request: how long it took from the start until it was answered.
+    async fn request(lanes: &Lanes, number: usize, answered_after: Duration) -> Duration {
+        let began = Instant::now();
+        let mut place = lanes.enter(&tenant(number)).await.unwrap();
+        loop {
+            tokio::select! {
+                () = place.wait(tokio::time::sleep(answered_after)) => break,
+                () = place.left() => {}
+            }
+            place = place.into_next().await.unwrap();
+        }
+        place.finish();
+        began.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fresh_tenant_does_not_wait_for_any_number_of_hanging_ones() {
+        const MANY: usize = 1000;
+        let lanes = Lanes::new(8);
+        let hanging = async {
+            // The first try of each, and the next, whose lane is known.
+            for _ in 0..2 {
+                join_all((0..MANY).map(|number| request(&lanes, number, HANGS))).await;
+            }
+        };
+        let fresh = async {
+            let mut longest = Duration::ZERO;
+            // From when the slow ones are told from the others.
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            for number in MANY..MANY + 100 {
+                longest = longest.max(request(&lanes, number, Duration::from_millis(10)).await);
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            longest
+        };
+        let (mut hanging, fresh) = (pin!(hanging), pin!(fresh));
+        let longest = match select(&mut hanging, fresh).await {
+            Either::Left(_) => panic!("the slow ones ended first"),
+            Either::Right((longest, _)) => longest,
+        };
+        assert_eq!(longest, Duration::from_millis(10));
+        hanging.await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn hanging_tenants_have_their_turns_in_order_and_no_more_places_than_are_theirs() {
+        let lanes = Lanes::new(8);
+        let rounds = 3;
+        let all = (0..HANGING * rounds).map(|number| request(&lanes, number, HANGS));
+        join_all(all).await;
+        // Each is known now. Who comes first is served first.
+        let all = (0..HANGING * rounds).map(|number| request(&lanes, number, HANGS));
+        let took: Vec<u32> = join_all(all)
+            .await
+            .iter()
+            .map(|took| (took.as_secs() / HANGS.as_secs()) as u32)
+            .collect();
+        let expected: Vec<u32> = (1..=rounds as u32)
+            .flat_map(|round| std::iter::repeat_n(round, HANGING))
+            .collect();
+        assert_eq!(took, expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_is_sent_away_from_a_place_that_nobody_wants() {
+        let lanes = Lanes::new(1);
+        lanes.slow.places.forget_permits(SLOW);
+        let place = lanes.enter(&tenant(0)).await.unwrap();
+        let mut request = pin!(place.wait(tokio::time::sleep(HANGS)));
+        let alone = timeout(HANGS / 2, &mut request).await;
+        assert!(alone.is_err() && place.left().now_or_never().is_none());
+        let other = tenant(1);
+        let mut wants = pin!(lanes.enter(&other));
+        assert!((&mut wants).now_or_never().is_none());
+        assert!(timeout(HANGS, &mut request).await.is_err());
+        place.left().now_or_never().unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_quick_again_is_back_in_the_first_lane() {
+        let lanes = Lanes::new(1);
+        request(&lanes, 0, HANGS).await;
+        assert_eq!(lanes.last.lock()[&tenant(0)].0, Speed::Hanging);
+        request(&lanes, 0, Duration::from_secs(1)).await;
+        assert_eq!(lanes.last.lock()[&tenant(0)].0, Speed::Slow);
+        request(&lanes, 0, Duration::ZERO).await;
+        assert!(lanes.last.lock().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_the_end_nobody_begins_and_who_hangs_gives_up() {
+        let lanes = Lanes::new(1);
+        let place = lanes.enter(&tenant(0)).await.unwrap();
+        let mut hanging = pin!(place.wait(pending::<()>()));
+        let long = timeout(HANGS, &mut hanging).await;
+        assert!(long.is_err() && place.speed() == Speed::Hanging);
+        let other = tenant(1);
+        let waits = pin!(lanes.enter_lane(&other, Speed::Quick));
+        lanes.close();
+        assert!(waits.await.is_none());
+        assert!((&mut hanging).now_or_never().is_none());
+        place.left().now_or_never().unwrap();
+    }
+}

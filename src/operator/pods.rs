@@ -1,0 +1,374 @@
+//! Why gateways do not come up, in the words of their pods. However many there are, what is asked about them has one
+//! bound for all together; while none is stuck, nothing is asked.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::api::{Api, ApiResource, ListParams};
+use kube::runtime::reflector::ObjectRef;
+use kube::{Client, ResourceExt};
+use serde::Deserialize;
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
+
+use crate::api::{MetricsNamespace, names};
+use crate::terminal::one_line;
+
+use super::api_error::words;
+use super::caches::Caches;
+use super::child_cache::Rollout;
+use super::locked::Locked;
+use super::observe;
+use super::queue::Queue;
+use super::watched::{Part, Watched};
+
+/// A gateway that has just been made is asked for this soon.
+const FIRST_LOOK: Duration = Duration::from_secs(6);
+/// One that stays down is asked about at least this often. In between, as often as it takes to be down twice as long.
+const LONGEST_LOOK: Duration = Duration::from_secs(300);
+/// Up to so many pods are asked for one by one. For more, one list of all pods of gateways costs less.
+const FEW: usize = 50;
+/// Between two requests for single pods.
+const BETWEEN_REQUESTS: Duration = Duration::from_millis(100);
+/// Between two lists of all.
+const BETWEEN_LISTS: Duration = Duration::from_secs(30);
+/// Pods in one page of a list of all.
+const PAGE: u32 = 100;
+/// Pods of one namespace that are looked at.
+const OF_ONE: u32 = 20;
+/// Pages of which a list of all has at most one for each full page of gateways, and so many more: anybody may label
+/// thousands of pods as a gateway's.
+const SURPLUS_PAGES: usize = 10;
+/// An answer that takes longer is given up.
+const LONGEST_ANSWER: Duration = Duration::from_secs(65);
+/// A pod's words are cut here: they go into a status.
+const LONGEST_WORDS: usize = 400;
+
+type Reference = ObjectRef<MetricsNamespace>;
+
+/// What is known of gateways that do not come up, by namespace.
+#[derive(Default)]
+pub struct Pods {
+    asked: Locked<HashMap<String, Asked>>,
+    news: Notify,
+}
+
+struct Asked {
+    /// Whose status has the words.
+    object: Reference,
+    /// What the Deployment says of its progress. Another means another pod.
+    of: (Option<Timestamp>, Option<Timestamp>),
+    /// Since when the gateway is down, as far as this clock knows.
+    since: Instant,
+    due: Instant,
+    words: Option<String>,
+}
+
+impl Asked {
+    fn plan_next(&mut self, now: Instant) {
+        let down = now.duration_since(self.since);
+        self.due = now + down.clamp(FIRST_LOOK, LONGEST_LOOK);
+    }
+}
+
+impl Pods {
+    /// Has a gateway asked about until it is up, and says what is known of why it is not.
+    pub fn words(
+        &self,
+        object: &Reference,
+        rollout: Option<&Rollout>,
+        now: Timestamp,
+    ) -> Option<String> {
+        let namespace = object.namespace.clone().unwrap_or_default();
+        let mut asked = self.asked.lock();
+        let Some((rollout, since)) = rollout.and_then(|r| Some((r, observe::coming_up_since(r)?)))
+        else {
+            asked.remove(&namespace);
+            return None;
+        };
+        let of = (rollout.since, rollout.progressed);
+        if let Some(known) = asked.get(&namespace)
+            && known.of == of
+            && known.object == *object
+        {
+            return known.words.clone();
+        }
+        let clock = Instant::now();
+        // A time that is still to come is that of another clock.
+        let down = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+        let since = clock.checked_sub(down).unwrap_or(clock);
+        let object = object.clone();
+        let (due, words) = (clock + FIRST_LOOK.saturating_sub(down), None);
+        asked.insert(
+            namespace,
+            Asked {
+                object,
+                of,
+                since,
+                due,
+                words,
+            },
+        );
+        self.news.notify_one();
+        None
+    }
+
+    /// Asks, for as long as the operator works.
+    pub async fn run(&self, client: &Client, caches: &Caches, queue: &Queue) {
+        let mut listed: Option<Instant> = None;
+        loop {
+            let (due, next) = self.due(caches, Instant::now());
+            if due.is_empty() {
+                let pause = next.map_or(LONGEST_LOOK, |at| at.duration_since(Instant::now()));
+                // Whatever comes first.
+                let _ = timeout(pause, self.news.notified()).await;
+                continue;
+            }
+            let rests = listed.is_some_and(|at| at.elapsed() < BETWEEN_LISTS);
+            if due.len() > FEW && !rests {
+                let gateways = caches.objects.state().len();
+                let answer = within(list_all(client, gateways)).await;
+                listed = Some(Instant::now());
+                self.answered_all(answer, &due, queue);
+            } else {
+                for namespace in due.iter().take(FEW) {
+                    let answer = within(of_one(client, namespace)).await;
+                    self.answered(namespace, in_words(answer), queue);
+                    sleep(BETWEEN_REQUESTS).await;
+                }
+            }
+        }
+    }
+
+    /// The namespaces that are to be asked about now, those first that wait for longest; and when the next one is.
+    fn due(&self, caches: &Caches, now: Instant) -> (Vec<String>, Option<Instant>) {
+        let mut asked = self.asked.lock();
+        asked.retain(|namespace, asked| {
+            // Whatever else ended it: the object may be gone, or paused.
+            asked.due > now || caches.children.in_namespace(namespace).iter().any(is_down)
+        });
+        let mut due: Vec<_> = asked.iter().filter(|(_, a)| a.due <= now).collect();
+        due.sort_by_key(|(_, asked)| asked.due);
+        let due = due.into_iter().map(|(name, _)| name.clone()).collect();
+        (due, asked.values().map(|a| a.due).min())
+    }
+
+    fn answered(&self, namespace: &str, words: Option<String>, queue: &Queue) {
+        let mut asked = self.asked.lock();
+        let Some(asked) = asked.get_mut(namespace) else {
+            return;
+        };
+        asked.plan_next(Instant::now());
+        if asked.words != words {
+            asked.words = words;
+            queue.add_all(vec![asked.object.clone()]);
+        }
+    }
+
+    /// One answer serves all, also those that it was not yet asked for.
+    fn answered_all(&self, answer: Result<AllPods, String>, due: &[String], queue: &Queue) {
+        match answer {
+            Ok(mut pods) => {
+                let known: Vec<String> = self.asked.lock().keys().cloned().collect();
+                for namespace in known {
+                    match pods.newest.remove(&namespace) {
+                        Some(pod) => self.answered(&namespace, pod.problem, queue),
+                        // Perhaps among those that were not listed: asked one by one.
+                        None if pods.more => {}
+                        None => self.answered(&namespace, None, queue),
+                    }
+                }
+            }
+            Err(error) => {
+                for namespace in due {
+                    self.answered(namespace, in_words(Err(error.clone())), queue);
+                }
+            }
+        }
+    }
+}
+
+fn is_down(live: &super::child_cache::Live) -> bool {
+    live.rollout
+        .as_ref()
+        .is_some_and(|rollout| observe::coming_up_since(rollout).is_some())
+}
+
+async fn within<T>(answer: impl Future<Output = Result<T, kube::Error>>) -> Result<T, String> {
+    match timeout(LONGEST_ANSWER, answer).await {
+        Ok(answer) => answer.map_err(|error| words(&error)),
+        Err(_) => Err(format!(
+            "the API server has not answered for {}s",
+            LONGEST_ANSWER.as_secs()
+        )),
+    }
+}
+
+fn in_words(answer: Result<Option<Newest>, String>) -> Option<String> {
+    match answer {
+        Ok(pod) => pod?.problem,
+        Err(error) => Some(format!("its pod could not be asked why: {error}")),
+    }
+}
+
+/// The newest pod of a gateway.
+struct Newest {
+    created: Option<Timestamp>,
+    problem: Option<String>,
+}
+
+/// What a list of all pods of gateways has shown.
+#[derive(Default)]
+struct AllPods {
+    newest: HashMap<String, Newest>,
+    /// Whether there are more than were listed.
+    more: bool,
+}
+
+impl AllPods {
+    fn add(&mut self, pod: &Pod) {
+        let created = pod.creation_timestamp().map(|Time(time)| time);
+        let namespace = pod.namespace().unwrap_or_default();
+        let known = self.newest.get(&namespace);
+        if known.is_none_or(|known| known.created <= created) {
+            let problem = problem_of(&pod.part).map(|words| one_line(&words, LONGEST_WORDS));
+            self.newest.insert(namespace, Newest { created, problem });
+        }
+    }
+}
+
+async fn of_one(client: &Client, namespace: &str) -> Result<Option<Newest>, kube::Error> {
+    let api = Api::namespaced_with(client.clone(), namespace, &resource());
+    let mut pods = AllPods::default();
+    for pod in api.list(&gateways().limit(OF_ONE)).await?.items {
+        pods.add(&pod);
+    }
+    Ok(pods.newest.remove(namespace))
+}
+
+async fn list_all(client: &Client, gateways_there: usize) -> Result<AllPods, kube::Error> {
+    let api: Api<Pod> = Api::all_with(client.clone(), &resource());
+    let mut pods = AllPods::default();
+    let mut parameters = gateways().limit(PAGE);
+    for _ in 0..gateways_there / PAGE as usize + SURPLUS_PAGES {
+        let page = api.list(&parameters).await?;
+        page.items.iter().for_each(|pod| pods.add(pod));
+        parameters.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
+        pods.more = parameters.continue_token.is_some();
+        if !pods.more {
+            break;
+        }
+    }
+    Ok(pods)
+}
+
+fn resource() -> ApiResource {
+    ApiResource::erase::<k8s_openapi::api::core::v1::Pod>(&())
+}
+
+fn gateways() -> ListParams {
+    let selector = format!(
+        "app.kubernetes.io/name={},{}={}",
+        names::GATEWAY,
+        names::MANAGED_BY_LABEL,
+        names::MANAGER
+    );
+    ListParams::default()
+        .labels(&selector)
+        // Pods that were evicted stay for long, and are not the one that is waited for.
+        .fields("status.phase!=Failed,status.phase!=Succeeded")
+}
+
+/// A pod, of which only what says why it is not ready is read.
+type Pod = Watched<PodPart>;
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct PodPart {
+    status: PodStatus,
+}
+
+impl Part for PodPart {
+    const METADATA_ONLY: bool = false;
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct PodStatus {
+    container_statuses: Vec<ContainerStatus>,
+    conditions: Vec<PodCondition>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ContainerStatus {
+    name: String,
+    ready: bool,
+    state: ContainerState,
+    last_state: ContainerState,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct ContainerState {
+    waiting: Option<Words>,
+    running: Option<Words>,
+    terminated: Option<Words>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Words {
+    reason: Option<String>,
+    message: Option<String>,
+    exit_code: i32,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct PodCondition {
+    r#type: String,
+    status: String,
+    reason: Option<String>,
+    message: Option<String>,
+}
+
+/// What keeps a pod from being ready, in the kubelet's or the scheduler's words.
+fn problem_of(PodPart { status }: &PodPart) -> Option<String> {
+    let container = status.container_statuses.iter().find(|c| !c.ready);
+    let of_container = container.and_then(|c| {
+        match (state_in_words(&c.state), state_in_words(&c.last_state)) {
+            (Some(now), Some(before)) => Some(format!("{now} (before: {before})")),
+            (now, before) => now.or(before),
+        }
+        .map(|words| format!("container {}: {words}", c.name))
+    });
+    let of_pod = || {
+        let mut conditions = status.conditions.iter();
+        let bad = conditions.find(|c| c.status == "False" && c.message.is_some())?;
+        let reason = bad.reason.as_ref().unwrap_or(&bad.r#type);
+        Some(format!("{reason}: {}", bad.message.as_ref()?))
+    };
+    of_container.or_else(of_pod)
+}
+
+fn state_in_words(state: &ContainerState) -> Option<String> {
+    let join = |words: &Words| match (&words.reason, &words.message) {
+        (Some(reason), Some(message)) => Some(format!("{reason}: {message}")),
+        (reason, message) => reason.clone().or_else(|| message.clone()),
+    };
+    if let Some(waiting) = &state.waiting {
+        let underway = ["ContainerCreating", "PodInitializing"];
+        let reason = waiting.reason.as_deref().unwrap_or_default();
+        return (waiting.message.is_some() || !underway.contains(&reason))
+            .then(|| join(waiting))?;
+    }
+    if state.running.is_some() {
+        return Some("runs, and its readiness probe fails; the pod's events say how".into());
+    }
+    let ended = state.terminated.as_ref()?;
+    let why = join(ended).unwrap_or_else(|| "ended".into());
+    Some(format!("{why}, exit code {}", ended.exit_code))
+}
