@@ -146,6 +146,56 @@ def test_a_gateway_is_who_its_certificate_says(guarded: Pushgateway, monkeypatch
     assert not error.value.transient
 
 
+def serve(folder: Path, certificate: Certificate) -> Pushgateway:
+    config = folder / "web.yaml"
+    config.write_text(f'tls_server_config: {{cert_file: "{certificate.file}", key_file: "{certificate.key}"}}\n')
+    return Pushgateway([f"--web.config.file={config}"])
+
+
+def test_a_certificate_is_trusted_where_it_is_named_and_its_authority_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = certificates.make(tmp_path, "authority")
+    # Since 3.13, Python wants certificates to name the key that signed them.
+    nameless = ("-addext", "subjectKeyIdentifier=none", "-addext", "authorityKeyIdentifier=none")
+    own = certificates.make(tmp_path, "127.0.0.1", *OF_ADDRESS, *nameless, signed_by=authority)
+    gateway = serve(tmp_path, own)
+    for trusted in (own, authority):
+        monkeypatch.setenv("PUSHGATEWAY_CA_FILE", str(trusted.file))
+        push(gateway)
+    gateway.kill()
+
+
+HOST_ADVICE = "; use a host that the certificate has in its subjectAltName, or make one with this host there"
+
+
+@pytest.mark.parametrize(
+    ("more", "named", "words"),
+    [
+        ([], "own", HOST_ADVICE),
+        (["-addext", "subjectAltName=DNS:pushgateway"], "own", HOST_ADVICE),
+        (
+            list(OF_ADDRESS),
+            "other",
+            "; name the certificate of who signed its own, or that very certificate, in PUSHGATEWAY",
+        ),
+    ],
+    ids=["for no host", "for another host", "another is named"],
+)
+def test_a_certificate_that_signed_itself_is_refused_with_what_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: list[str], named: str, words: str
+) -> None:
+    # As `openssl req -x509` makes it; its common name counts for nothing.
+    made = {
+        "own": certificates.make(tmp_path, "127.0.0.1", *more),
+        "other": certificates.make(tmp_path, "other", *OF_ADDRESS),
+    }
+    gateway = serve(tmp_path, made["own"])
+    monkeypatch.setenv("PUSHGATEWAY_CA_FILE", str(made[named].file))
+    assert words in refusal(gateway)
+    gateway.kill()
+
+
 @pytest.fixture
 def members_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Pushgateway, Certificate]]:
     """A gateway that wants a certificate which the other one has signed."""

@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::io::Read;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ClientConfig;
 use ureq::config::AutoHeaderValue;
 use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION};
 use ureq::http::{Method, Response, StatusCode};
@@ -42,6 +44,8 @@ pub struct Settings {
 /// Speaks to one Pushgateway. Threads may share it.
 pub struct Client {
     agent: Agent,
+    /// Where the address is https.
+    tls: Option<Arc<ClientConfig>>,
     pin: Pin,
     address: Address,
     authorization: Option<HeaderValue>,
@@ -81,7 +85,7 @@ impl Client {
             connect: CONNECT_TIMEOUT.min(timeout),
             whole: timeout,
         };
-        let mut config = Agent::config_builder()
+        let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
@@ -94,12 +98,11 @@ impl Client {
             .timeout_global(Some(timeouts.whole))
             .timeout_resolve(Some(timeouts.connect))
             .timeout_connect(Some(timeouts.connect));
-        if address.is_https() {
-            config = config.tls_config(tls.load()?);
-        }
+        let tls = address.is_https().then(|| tls.load()).transpose()?;
         let pin = Pin::default();
         Ok(Self {
-            agent: connect::agent(config.build(), pin.clone()),
+            agent: connect::agent(config.build(), tls.clone(), pin.clone()),
+            tls,
             pin,
             authorization: credentials
                 .as_ref()
@@ -116,12 +119,16 @@ impl Client {
         &self.address
     }
 
-    /// Makes the exposition the whole content of the group, in place of what was there (PUT), in one try.
+    /// Makes the exposition the whole content of the group, in place of what was there (PUT), in one try. Where it collides
+    /// with what another group holds, asks the gateway which.
     ///
     /// # Errors
     /// When the gateway can't be reached or does not take it; see [`PushError::is_transient`].
     pub fn replace(&self, group: &Group, exposition: &str) -> Result<(), PushError> {
-        self.push(Method::PUT, group, exposition).map(drop)
+        let pushed = self.push(Method::PUT, group, exposition);
+        pushed
+            .map(drop)
+            .map_err(|error| self.explained(error, group))
     }
 
     /// Puts the exposition's metrics into the group, in place of those with the same names (POST), in one try.
@@ -129,7 +136,10 @@ impl Client {
     /// # Errors
     /// As [`Client::replace`].
     pub fn merge(&self, group: &Group, exposition: &str) -> Result<(), PushError> {
-        self.push(Method::POST, group, exposition).map(drop)
+        let pushed = self.push(Method::POST, group, exposition);
+        pushed
+            .map(drop)
+            .map_err(|error| self.explained(error, group))
     }
 
     /// Removes the group, in one try. A gateway is content where there is none.
@@ -147,7 +157,8 @@ impl Client {
     pub(super) fn apart(&self) -> Self {
         let pin = Pin::default();
         Self {
-            agent: connect::agent(self.agent.config().clone(), pin.clone()),
+            agent: connect::agent(self.agent.config().clone(), self.tls.clone(), pin.clone()),
+            tls: self.tls.clone(),
             pin,
             address: self.address.clone(),
             authorization: self.authorization.clone(),
@@ -219,7 +230,7 @@ impl Client {
         } else if is_web_page(&response) {
             let status = response.status();
             let body = "a web page".to_owned();
-            Err(PushError::Elsewhere(Answer { status, body }))
+            Err(PushError::Elsewhere(Answer::new(status, body)))
         } else {
             Ok(response)
         }
@@ -229,10 +240,10 @@ impl Client {
         let status = response.status();
         if status.is_redirection() {
             let body = location(&response);
-            return PushError::Elsewhere(Answer { status, body });
+            return PushError::Elsewhere(Answer::new(status, body));
         }
         let body = self.without_credentials(body_start(response));
-        let answer = Answer { status, body };
+        let answer = Answer::new(status, body);
         let later = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
         if status.is_server_error() || later.contains(&status) {
             PushError::Unavailable(what, answer)

@@ -6,16 +6,18 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustls::ClientConfig;
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
-    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, NextTimeout, RustlsConnector,
-    TcpConnector, Transport,
+    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, NextTimeout, TcpConnector,
+    Transport,
 };
 use ureq::{Agent, Error};
 
 use super::error::is_about_tls;
+use super::tls_connection::Tls;
 
 /// Looking up the host or connecting failed: nothing was sent.
 #[derive(Debug)]
@@ -26,7 +28,7 @@ pub(super) struct NeverSent(pub io::Error);
 pub(super) struct Pin(Arc<AtomicBool>);
 
 /// An agent that connects in this way.
-pub(super) fn agent(config: Config, pin: Pin) -> Agent {
+pub(super) fn agent(config: Config, tls: Option<Arc<ClientConfig>>, pin: Pin) -> Agent {
     let tcp = Tcp {
         inner: TcpConnector::default(),
         pin,
@@ -34,7 +36,7 @@ pub(super) fn agent(config: Config, pin: Pin) -> Agent {
     let connectors =
         ().chain(ConnectProxyConnector::default())
             .chain(tcp)
-            .chain(RustlsConnector::default())
+            .chain(Tls(tls))
             .chain(LastWords);
     Agent::with_parts(config, connectors, Lookup::default())
 }

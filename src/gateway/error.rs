@@ -8,7 +8,9 @@ use std::time::Duration;
 use ureq::Timeout;
 use ureq::http::StatusCode;
 
+use super::collision::Collision;
 use super::connect::NeverSent;
+use super::tls_connection::AUTHORITYS_OWN;
 use crate::terminal::one_line;
 
 /// How much of an answer is shown, in characters.
@@ -43,7 +45,7 @@ pub enum PushError {
     #[error("can't take {0} now: it answered {1}")]
     Unavailable(Request, Answer),
     /// The gateway does not want to.
-    #[error("refused {request}: it answered {answer}{advice}", request = .0, answer = .1, advice = refusal_advice(.1))]
+    #[error("refused {}: {}", .0, refusal(.1))]
     Refused(Request, Answer),
     /// It answers, but not with its metrics.
     #[error("does not tell its metrics as a Pushgateway does: {0}")]
@@ -79,6 +81,8 @@ pub struct Answer {
     pub(super) status: StatusCode,
     /// As it came, cut to a bounded length.
     pub(super) body: String,
+    /// Where it is about what another group holds, and the gateway told which.
+    pub(super) collision: Option<Box<Collision>>,
 }
 
 impl PushError {
@@ -113,6 +117,14 @@ impl PushError {
 }
 
 impl Answer {
+    pub(super) fn new(status: StatusCode, body: String) -> Self {
+        Self {
+            status,
+            body,
+            collision: None,
+        }
+    }
+
     /// Whether it is about this metric.
     pub(super) fn mentions(&self, metric: &str) -> bool {
         self.body.contains(metric)
@@ -125,10 +137,23 @@ fn tls_advice(cause: &str) -> &'static str {
         "; it may speak plain http"
     } else if cause.contains("UnknownIssuer") {
         "; name the certificate of who signed its own by --ca-file"
-    } else if cause.contains("CaUsedAsEndEntity") {
-        "; its certificate is an authority's own, so give it one that an authority signed"
+    } else if cause.contains(AUTHORITYS_OWN) {
+        "; its certificate is an authority's own, so name that very certificate by --ca-file, or give the gateway one that \
+         an authority signed"
+    } else if cause.contains("not valid for") {
+        "; use a host that the certificate has in its subjectAltName, or make one with this host there (openssl req -addext \
+         subjectAltName=DNS:HOST)"
+    } else if cause.contains("UnsupportedCertVersion") {
+        "; its certificate is of version 1, which can't say for which host it is; make one of version 3 with subjectAltName"
     } else {
         ""
+    }
+}
+
+fn refusal(answer: &Answer) -> String {
+    match &answer.collision {
+        Some(collision) => collision.to_string(),
+        None => format!("it answered {answer}{}", refusal_advice(answer)),
     }
 }
 
@@ -138,8 +163,10 @@ fn refusal_advice(answer: &Answer) -> &'static str {
     } else if answer.status == StatusCode::NOT_FOUND {
         "; no Pushgateway answers there: see to the host, the port and the path of its address"
     } else if answer.mentions("was collected before") {
-        "; it holds the same series in two groups, as after a push with an empty grouping label, and takes nothing before \
-         one of them is deleted: see docs/conditions.md"
+        "; another group has this metric with the same labels. The gateway refused this push only. Delete that group, or \
+         rename the metric, then push again"
+    } else if answer.mentions("collides with previously collected") {
+        "; the first of the two takes the name of the other. The gateway refused this push only. Rename one, then push again"
     } else if answer.body.contains("is not a ") {
         "; it holds a metric of this name with another type, so give it that type or another name"
     } else {

@@ -97,13 +97,36 @@ impl Client {
     /// # Errors
     /// As [`Client::held`].
     pub fn held_where(&self, wanted: impl Fn(&Labels) -> bool) -> Result<Held, PushError> {
+        self.look(wanted, |_| true)
+    }
+
+    /// The groups that hold a family of a wanted name, with these families alone, in one try.
+    ///
+    /// # Errors
+    /// As [`Client::held`].
+    pub(super) fn held_families(
+        &self,
+        families: impl Fn(&str) -> bool,
+    ) -> Result<Vec<HeldGroup>, PushError> {
+        Ok(self.look(|_| true, families)?.groups)
+    }
+
+    fn look(
+        &self,
+        wanted: impl Fn(&Labels) -> bool,
+        families: impl Fn(&str) -> bool,
+    ) -> Result<Held, PushError> {
         let response = self.get(["api", "v1", "metrics"])?;
         let at = date(&response);
         let body = response.into_body().into_with_config();
         let reader = BufReader::with_capacity(BUFFER, body.limit(MAX_BYTES).reader());
         let mut groups = Vec::new();
+        let wanted = Wanted {
+            groups: &wanted,
+            families: &families,
+        };
         let answer = Answer {
-            wanted: &wanted,
+            wanted,
             groups: &mut groups,
         };
         let mut json = serde_json::Deserializer::from_reader(reader);
@@ -137,13 +160,22 @@ fn unreadable(error: serde_json::Error) -> PushError {
     ))
 }
 
+/// What is kept of the answer.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    /// By the group's own labels.
+    groups: &'a dyn Fn(&Labels) -> bool,
+    /// By the family's name.
+    families: &'a dyn Fn(&str) -> bool,
+}
+
 /// Reads the answer, and keeps no more than one group that is not wanted in memory.
-struct Answer<'a, W> {
-    wanted: &'a W,
+struct Answer<'a> {
+    wanted: Wanted<'a>,
     groups: &'a mut Vec<HeldGroup>,
 }
 
-impl<'de, W: Fn(&Labels) -> bool> DeserializeSeed<'de> for Answer<'_, W> {
+impl<'de> DeserializeSeed<'de> for Answer<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -151,7 +183,7 @@ impl<'de, W: Fn(&Labels) -> bool> DeserializeSeed<'de> for Answer<'_, W> {
     }
 }
 
-impl<'de, W: Fn(&Labels) -> bool> Visitor<'de> for Answer<'_, W> {
+impl<'de> Visitor<'de> for Answer<'_> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
@@ -177,12 +209,12 @@ impl<'de, W: Fn(&Labels) -> bool> Visitor<'de> for Answer<'_, W> {
     }
 }
 
-struct Groups<'a, W> {
-    wanted: &'a W,
+struct Groups<'a> {
+    wanted: Wanted<'a>,
     groups: &'a mut Vec<HeldGroup>,
 }
 
-impl<'de, W: Fn(&Labels) -> bool> DeserializeSeed<'de> for Groups<'_, W> {
+impl<'de> DeserializeSeed<'de> for Groups<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -190,7 +222,7 @@ impl<'de, W: Fn(&Labels) -> bool> DeserializeSeed<'de> for Groups<'_, W> {
     }
 }
 
-impl<'de, W: Fn(&Labels) -> bool> Visitor<'de> for Groups<'_, W> {
+impl<'de> Visitor<'de> for Groups<'_> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
@@ -204,7 +236,7 @@ impl<'de, W: Fn(&Labels) -> bool> Visitor<'de> for Groups<'_, W> {
             }
             if self.groups.len() > MAX_GROUPS {
                 return Err(de::Error::custom(
-                    "it has more groups of one lock than can be",
+                    "it has more groups of what is asked for than can be",
                 ));
             }
         }
@@ -217,7 +249,10 @@ impl<'de, W: Fn(&Labels) -> bool> Visitor<'de> for Groups<'_, W> {
 /// wrong would lose what it holds.
 fn group<E: de::Error>(
     fields: BTreeMap<String, Box<RawValue>>,
-    wanted: impl Fn(&Labels) -> bool,
+    Wanted {
+        groups: wanted,
+        families: is_wanted,
+    }: Wanted,
 ) -> Result<Option<HeldGroup>, E> {
     let read = |name| fields.get(name).map(|json| json.get());
     let own = read("labels").and_then(|labels| serde_json::from_str::<Labels>(labels).ok());
@@ -244,11 +279,15 @@ fn group<E: de::Error>(
         .into_iter()
         .filter(|(name, value)| {
             let says_whether = name == "last_push_successful" && !value.get().starts_with('{');
-            name != "labels" && !says_whether
+            name != "labels" && !says_whether && is_wanted(name)
         })
         .map(|(name, family)| Ok((name, serde_json::from_str(family.get())?)))
-        .collect::<Result<_, serde_json::Error>>()
+        .collect::<Result<BTreeMap<_, _>, serde_json::Error>>()
         .map_err(E::custom)?;
+    // The gateway has families of its own in each group, so in this one are only others than the wanted ones.
+    if families.is_empty() {
+        return Ok(None);
+    }
     Ok(Some(HeldGroup { labels, families }))
 }
 
@@ -259,7 +298,10 @@ mod tests {
     fn read(json: &str) -> Result<Vec<HeldGroup>, String> {
         let mut groups = Vec::new();
         let answer = Answer {
-            wanted: &|labels: &Labels| labels["job"] == "train",
+            wanted: Wanted {
+                groups: &|labels| labels["job"] == "train",
+                families: &|_| true,
+            },
             groups: &mut groups,
         };
         answer

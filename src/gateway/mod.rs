@@ -3,6 +3,7 @@
 
 mod address;
 mod client;
+mod collision;
 mod connect;
 mod credentials;
 mod deliver;
@@ -13,6 +14,7 @@ mod lock;
 mod proxy;
 mod retry;
 mod tls;
+mod tls_connection;
 mod update;
 
 pub use address::{Address, AddressError};

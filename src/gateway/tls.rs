@@ -6,11 +6,12 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::RootCertStore;
+use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig};
+use rustls::{ClientConfig, RootCertStore};
 
+use super::tls_connection::Verifier;
 use crate::terminal::quoted;
 
 /// Largest file, in bytes: a system's whole bundle of CA certificates has some 250 KB.
@@ -19,7 +20,7 @@ const MAX_BYTES: u64 = 4 * 1024 * 1024;
 /// The files to use in place of what the system trusts, in PEM.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The CA certificates that may vouch for the gateway; the system's where there is none.
+    /// The CA certificates that may vouch for the gateway, or its own one; the system's where there is none.
     pub ca: Option<PathBuf>,
     /// A client certificate, with those between it and its CA, and its key.
     pub identity: Option<(PathBuf, PathBuf)>,
@@ -44,6 +45,9 @@ pub enum TlsError {
         /// What is wrong, and what would be right.
         problem: String,
     },
+    /// The library can't do what its own defaults say.
+    #[error("TLS can't be set up: {0}")]
+    Library(rustls::Error),
     /// The system trusts nobody, as in an image of nothing but one program.
     #[error(
         "no CA certificates are on this system to know the gateway by; name a file of them with --ca-file or \
@@ -54,84 +58,70 @@ pub enum TlsError {
 
 impl TlsFiles {
     /// Reads and checks the files.
-    pub(super) fn load(&self) -> Result<TlsConfig, TlsError> {
-        // It fails where there is a provider already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let roots = match &self.ca {
-            Some(file) => ca_file(file)?,
-            None => system_roots()?,
+    pub(super) fn load(&self) -> Result<Arc<ClientConfig>, TlsError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let (roots, named) = match &self.ca {
+            Some(file) => {
+                let named = certificates(file)?;
+                (ca_file(file, &named)?, named)
+            }
+            None => (system_roots()?, Vec::new()),
         };
-        let identity = self
-            .identity
-            .as_ref()
-            .map(|(certificate, key)| identity(certificate, key))
-            .transpose()?;
-        Ok(TlsConfig::builder()
-            .root_certs(RootCerts::Specific(Arc::new(roots)))
-            .client_cert(identity)
-            .build())
+        let authorities =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+                .build()
+                .map_err(|_| TlsError::NoRoots)?;
+        let verifier = Arc::new(Verifier { authorities, named });
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(TlsError::Library)?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
+        let config = match &self.identity {
+            None => config.with_no_client_auth(),
+            Some((certificate, key_file)) => {
+                let chain = certificates(certificate)?;
+                // What the parser says may quote a line of the key.
+                let key = PrivateKeyDer::from_pem_slice(&read(key_file)?)
+                    .map_err(|_| content(key_file, "holds no private key in PEM"))?;
+                config.with_client_auth_cert(chain, key).map_err(|cause| {
+                    let file = quoted(&certificate.to_string_lossy());
+                    content(key_file, format!("can't be used with {file}: {cause}"))
+                })?
+            }
+        };
+        Ok(Arc::new(config))
     }
 }
 
-fn ca_file(file: &Path) -> Result<Vec<Certificate<'static>>, TlsError> {
-    let certificates = certificates(file)?;
+fn ca_file(
+    file: &Path,
+    certificates: &[CertificateDer<'static>],
+) -> Result<RootCertStore, TlsError> {
     let mut store = RootCertStore::empty();
-    for certificate in &certificates {
+    for certificate in certificates {
         store
-            .add(CertificateDer::from(certificate.der()))
+            .add(certificate.clone())
             .map_err(|cause| content(file, format!("holds what is no CA certificate: {cause}")))?;
     }
-    Ok(certificates)
+    Ok(store)
 }
 
 /// Where OpenSSL would look: `SSL_CERT_FILE` and `SSL_CERT_DIR`, then the system's own places. What can't be read there
 /// vouches for nobody.
-fn system_roots() -> Result<Vec<Certificate<'static>>, TlsError> {
-    let certificates = rustls_native_certs::load_native_certs().certs;
-    if certificates.is_empty() {
+fn system_roots() -> Result<RootCertStore, TlsError> {
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if store.is_empty() {
         return Err(TlsError::NoRoots);
     }
-    let owned = |der: CertificateDer| Certificate::from_der(&der).to_owned();
-    Ok(certificates.into_iter().map(owned).collect())
+    Ok(store)
 }
 
-fn identity(certificate_file: &Path, key_file: &Path) -> Result<ClientCert, TlsError> {
-    let chain = certificates(certificate_file)?;
-    let bytes = read(key_file)?;
-    // What the parsers say may quote a line of the key.
-    let no_key = || content(key_file, "holds no private key in PEM");
-    let key = PrivateKey::from_pem(&bytes).map_err(|_| no_key())?;
-    let checked = PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| no_key())?;
-    // ureq takes the two for a pair.
-    check_pair(&chain, checked).map_err(|cause| {
-        let file = certificate_file.to_string_lossy();
-        content(
-            key_file,
-            format!("can't be used with {}: {cause}", quoted(&file)),
-        )
-    })?;
-    Ok(ClientCert::new_with_certs(&chain, key))
-}
-
-fn check_pair(chain: &[Certificate], key: PrivateKeyDer<'static>) -> Result<(), rustls::Error> {
-    let chain = chain
-        .iter()
-        .map(|certificate| CertificateDer::from(certificate.der()).into_owned())
-        .collect();
-    rustls::ClientConfig::builder()
-        .with_root_certificates(RootCertStore::empty())
-        .with_client_auth_cert(chain, key)
-        .map(drop)
-}
-
-fn certificates(file: &Path) -> Result<Vec<Certificate<'static>>, TlsError> {
-    let certificates = ureq::tls::parse_pem(&read(file)?)
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(Ok(certificate)),
-            Ok(_) => None,
-            Err(_) => Some(Err(content(file, "is not proper PEM; it may be cut off"))),
-        })
-        .collect::<Result<Vec<_>, _>>()?;
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let certificates = CertificateDer::pem_slice_iter(&read(file)?)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|_| content(file, "is not proper PEM; it may be cut off"))?;
     if certificates.is_empty() {
         return Err(content(
             file,

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use ureq::http::Method;
+
 use super::deliver::{SILENCE, announced, wait_after};
 use super::lock::{self, LITTER, Lock, STALE, Taken, Write};
 use super::retry::spread;
@@ -98,6 +100,9 @@ pub fn update<E>(
                 wait_for_gateway(client, patience, start, &mut retry, error)?;
             }
             Err(Missed::Unanswered(error)) => return Err(UpdateError::Unknown(error)),
+            Err(Missed::Final(UpdateError::Gateway(error))) => {
+                return Err(UpdateError::Gateway(client.explained(error, group)));
+            }
             Err(Missed::Final(error)) => return Err(error),
         }
     }
@@ -155,8 +160,8 @@ fn read_and_write<E>(
     if slow() {
         return Err(Missed::Contended(None));
     }
-    match client.merge(group, &(text + &lock.seal())) {
-        Ok(()) => Ok(()),
+    match client.push(Method::POST, group, &(text + &lock.seal())) {
+        Ok(_) => Ok(()),
         Err(error) if lock.is_banned(&error) && slow() => Err(Missed::Contended(None)),
         Err(error) if lock.is_banned(&error) => Err(Missed::Lost(Some(error))),
         Err(error) if error.may_have_arrived() => Err(Missed::Unanswered(error)),

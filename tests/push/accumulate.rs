@@ -733,7 +733,7 @@ fn a_sum_that_is_right_is_not_remarked_on(#[case] held: &str, #[case] pushed: &s
 }
 
 #[test]
-fn a_type_that_another_group_has_differently_is_refused_in_the_gateways_words() {
+fn a_type_that_another_group_has_differently_is_refused_with_both_groups_named() {
     let gateway = Pushgateway::start();
     Simplepipe::push("# TYPE rows_total gauge\nrows_total 1\n", "other")
         .gateway(gateway.address())
@@ -742,9 +742,10 @@ fn a_type_that_another_group_has_differently_is_refused_in_the_gateways_words() 
     let ended = accumulate(&counter(1), gateway.address()).run();
     ended.assert_code(1);
     assert!(
-        ended
-            .standard_error
-            .contains("refused the push: it answered 400 Bad Request"),
+        ended.standard_error.contains(
+            "refused the push: metric \"rows_total\" has another type in group job \"other\" than in this push, which is of \
+             group job \"train\""
+        ),
         "{}",
         ended.standard_error
     );

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair,
+    SanType,
 };
 use rstest::rstest;
 
@@ -206,24 +207,82 @@ fn a_gateway_that_nobody_vouches_for_gets_nothing() {
     );
 }
 
-/// What `openssl req -x509` makes.
-#[test]
-fn a_gateway_that_shows_an_authoritys_own_certificate_is_refused_with_advice() {
+/// A gateway whose certificate signed itself, which is file server.crt.
+fn self_signed(change: impl FnOnce(&mut CertificateParams)) -> Setting {
     let setting = Setting::new();
     let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    // As `openssl req -x509` makes it.
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    setting.file("server.crt", &authority.pem());
-    setting.file("server.key", &authority.key().serialize_pem());
-    let setting =
-        setting.serve("tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n");
-    let ended = setting.push("https://", "--ca-file {}/server.crt").run();
+    change(&mut params);
+    let certificate = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    setting.file("server.crt", &certificate.pem());
+    setting.file("server.key", &certificate.key().serialize_pem());
+    setting.file("other.crt", &authority("other").pem());
+    setting.serve("tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n")
+}
+
+#[test]
+fn a_certificate_that_signed_itself_is_trusted_where_it_is_named() {
+    let setting = self_signed(|_| {});
+    let push = setting.push("https://", "--ca-file {}/server.crt");
+    push.run().assert_code(0);
+    // Its last place in a bundle is as good.
+    let bundle = std::fs::read_to_string(setting.path("other.crt")).unwrap()
+        + &std::fs::read_to_string(setting.path("server.crt")).unwrap();
+    setting.file("bundle.crt", &bundle);
+    let push = setting.push("https://", "--ca-file {}/bundle.crt --accumulate");
+    push.run().assert_code(0);
+}
+
+#[test]
+fn a_certificate_is_trusted_where_it_is_named_and_its_authority_is_not() {
+    let setting = with_tls();
+    let push = setting.push("https://", "--ca-file {}/server.crt");
+    push.run().assert_code(0);
+}
+
+#[rstest]
+#[case::another_is_named(
+    "other.crt",
+    |_: &mut CertificateParams| {},
+    "CaUsedAsEndEntity)); its certificate is an authority's own, so name that very certificate by --ca-file, or give the \
+     gateway one that an authority signed\n"
+)]
+#[case::for_no_host(
+    "server.crt",
+    |params: &mut CertificateParams| params.subject_alt_names.clear(),
+    "; use a host that the certificate has in its subjectAltName, or make one with this host there (openssl req -addext \
+     subjectAltName=DNS:HOST)\n"
+)]
+#[case::for_another_host(
+    "server.crt",
+    |params: &mut CertificateParams| params.subject_alt_names = vec![SanType::DnsName("pushgateway".try_into().unwrap())],
+    "; use a host that the certificate has in its subjectAltName, or make one with this host there (openssl req -addext \
+     subjectAltName=DNS:HOST)\n"
+)]
+#[case::of_last_year(
+    "server.crt",
+    |params: &mut CertificateParams| params.not_after = rcgen::date_time_ymd(2020, 1, 1),
+    "certificate expired"
+)]
+fn a_certificate_that_signed_itself_is_refused_with_what_is_wrong(
+    #[case] named: &str,
+    #[case] change: fn(&mut CertificateParams),
+    #[case] words: &str,
+) {
+    let setting = self_signed(change);
+    let ended = setting
+        .push("https://", &format!("--ca-file {{}}/{named}"))
+        .run();
     ended.assert_code(1);
-    let advice =
-        "; its certificate is an authority's own, so give it one that an authority signed\n";
     assert!(
-        ended.standard_error.contains("CaUsedAsEndEntity")
-            && ended.standard_error.ends_with(advice),
+        ended.standard_error.contains(words),
+        "{}",
+        ended.standard_error
+    );
+    assert_eq!(
+        ended.standard_error.lines().count(),
+        1,
         "{}",
         ended.standard_error
     );

@@ -6,6 +6,7 @@
 
 mod accumulate;
 mod authentication;
+mod collisions;
 mod faulty_server;
 mod files;
 // What else a gateway can do is for other tests.
@@ -219,39 +220,6 @@ fn the_gateway_is_taken_from_the_first_that_names_it(
         push = push.variable(name, &address(which));
     }
     push.run().assert_code(0);
-}
-
-#[test]
-fn a_type_that_differs_from_another_jobs_is_refused_in_the_gateways_words() {
-    let gateway = Pushgateway::start();
-    Simplepipe::push(&gauge("6"), "one")
-        .gateway(gateway.address())
-        .run()
-        .assert_code(0);
-    let file = gauge("6").replace("gauge", "summary");
-    let ended = Simplepipe::push(&file, "two")
-        .gateway(gateway.address())
-        .run();
-    ended.assert_code(1);
-    let refusal = "refused the push: it answered 400 Bad Request: pushed metrics are invalid or inconsistent with \
-                   existing metrics: ";
-    assert!(
-        ended.standard_error.contains(refusal),
-        "{}",
-        ended.standard_error
-    );
-    let advice = "; it holds a metric of this name with another type, so give it that type or another name\n";
-    assert!(
-        ended.standard_error.ends_with(advice),
-        "{}",
-        ended.standard_error
-    );
-    assert_eq!(
-        ended.standard_error.lines().count(),
-        1,
-        "{}",
-        ended.standard_error
-    );
 }
 
 /// Each in front of a real gateway, which must have got nothing.

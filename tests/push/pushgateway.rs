@@ -105,6 +105,13 @@ impl Pushgateway {
         ))
     }
 
+    /// Deletes a group, also one that Simplepipe's clients refuse to name.
+    #[allow(dead_code)] // As above.
+    pub fn delete(&self, path: &str) {
+        let answer = self.answer(&format!("DELETE {path} HTTP/1.0\r\n\r\n"));
+        assert!(answer.starts_with("HTTP/1.0 202 "), "{answer}");
+    }
+
     fn get(&self, path: &str) -> String {
         let answer = self.answer(&format!("GET {path} HTTP/1.0\r\n\r\n"));
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();

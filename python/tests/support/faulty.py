@@ -57,6 +57,6 @@ def _read_request(connection: socket.socket) -> bytes | None:
         request += received
         head, end, _ = request.partition(b"\r\n\r\n")
         if end and length is None:
-            (body,) = (line.split(b":")[1] for line in head.split(b"\r\n") if line.startswith(b"Content-Length:"))
-            length = len(head) + len(end) + int(body)
+            lengths = [line.split(b":")[1] for line in head.split(b"\r\n") if line.startswith(b"Content-Length:")]
+            length = len(head) + len(end) + sum(map(int, lengths))
     return request

@@ -5,9 +5,13 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.client
+import json
 import socket
 import ssl
+import time
+from typing import Any
 
+from simplepipe._gateway.collision import Clash
 from simplepipe._gateway.group import Group
 from simplepipe._gateway.settings import Settings
 from simplepipe._terminal import one_line
@@ -20,6 +24,12 @@ CONNECT_TIMEOUT = 5.0
 """For connecting: less, for a host that swallows packets."""
 MAX_BODY = 4096
 """How much of an answer is read, in bytes."""
+ASK_TIMEOUT = 2.0
+"""For asking what a refused push collides with, in seconds in all."""
+MAX_HELD = 16 * 1024 * 1024
+"""How much of what the gateway holds is read for that, in bytes."""
+KNOWN_FOR = 60.0
+"""How long what it told then is taken for what it would tell now, in seconds: a run pushes again and again."""
 SHOWN = 400
 """How much of an answer is shown, in characters."""
 TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
@@ -32,6 +42,7 @@ class Client:
         self._settings = settings
         self._connection: http.client.HTTPConnection | None = None
         self._closed = False
+        self._known: tuple[Clash, Group, str | None, float] | None = None
 
     @property
     def gateway(self) -> str:
@@ -39,7 +50,18 @@ class Client:
         return str(self._settings.address)
 
     def push(self, method: str, group: Group, exposition: bytes, timeout: float = TIMEOUT) -> None:
-        """One try; PUT replaces the group's metrics, POST those of the same name. Raises PushError."""
+        """One try; PUT replaces the group's metrics, POST those of the same name. Where it collides with what another
+        group holds, asks the gateway which. Raises PushError."""
+        try:
+            self._push(method, group, exposition, timeout)
+        except _Refused as refusal:
+            clash = Clash.read(refusal.body)
+            told = clash and self._told(clash, group)
+            if told is None:
+                raise
+            raise PushError(f"refused the push: {told}", transient=False) from None
+
+    def _push(self, method: str, group: Group, exposition: bytes, timeout: float) -> None:
         try:
             headers = self._headers()
             connection = self._connection = self._make_connection(min(timeout, CONNECT_TIMEOUT))
@@ -72,6 +94,44 @@ class Client:
         self._closed = True
         self.abort()
 
+    def _told(self, clash: Clash, group: Group) -> str | None:
+        """What it collides with, where the gateway tells."""
+        now = time.monotonic()
+        if self._known is None or self._known[:2] != (clash, group) or now - self._known[3] > KNOWN_FOR:
+            try:
+                told = clash.told(self._held(now + ASK_TIMEOUT), group)
+            # Whatever answers may answer anything, and the refusal is known without it.
+            except (
+                PushError,
+                SettingsError,
+                http.client.HTTPException,
+                OSError,
+                ValueError,
+                AttributeError,
+                TypeError,
+            ):
+                told = None
+            self._known = (clash, group, told, now)
+        return self._known[2]
+
+    def _held(self, deadline: float) -> list[Any]:
+        """The groups that the gateway holds."""
+        headers = self._headers()
+        connection = self._connection = self._make_connection(ASK_TIMEOUT)
+        body = bytearray()
+        with contextlib.closing(connection):
+            try:
+                connection.request("GET", self._settings.address.prefix + "/api/v1/metrics", headers=headers)
+                with connection.getresponse() as response:
+                    while part := response.read1(64 * 1024):
+                        body += part
+                        if len(body) > MAX_HELD or time.monotonic() > deadline:
+                            return []
+            finally:
+                self._connection = None
+        groups = json.loads(body)["data"]
+        return [each for each in groups if isinstance(each, dict)]
+
     def abort(self) -> None:
         """Breaks off the try that another thread waits for."""
         connection = self._connection
@@ -95,6 +155,14 @@ class Client:
         return headers
 
 
+class _Refused(PushError):
+    """With the beginning of what the gateway answered."""
+
+    def __init__(self, message: str, body: str) -> None:
+        super().__init__(message, transient=False)
+        self.body = body
+
+
 def _connect(connection: http.client.HTTPConnection) -> None:
     try:
         connection.connect()
@@ -107,7 +175,20 @@ def _connect(connection: http.client.HTTPConnection) -> None:
 def _tls_error(error: ssl.SSLError) -> PushError:
     """All but the mere end of the connection, as of a gateway that is just being restarted, will stay so."""
     transient = isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError)
-    return PushError(f"can't be spoken to over TLS: {_cause(error)}", transient=transient)
+    advice = _tls_advice(error) if isinstance(error, ssl.SSLCertVerificationError) else ""
+    return PushError(f"can't be spoken to over TLS: {_cause(error)}{advice}", transient=transient)
+
+
+def _tls_advice(error: ssl.SSLCertVerificationError) -> str:
+    """By OpenSSL's numbers."""
+    if error.verify_code in (62, 64):
+        return (
+            "; use a host that the certificate has in its subjectAltName, or make one with this host there (openssl "
+            "req -addext subjectAltName=DNS:HOST)"
+        )
+    if error.verify_code in (18, 19, 20, 21):
+        return "; name the certificate of who signed its own, or that very certificate, in PUSHGATEWAY_CA_FILE"
+    return ""
 
 
 def _check(response: http.client.HTTPResponse, pair: str) -> None:
@@ -128,6 +209,7 @@ def _check(response: http.client.HTTPResponse, pair: str) -> None:
         raise PushError(
             f"is not the gateway: it answered {answer}{see}; name the gateway's own address", transient=False
         )
+    body = ""
     with contextlib.suppress(OSError, http.client.HTTPException):
         body = response.read(MAX_BODY).decode(errors="replace")
         text = one_line(body.replace(pair, "...") if pair else body, SHOWN)
@@ -137,7 +219,12 @@ def _check(response: http.client.HTTPResponse, pair: str) -> None:
     advice = ""
     if status == 404:
         advice = "; no Pushgateway answers there: see to the host, the port and the path of its address"
-    raise PushError(f"refused the push: it answered {answer}{advice}", transient=False)
+    if "was collected before" in body:
+        advice = (
+            "; another group has this metric with the same labels. The gateway refused this push only. Delete that "
+            "group, or rename the metric, then push again"
+        )
+    raise _Refused(f"refused the push: it answered {answer}{advice}", body)
 
 
 def _cause(error: BaseException) -> str:

@@ -91,6 +91,12 @@ class Settings:
             context = ssl.create_default_context(cafile=self.ca_file)
         except OSError as error:  # ssl.SSLError is one
             raise SettingsError(_unusable(self.ca_file, "PUSHGATEWAY_CA_FILE", error)) from None
+        # As `simplepipe push` has it: a certificate is for the hosts of its subjectAltName. One that is named may be
+        # the gateway's own, and may lack what Python wants to see in a certificate since 3.13.
+        context.hostname_checks_common_name = False
+        if self.ca_file is not None:
+            context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+            context.verify_flags &= ~ssl.VerifyFlags.VERIFY_X509_STRICT
         if self.cert_file is not None:
             try:
                 # The empty password: without one, OpenSSL would ask on the terminal for that of an encrypted key.
