@@ -94,7 +94,10 @@ async fn without_the_right_to_one_kind_the_others_go_on() {
     control_plane.install().await;
     tenant.until_there(&POD_MONITOR).await;
     tenant
-        .until_condition_says("ScrapeConfigured", "this cluster has no Prometheus object")
+        .until_condition_says(
+            "ScrapeConfigured",
+            "this cluster has no Prometheus or PrometheusAgent object",
+        )
         .await;
 }
 
