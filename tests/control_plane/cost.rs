@@ -9,7 +9,6 @@ use serde_json::json;
 use crate::audit::AuditLog;
 use crate::child_names::{CLIENT_SETTINGS, DASHBOARD, children_of};
 use crate::damage::Damage;
-use crate::eventually::{eventually, so};
 use crate::operator::Operator;
 use crate::prometheus::create_prometheus;
 use crate::stages::exclusive;
@@ -74,14 +73,7 @@ async fn a_tenant_costs_no_more_than_is_committed() {
 
     let log = control_plane.audit().starting_now();
     let operator = Operator::start_alone(&control_plane).await;
-    eventually("every tenant was looked at", async || {
-        let count = operator
-            .metric("simplepipe_reconcile_duration_seconds_count")
-            .await?;
-        let waiting = operator.metric("simplepipe_queue_depth").await?;
-        so(count >= TENANTS as f64 && waiting == 0.0, (count, waiting))
-    })
-    .await;
+    operator.until_all_are_looked_at(TENANTS).await;
     operator.terminate(STOP).await;
     let [restarted_by_writes, _] = requests(&log);
 

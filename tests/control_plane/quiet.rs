@@ -8,7 +8,6 @@ use serde_json::json;
 
 use crate::child_names::{CLIENT_SETTINGS, SERVICE, everything};
 use crate::damage::Damage;
-use crate::eventually::{eventually, so};
 use crate::operator::Operator;
 use crate::stages::exclusive;
 use crate::tenant::{Tenant, by};
@@ -51,14 +50,7 @@ async fn an_operator_that_restarts_over_converged_tenants_writes_nothing() {
 
     let audit = control_plane.audit().starting_now();
     let operator = Operator::start_alone(&control_plane).await;
-    eventually("every tenant was looked at", async || {
-        let count = operator
-            .metric("simplepipe_reconcile_duration_seconds_count")
-            .await?;
-        let waiting = operator.metric("simplepipe_queue_depth").await?;
-        so(count >= TENANTS as f64 && waiting == 0.0, (count, waiting))
-    })
-    .await;
+    operator.until_all_are_looked_at(TENANTS).await;
     let added = Patch::Merge(json!({"metadata": {"labels": {"team": "ml"}}}));
     for tenant in &tenants {
         tenant

@@ -80,6 +80,18 @@ impl Operator {
         .await;
     }
 
+    /// Waits until it has looked at so many tenants since its start, and none waits.
+    pub async fn until_all_are_looked_at(&self, tenants: usize) {
+        eventually("every tenant was looked at", async || {
+            let count = self
+                .metric("simplepipe_reconcile_duration_seconds_count")
+                .await?;
+            let waiting = self.metric("simplepipe_queue_depth").await?;
+            so(count >= tenants as f64 && waiting == 0.0, (count, waiting))
+        })
+        .await;
+    }
+
     /// What it answers to a GET.
     ///
     /// # Errors
