@@ -17,7 +17,7 @@ use super::locked::Locked;
 
 /// Tenants in the slow lane. With those in the last lane, and their requests side by side, they hold fewer than half of
 /// the seats that an API server has by default for all service accounts.
-const SLOW: usize = 16;
+const SLOW: usize = 32;
 /// Tenants in the last lane.
 const HANGING: usize = 24;
 /// Between two looks whether a place that is held for long is wanted.
@@ -42,8 +42,8 @@ impl Speed {
     /// How long one request may take for its tenant to stay in this lane.
     fn patience(self) -> Option<Duration> {
         match self {
-            Self::Quick => Some(Duration::from_millis(100)),
-            Self::Slow => Some(Duration::from_millis(2500)),
+            Self::Quick => Some(Duration::from_millis(200)),
+            Self::Slow => Some(Duration::from_secs(1)),
             Self::Hanging => None,
         }
     }
@@ -273,6 +273,11 @@ impl Place<'_> {
         self.left.notified().await;
     }
 
+    /// Whether who leaves this lane goes on to the last one.
+    pub fn leads_to_the_last(&self) -> bool {
+        self.speed().next() == Speed::Hanging && !self.lanes.is_closed()
+    }
+
     /// Leaves this lane, and waits for a place in the next one.
     pub async fn into_next(self) -> Option<Self> {
         let lanes = self.lanes;
@@ -386,7 +391,7 @@ mod tests {
         let lanes = Lanes::new(1);
         request(&lanes, 0, HANGS).await;
         assert_eq!(lanes.last.lock()[&tenant(0)].0, Speed::Hanging);
-        request(&lanes, 0, Duration::from_secs(1)).await;
+        request(&lanes, 0, Duration::from_millis(500)).await;
         assert_eq!(lanes.last.lock()[&tenant(0)].0, Speed::Slow);
         request(&lanes, 0, Duration::ZERO).await;
         assert!(lanes.last.lock().is_empty());

@@ -53,6 +53,8 @@ const KIND_RETRY: Duration = Duration::from_secs(2);
 const BLIND_LOOK: Duration = Duration::from_secs(10);
 /// A child that is not there after the API server has kept its write waiting for so long is told of at once.
 const TELL_AFTER: Duration = Duration::from_secs(2);
+/// Who waits for long in any case is not kept from it by a status that hangs.
+const TELL_WITHIN: Duration = Duration::from_secs(1);
 /// Reconciles with writes that may follow each other at once: more than any change of a person's brings.
 pub const BURST: u32 = 20;
 /// After that, one in this time.
@@ -212,6 +214,18 @@ async fn in_lanes(reference: &ObjectRef<MetricsNamespace>, context: &Context) ->
                 ended = work => break (ended, began),
                 () = place.left() => {}
             }
+            // In the last lane the wait for a place may be long.
+            if place.leads_to_the_last()
+                && let Some(wish) = Wish::of(&object, context)
+            {
+                let report = Report {
+                    object: &object,
+                    context,
+                    place: &place,
+                    wish: &wish,
+                };
+                let _ = timeout(TELL_WITHIN, report.tell_of_waiting(&progress)).await;
+            }
         }
         place = place.into_next().await?;
     };
@@ -271,38 +285,24 @@ async fn reconcile(
     place: &Place<'_>,
     progress: &Progress,
 ) -> Ended {
-    let inputs = observe::inputs(object, &context.caches, &context.platform);
-    let decision = match plan(&inputs) {
-        Ok(plan) => Ok(plan),
-        Err(Hold::Objection(objection)) => Err(objection),
-        Err(Hold::Going) => {
-            return Ended {
-                error: None,
-                later: Later::default(),
-            };
-        }
-    };
-    let built = decision
-        .as_ref()
-        .map_or_else(|_| Ok(Vec::new()), children::build);
-    // A plan of which a child can't be built is not applied: what is lacking would count as no longer wanted.
-    let (wanted, unbuildable) = match built {
-        Ok(wanted) => (wanted, None),
-        Err(error) => (Vec::new(), Some(error)),
+    let Some(wish) = Wish::of(object, context) else {
+        return Ended {
+            error: None,
+            later: Later::default(),
+        };
     };
     let report = Report {
         object,
         context,
         place,
-        decision: &decision,
-        wanted: &wanted,
+        wish: &wish,
     };
-    let applied = match &decision {
-        _ if let Some(error) = unbuildable => Outcome::from(error),
+    let applied = match &wish.decision {
+        _ if let Some(problem) = &wish.unbuildable => problem.clone(),
         Ok(plan) if !object.spec.paused => report.apply(plan, progress).await,
         Ok(plan) => held_back(
             &context.caches.children.in_namespace(&plan.namespace),
-            &wanted,
+            &wish.children,
         ),
         Err(_) => Outcome::default(),
     };
@@ -372,13 +372,44 @@ pub fn was_served(object: &MetricsNamespace) -> bool {
     status.is_some_and(|s| s.observed_generation == object.metadata.generation)
 }
 
+/// What an object asks for.
+struct Wish {
+    decision: Result<Plan, Objection>,
+    children: Vec<Child>,
+    /// A plan of which a child can't be built is not applied: what is lacking would count as no longer wanted.
+    unbuildable: Option<Outcome>,
+}
+
+impl Wish {
+    /// `None` where the object or its namespace is going.
+    fn of(object: &Arc<MetricsNamespace>, context: &Context) -> Option<Self> {
+        let inputs = observe::inputs(object, &context.caches, &context.platform);
+        let decision = match plan(&inputs) {
+            Ok(plan) => Ok(plan),
+            Err(Hold::Objection(objection)) => Err(objection),
+            Err(Hold::Going) => return None,
+        };
+        let built = decision
+            .as_ref()
+            .map_or_else(|_| Ok(Vec::new()), children::build);
+        let (children, unbuildable) = match built {
+            Ok(children) => (children, None),
+            Err(error) => (Vec::new(), Some(Outcome::from(error))),
+        };
+        Some(Self {
+            decision,
+            children,
+            unbuildable,
+        })
+    }
+}
+
 /// One reconcile's view, for what is written of it into the status.
 struct Report<'a> {
     object: &'a Arc<MetricsNamespace>,
     context: &'a Context,
     place: &'a Place<'a>,
-    decision: &'a Result<Plan, Objection>,
-    wanted: &'a [Child],
+    wish: &'a Wish,
 }
 
 impl Report<'_> {
@@ -393,7 +424,7 @@ impl Report<'_> {
             object: self.object,
             namespace: &plan.namespace,
         };
-        let applying = pin!(writer.apply(self.wanted, progress));
+        let applying = pin!(writer.apply(&self.wish.children, progress));
         match select(applying, pin!(sleep(TELL_AFTER))).await {
             Either::Left((outcome, _)) => outcome,
             Either::Right(((), applying)) => join(applying, self.tell_of_waiting(progress)).await.0,
@@ -414,7 +445,7 @@ impl Report<'_> {
     fn status(&self, problems: &[Problem]) -> MetricsNamespaceStatus {
         let (context, now) = (self.context, Timestamp::now());
         let reference = ObjectRef::from_obj(&**self.object);
-        let seen = Children::of(self.object, self.wanted, &context.caches);
+        let seen = Children::of(self.object, &self.wish.children, &context.caches);
         let pod_problem = context.pods.words(&reference, seen.rollout.as_ref(), now);
         let unseen_prometheuses = Watches::PROMETHEUSES
             .into_iter()
@@ -422,7 +453,7 @@ impl Report<'_> {
         status::compute(
             self.object,
             &Seen {
-                decision: self.decision.as_ref(),
+                decision: self.wish.decision.as_ref(),
                 problems,
                 contested: context
                     .contests

@@ -21,7 +21,7 @@ const FRESH_WITHIN: Duration = Duration::from_secs(30);
 /// Tenants that the test makes at the same time.
 const AT_ONCE: usize = 8;
 /// Calls of a webhook that the operator may have waiting: what `lanes.rs` and `apply.rs` add up to, and the probe's.
-const MOST_CALLS: usize = 8 + 16 + 24 * 3 + 2;
+const MOST_CALLS: usize = 8 + 32 + 24 * 3 + 2;
 
 #[tokio::test]
 async fn a_webhook_that_hangs_is_named_and_keeps_no_other_child_waiting() {
