@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -19,6 +20,9 @@ VARIABLES = (
     "PUSHGATEWAY_RESERVED_METRICS",
     "PUSHGATEWAY_RESERVED_JOBS",
 )
+
+# A shell's background command ignores Ctrl-C, and so would all programs that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

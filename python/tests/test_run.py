@@ -218,7 +218,7 @@ def test_a_registry_that_the_gateway_refuses_keeps_nothing_else_back(
     assert gateway.value("accuracy") == 0.9
     assert gateway.value("good") == 2
     assert gateway.value("run_succeeded") == 1
-    assert "refused the push: it answered 400" in caplog.text
+    assert 'refused the push: metric "taken" has another type in group job "before"' in caplog.text
 
 
 def test_what_the_run_says_of_itself_is_not_a_registrys(gateway: Pushgateway, caplog: pytest.LogCaptureFixture) -> None:

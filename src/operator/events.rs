@@ -177,11 +177,16 @@ fn condition(status: &MetricsNamespaceStatus, type_: ConditionType) -> Option<&C
     status.conditions.iter().find(|c| c.type_ == type_.as_str())
 }
 
+/// What of a text fits into an event's note.
+pub fn as_note(text: &str) -> &str {
+    &text[..text.floor_char_boundary(LONGEST_NOTE)]
+}
+
 fn event(type_: EventType, reason: &str, note: String) -> Event {
     Event {
         type_,
         reason: reason.into(),
-        note: Some(note[..note.floor_char_boundary(LONGEST_NOTE)].to_owned()),
+        note: Some(as_note(&note).to_owned()),
         action: "Reconcile".into(),
         secondary: None,
     }

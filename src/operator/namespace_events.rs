@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 use crate::api::{MetricsNamespace, names};
 use crate::terminal::one_line;
 
-/// Bytes that an event's note may have.
-const LONGEST_NOTE: usize = 1024;
+use super::events::as_note;
+
 /// Characters of a label's value, or an API server's words, in a note.
 const LONGEST_QUOTE: usize = 600;
 
@@ -117,7 +117,7 @@ fn event(instance: Option<&str>, namespace: &str, note: &Note, now: Timestamp) -
         }),
         type_: Some(note.type_.into()),
         reason: Some(note.reason.into()),
-        note: Some(note.text[..note.text.floor_char_boundary(LONGEST_NOTE)].to_owned()),
+        note: Some(as_note(&note.text).to_owned()),
         action: Some("Enrol".into()),
         reporting_controller: Some(names::MANAGER.into()),
         reporting_instance: Some(instance.unwrap_or(names::MANAGER).to_owned()),

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use crate::child_names::CHILDREN;
 use crate::eventually::{eventually, so};
 use crate::operator::Operator;
-use crate::silent_webhook::SilentWebhook;
 use crate::stages::{exclusive, shared};
 use crate::tenant::{Tenant, by};
+use crate::webhook::HangingWebhook;
 
 fn enrolled() -> Value {
     json!({"simplepipe.dev/enroll": "true"})
@@ -216,20 +216,15 @@ async fn what_was_told_of_a_label_is_not_told_again_by_the_next_operator() {
 #[tokio::test]
 async fn namespaces_whose_admission_hangs_delay_no_other() {
     let client = shared().await.control_plane.client().await;
-    let webhook = SilentWebhook::start(
-        client.clone(),
-        "enrolment.silent.example",
-        &["metricsnamespaces"],
-        json!({"admission": "silent"}),
-    )
-    .await;
-    let labels = json!({"simplepipe.dev/enroll": "true", "admission": "silent"});
+    let webhook =
+        HangingWebhook::register(client.clone(), "enrol-slow", &["metricsnamespaces"]).await;
+    let mut labels = webhook.labels();
+    labels["simplepipe.dev/enroll"] = "true".into();
     let slow = join_all((0..200).map(|i| {
         let (client, labels) = (client.clone(), labels.clone());
         async move { Tenant::labelled(client, &format!("enrol-slow-{i}"), labels).await }
     }))
     .await;
-    webhook.until_called().await;
     let fresh = Tenant::labelled(client.clone(), "enrol-beside-slow", enrolled()).await;
     until_objects(&fresh, &["metrics"]).await;
 
@@ -240,7 +235,7 @@ async fn namespaces_whose_admission_hangs_delay_no_other() {
         let events = all.list(&failed).await.unwrap().items;
         let named = events.iter().any(|e| {
             let note = e.note.as_deref().unwrap_or_default();
-            note.contains("enrolment.silent.example")
+            note.contains(&webhook.full_name())
         });
         so(named, events)
     })

@@ -26,8 +26,6 @@ mod operator;
 mod own_fields;
 #[path = "../support/prometheus.rs"]
 mod prometheus;
-#[path = "../support/silent_webhook.rs"]
-mod silent_webhook;
 #[path = "../support/tenant.rs"]
 mod tenant;
 #[path = "../support/webhook.rs"]

@@ -338,7 +338,7 @@ fn what_the_gateway_refuses_of_the_commands_does_not_keep_the_standard_metrics_b
     assert!(
         ended
             .errors
-            .contains("refused the push: it answered 400 Bad Request"),
+            .contains(r#"refused the push: metric "a" has another type in group job "other""#),
         "{}",
         ended.errors
     );

@@ -1,9 +1,9 @@
 //! An admission webhook that takes connections, and never answers.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use kube::Client;
 use kube::api::{Api, DeleteParams, DynamicObject, PostParams};
@@ -12,7 +12,7 @@ use kube::discovery::ApiResource;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::{ServerConfig, ServerConnection};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::eventually::{eventually, so};
 use crate::tenant::Tenant;
@@ -30,6 +30,17 @@ pub struct HangingWebhook {
 struct Calls {
     now: AtomicUsize,
     most: AtomicUsize,
+    /// `None` after the end: then each call fails at once.
+    open: Mutex<Option<Vec<TcpStream>>>,
+}
+
+/// A test that fails leaves no webhook behind that holds up the tests after it.
+impl Drop for HangingWebhook {
+    fn drop(&mut self) {
+        for stream in self.calls.open.lock().unwrap().take().into_iter().flatten() {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
 }
 
 impl HangingWebhook {
@@ -52,11 +63,17 @@ impl HangingWebhook {
             name: name.to_owned(),
             calls: Arc::default(),
         };
+        *webhook.calls.open.lock().unwrap() = Some(Vec::new());
         let (config, calls) = (Arc::new(config), webhook.calls.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let (config, calls) = (config.clone(), calls.clone());
-                std::thread::spawn(move || take(stream.unwrap(), config, &calls));
+                let stream = stream.unwrap();
+                // After the end it is closed at once.
+                if let Some(open) = calls.open.lock().unwrap().as_mut() {
+                    open.push(stream.try_clone().unwrap());
+                    let (config, calls) = (config.clone(), calls.clone());
+                    std::thread::spawn(move || take(stream, config, &calls));
+                }
             }
         });
         let object = json!({
@@ -65,7 +82,7 @@ impl HangingWebhook {
             "webhooks": [{
                 "name": webhook.full_name(),
                 "clientConfig": {"url": format!("https://127.0.0.1:{port}/"), "caBundle": base64(cert.pem().as_bytes())},
-                "namespaceSelector": {"matchLabels": {"webhook": name}},
+                "namespaceSelector": {"matchLabels": webhook.labels()},
                 "rules": [{"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": resources}],
                 "failurePolicy": "Fail", "sideEffects": "None", "timeoutSeconds": SECONDS,
                 "admissionReviewVersions": ["v1"],
@@ -86,14 +103,14 @@ impl HangingWebhook {
         format!("{}.webhook.test", self.name)
     }
 
+    /// Of the namespaces whose writes it gets.
+    pub fn labels(&self) -> Value {
+        json!({"webhook": self.name})
+    }
+
     /// A namespace whose writes it gets.
     pub async fn tenant(&self, namespace: &str) -> Tenant {
-        Tenant::labelled(
-            self.client.clone(),
-            namespace,
-            json!({"webhook": self.name}),
-        )
-        .await
+        Tenant::labelled(self.client.clone(), namespace, self.labels()).await
     }
 
     /// Calls that waited at the same time, at most.
@@ -113,12 +130,13 @@ impl HangingWebhook {
     async fn until_called(&self, plural: &str) {
         let probe = self.tenant(&format!("{}-probe", self.name)).await;
         let kind = match plural {
-            "deployments" => ("apps", "Deployment"),
-            "configmaps" => ("", "ConfigMap"),
+            "deployments" => ("apps", "v1", "Deployment"),
+            "configmaps" => ("", "v1", "ConfigMap"),
+            "metricsnamespaces" => ("simplepipe.dev", "v1alpha1", "MetricsNamespace"),
             other => panic!("no probe for {other}"),
         };
-        let resource =
-            ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(kind.0, "v1", kind.1), plural);
+        let kind = GroupVersionKind::gvk(kind.0, kind.1, kind.2);
+        let resource = ApiResource::from_gvk_with_plural(&kind, plural);
         let api: Api<DynamicObject> =
             Api::namespaced_with(self.client.clone(), &probe.namespace, &resource);
         let object = DynamicObject::new("probe", &resource).data(match plural {
@@ -126,7 +144,7 @@ impl HangingWebhook {
                 "selector": {"matchLabels": {"a": "b"}},
                 "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "a", "image": "b"}]}},
             }}),
-            _ => json!({}),
+            _ => json!({"spec": {}}),
         });
         let dry_run = PostParams {
             dry_run: true,
