@@ -182,9 +182,7 @@ def test_a_push_that_is_refused_is_told_once_with_the_gateways_reason(
         run.gauge("accuracy", 0.9)
         wait_for(lambda: "refused the push" in caplog.text, lambda: caplog.text)
     assert caplog.text.count("the run goes on") == 1
-    assert (
-        'refused the push: metric "accuracy" has another type in group job "other" than in this push' in caplog.text
-    )
+    assert 'refused the push: metric "accuracy" has another type in group job "other" than in this push' in caplog.text
 
 
 def test_a_metric_that_is_refused_does_not_hide_how_the_run_went(gateway: Pushgateway) -> None:
