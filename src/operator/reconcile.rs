@@ -44,9 +44,11 @@ use super::watches::Watches;
 /// Delay after the first failure; it doubles with each further one.
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 /// Delay after many failures.
-const LONGEST_RETRY: Duration = Duration::from_secs(10);
+const LONGEST_RETRY: Duration = Duration::from_secs(8);
+/// Where very many fail, a try of one of them comes at most this often.
+const BETWEEN_RETRIES: Duration = Duration::from_millis(10);
 /// Objects of somebody else's are not watched, so one that is in the way is looked for this often.
-const NAME_TAKEN_RETRY: Duration = Duration::from_secs(15);
+const NAME_TAKEN_RETRY: Duration = Duration::from_secs(8);
 /// A kind whose watch has not noticed that it is gone is looked for this often.
 const KIND_RETRY: Duration = Duration::from_secs(2);
 /// While Deployments can't be watched, this often.
@@ -255,8 +257,9 @@ async fn in_lanes(reference: &ObjectRef<MetricsNamespace>, context: &Context) ->
 fn failed(object: &ObjectRef<MetricsNamespace>, error: &Error, context: &Context) -> Duration {
     let delay = {
         let mut failures = context.failures.lock();
+        let failing = failures.len();
         let count = failures.entry(object.clone()).or_insert(0);
-        let delay = delay_after(*count);
+        let delay = delay_after(*count, failing);
         *count += 1;
         delay
     };
@@ -272,11 +275,12 @@ fn failed(object: &ObjectRef<MetricsNamespace>, error: &Error, context: &Context
     delay
 }
 
-/// Delay before the next try after so many failures in a row before this one.
-fn delay_after(failures: u32) -> Duration {
+/// Delay before the next try after so many failures in a row before this one, where so many objects fail.
+fn delay_after(failures: u32, failing: usize) -> Duration {
+    let failing = u32::try_from(failing).unwrap_or(u32::MAX);
     FIRST_RETRY
         .saturating_mul(2_u32.saturating_pow(failures))
-        .min(LONGEST_RETRY)
+        .min(LONGEST_RETRY.max(BETWEEN_RETRIES.saturating_mul(failing)))
 }
 
 async fn reconcile(
@@ -500,11 +504,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tries_come_from_half_a_second_to_ten_seconds_apart() {
+    fn tries_come_from_half_a_second_to_eight_seconds_apart() {
         let delays: Vec<_> = [0, 1, 2, 3, 4, 5, 6, u32::MAX]
-            .map(|failures| delay_after(failures).as_secs_f64())
+            .map(|failures| delay_after(failures, 500).as_secs_f64())
             .into();
-        assert_eq!(delays, [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0]);
+        assert_eq!(delays, [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0]);
+    }
+
+    #[test]
+    fn ten_thousand_that_fail_are_tried_a_hundred_times_a_second() {
+        assert_eq!(delay_after(20, 10_000), Duration::from_secs(100));
+        assert_eq!(delay_after(0, 10_000), FIRST_RETRY);
     }
 
     #[test]
@@ -535,7 +545,8 @@ mod tests {
             kind_missing: false,
             ..without_contest
         };
-        assert_eq!(seconds(unseen_and_taken, None), Some(BLIND_LOOK.as_secs()));
+        let soonest = NAME_TAKEN_RETRY.min(BLIND_LOOK).as_secs();
+        assert_eq!(seconds(unseen_and_taken, None), Some(soonest));
         assert_eq!(seconds(unseen_and_taken, Some(7)), Some(7));
     }
 }

@@ -16,7 +16,9 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// Delay after the first failure; it doubles with each further one.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// Delay after many failures.
-const LONGEST_RETRY: Duration = Duration::from_secs(30);
+const LONGEST_RETRY: Duration = Duration::from_secs(8);
+/// Where very many fail, a try of one of them comes at most this often.
+const BETWEEN_RETRIES: Duration = Duration::from_millis(10);
 
 /// Who runs, who waits, and who failed.
 #[derive(Default)]
@@ -140,8 +142,10 @@ impl Turns {
             }
             Ended::Badly => {
                 let failures = self.failed.get(name).map_or(0, |f| f.failures);
+                let failing = u32::try_from(self.failed.len()).unwrap_or(u32::MAX);
+                let longest = LONGEST_RETRY.max(BETWEEN_RETRIES.saturating_mul(failing));
                 let delay = FIRST_RETRY.saturating_mul(1 << failures.min(10));
-                let due = now + delay.min(LONGEST_RETRY);
+                let due = now + delay.min(longest);
                 self.due.insert((due, run.name.clone()));
                 let failures = failures + 1;
                 self.failed.insert(run.name, Failed { failures, due });
@@ -244,7 +248,7 @@ mod tests {
         let mut now = begin;
         let mut delays = Vec::new();
         turns.wanted("bad".into());
-        for _ in 0..8 {
+        for _ in 0..6 {
             assert_eq!(started(&mut turns, now), ["bad"]);
             turns.ended("bad", Ended::Badly, now);
             turns.wanted("bad".into());
@@ -253,7 +257,7 @@ mod tests {
             delays.push((due - now).as_secs());
             now = due;
         }
-        assert_eq!(delays, [1, 2, 4, 8, 16, 30, 30, 30]);
+        assert_eq!(delays, [1, 2, 4, 8, 8, 8]);
     }
 
     #[test]

@@ -90,7 +90,7 @@ fn tell(verdict: &Verdict) {
     if let Some(right_after) = right_after.filter(|_| wrong.is_empty()) {
         let right_after = right_after.as_secs_f64();
         eprintln!(
-            "seed {seed}: right {right_after:.1} s after {faults} faults; {writes} writes where {least} are the least"
+            "seed {seed}: right {right_after:.1} s after {faults} faults; {writes} writes, {least} if each act were served by itself"
         );
         return;
     }
@@ -141,7 +141,7 @@ fn sum_up(verdicts: &[Verdict]) {
     let most = verdicts.iter().map(ratio).fold(0.0, f64::max);
     eprintln!(
         "{} seeds: {} came right, half of them within {:.1} s, 95 % within {:.1} s, all within {:.1} s; \
-         at most {most:.2} times the least writes\nfaults: {faults:?}",
+         at most {most:.2} times the writes of acts served by themselves\nfaults: {faults:?}",
         verdicts.len(),
         times.len(),
         at(50),

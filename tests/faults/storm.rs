@@ -92,7 +92,9 @@ pub async fn run(lane: &Lane, seed: u64, patience: Duration) -> Verdict {
         storm.is_quiet(&audit, &mut wrong).await;
         writes = storm.writes(&audit).len();
         if writes > MOST_WRITES * least {
-            wrong.push(format!("{writes} writes where {least} are enough"));
+            wrong.push(format!(
+                "{writes} writes where {least} serve each act by itself"
+            ));
         }
         storm.each_child_once_more(patience, &mut wrong).await;
     }
