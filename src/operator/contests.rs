@@ -47,19 +47,45 @@ pub struct Contests(Locked<Known>);
 
 #[derive(Default)]
 struct Known {
-    contests: HashMap<Reference, Vec<Contest>>,
+    objects: HashMap<Reference, Fights>,
     /// When those were last gone through for what is long past.
     pruned: Option<Instant>,
 }
 
+/// The fights of one object. Another that gets its name later is not to hear of them.
+struct Fights {
+    uid: Option<String>,
+    contests: Vec<Contest>,
+}
+
 impl Known {
+    fn contests(&self, object: &Reference) -> impl Iterator<Item = &Contest> {
+        let fights = self.objects.get(object);
+        let fights = fights.filter(|fights| fights.uid == object.extra.uid);
+        fights.into_iter().flat_map(|fights| &fights.contests)
+    }
+
+    fn contests_to_change(&mut self, object: &Reference) -> &mut Vec<Contest> {
+        let uid = object.extra.uid.clone();
+        let new = || Fights {
+            uid: uid.clone(),
+            contests: Vec::new(),
+        };
+        let fights = self.objects.entry(object.clone()).or_insert_with(new);
+        if fights.uid != uid {
+            *fights = new();
+        }
+        &mut fights.contests
+    }
+
     fn prune(&mut self, now: Instant) {
         let lately = |at: Instant| now.duration_since(at) < REMEMBERED;
         if self.pruned.is_some_and(lately) {
             return;
         }
         self.pruned = Some(now);
-        self.contests.retain(|_, contests| {
+        self.objects.retain(|_, fights| {
+            let contests = &mut fights.contests;
             contests.retain(|c| c.answers.back().copied().is_some_and(lately));
             !contests.is_empty()
         });
@@ -185,8 +211,8 @@ impl Contests {
     /// How long a child is left as it is, because it would only be changed back at once.
     pub fn wait(&self, object: &Reference, child: &Child, now: Instant) -> Option<Duration> {
         let all = self.0.lock();
-        let contests = all.contests.get(object)?.iter();
-        let due = contests
+        let due = all
+            .contests(object)
             .filter(|c| c.is_of(child))
             .filter_map(|c| c.answer_due(now));
         Some(due.max()?.duration_since(now))
@@ -196,7 +222,7 @@ impl Contests {
     pub fn answered(&self, object: &Reference, child: &Child, rivalry: Rivalry, now: Instant) {
         let mut all = self.0.lock();
         all.prune(now);
-        let contests = all.contests.entry(object.clone()).or_default();
+        let contests = all.contests_to_change(object);
         contests.retain(|c| c.is_of(child) || c.kind != child.kind || c.name != child.name);
         let known = contests
             .iter_mut()
@@ -214,12 +240,7 @@ impl Contests {
     /// What is fought over, as a person reads it; `None` where nothing is.
     pub fn in_words(&self, object: &Reference, now: Instant) -> Option<String> {
         let all = self.0.lock();
-        let on: Vec<_> = all
-            .contests
-            .get(object)?
-            .iter()
-            .filter(|c| c.is_on(now))
-            .collect();
+        let on: Vec<_> = all.contests(object).filter(|c| c.is_on(now)).collect();
         if on.is_empty() {
             return None;
         }
@@ -238,9 +259,8 @@ impl Contests {
     /// When the next fight may be answered, or is over.
     pub fn look(&self, object: &Reference, now: Instant) -> Option<Duration> {
         let all = self.0.lock();
-        let moments = all.contests.get(object)?.iter().filter(|c| c.is_on(now));
-        moments
-            .flat_map(|c| [c.answer_due(now), c.ends()])
+        let on = all.contests(object).filter(|c| c.is_on(now));
+        on.flat_map(|c| [c.answer_due(now), c.ends()])
             .flatten()
             .map(|moment| moment.duration_since(now))
             .min()
@@ -396,6 +416,24 @@ mod tests {
     }
 
     #[test]
+    fn an_object_that_is_made_anew_has_no_fight_of_the_one_before_it() {
+        let contests = Contests::default();
+        let with_uid = |uid: &str| {
+            let mut object = object();
+            object.extra.uid = Some(uid.into());
+            object
+        };
+        let (old, new, now) = (with_uid("old"), with_uid("new"), Instant::now());
+        let answered = |object| contests.answered(object, &deployment(), Rivalry::Deleted, now);
+        (0..ENOUGH).for_each(|_| answered(&old));
+        assert!(contests.in_words(&old, now).is_some());
+        assert_eq!(contests.in_words(&new, now), None);
+        assert_eq!(contests.look(&new, now), None);
+        answered(&new);
+        assert_eq!(contests.in_words(&new, now), None);
+    }
+
+    #[test]
     fn words_change_seldom() {
         let contests = Contests::default();
         let answers = fight(
@@ -473,7 +511,7 @@ mod tests {
         contests.answered(&object(), &deployment(), downscaler(), now);
         let other = ObjectRef::new("metrics").within("bob");
         contests.answered(&other, &deployment(), downscaler(), now + REMEMBERED);
-        assert_eq!(contests.0.lock().contests.len(), 1);
+        assert_eq!(contests.0.lock().objects.len(), 1);
     }
 
     #[test]
