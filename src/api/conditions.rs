@@ -18,7 +18,7 @@ pub enum ConditionType {
     ClientSettingsPublished,
     /// `spec.paused` holds everything as it is. Absent otherwise.
     Paused,
-    /// Somebody keeps changing a child back. Absent otherwise.
+    /// Somebody keeps changing a child, or the status, back. Absent otherwise.
     Contested,
 }
 

@@ -245,7 +245,9 @@ impl Writer<'_> {
             return false;
         };
         let object = ObjectRef::from_obj(self.object);
-        self.contests.wait(&object, child, Instant::now()).is_some()
+        self.contests
+            .wait(&object, *child, Instant::now())
+            .is_some()
     }
 
     async fn carry_out(&self, step: &Step<'_>) -> Result<Option<Done>, Cause> {

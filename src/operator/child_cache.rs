@@ -250,8 +250,9 @@ impl ChildCache {
                 state.keep(namespace, known);
                 return news;
             }
-            // Whoever changes our entry changes the object: to what, the metadata does not say.
-            live.touched = known.touched || known.ours != live.ours;
+            // Whoever changes our entry changes the object: to what, the metadata does not say. Its time is in whole
+            // seconds, in which another Simplepipe operator may follow us.
+            live.touched = known.touched || known.ours != live.ours || known.digest != live.digest;
         }
         let news = Live {
             version: known.version,
@@ -409,6 +410,18 @@ mod tests {
         let cache = ChildCache::default();
         cache.wrote("alice", live(5, json!({"f:a": {}}), EARLY));
         assert!(cache.saw("alice", live(6, json!({"f:a": {}}), LATE)));
+        assert!(cache.in_namespace("alice")[0].touched);
+    }
+
+    #[test]
+    fn a_write_under_our_name_within_the_same_second_is_seen_by_its_digest() {
+        let with_digest = |version, digest: &str| Live {
+            digest: Some(digest.to_owned()),
+            ..live(version, json!({"f:a": {}}), EARLY)
+        };
+        let cache = ChildCache::default();
+        cache.wrote("alice", with_digest(5, "ours"));
+        assert!(cache.saw("alice", with_digest(6, "another operator's")));
         assert!(cache.in_namespace("alice")[0].touched);
     }
 

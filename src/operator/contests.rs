@@ -1,5 +1,5 @@
-//! Fights: somebody keeps changing a child back. Who, what and how often goes into the status, and after a while the
-//! operator answers less often.
+//! Fights: somebody keeps changing a child, or the status, back. Who, what and how often goes into the status, and after
+//! a while the operator answers less often.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -92,12 +92,59 @@ impl Known {
     }
 }
 
-/// What one writer did to one child lately.
+/// What is fought over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ground {
+    /// A child.
+    Child {
+        /// Of this kind.
+        kind: Kind,
+        /// And name.
+        name: String,
+        /// Of what this operator wants. What it did not want before, nobody fights against.
+        digest: String,
+    },
+    /// The object's own status.
+    Status,
+}
+
+impl From<&Child> for Ground {
+    fn from(child: &Child) -> Self {
+        Self::Child {
+            kind: child.kind,
+            name: child.name.clone(),
+            digest: child.digest.clone(),
+        }
+    }
+}
+
+impl Ground {
+    /// Whether this is the same child, as it was wanted before.
+    fn was(&self, now: &Self) -> bool {
+        match (self, now) {
+            (
+                Self::Child { kind, name, .. },
+                Self::Child {
+                    kind: other_kind,
+                    name: other_name,
+                    ..
+                },
+            ) => (kind, name) == (other_kind, other_name) && self != now,
+            _ => false,
+        }
+    }
+
+    fn in_words(&self) -> String {
+        match self {
+            Self::Child { kind, name, .. } => format!("{} {name}", kind.as_str()),
+            Self::Status => "this status".to_owned(),
+        }
+    }
+}
+
+/// What one writer did to one child, or to the status, lately.
 struct Contest {
-    kind: Kind,
-    name: String,
-    /// Of what this operator wants. What it did not want before, nobody fights against.
-    digest: String,
+    ground: Ground,
     /// When it was set right.
     answers: VecDeque<Instant>,
     began: Instant,
@@ -118,20 +165,24 @@ pub enum Rivalry {
     },
 }
 
+impl Rivalry {
+    /// Changed, and neither by whom nor what is known.
+    pub fn somebody() -> Self {
+        Self::Changed {
+            by: Vec::new(),
+            fields: Vec::new(),
+        }
+    }
+}
+
 impl Contest {
-    fn new(child: &Child, rivalry: Rivalry, now: Instant) -> Self {
+    fn new(ground: Ground, rivalry: Rivalry, now: Instant) -> Self {
         Self {
-            kind: child.kind,
-            name: child.name.clone(),
-            digest: child.digest.clone(),
+            ground,
             answers: VecDeque::new(),
             began: now,
             last: rivalry,
         }
-    }
-
-    fn is_of(&self, child: &Child) -> bool {
-        self.kind == child.kind && self.name == child.name && self.digest == child.digest
     }
 
     fn is_by(&self, rivalry: &Rivalry) -> bool {
@@ -180,17 +231,17 @@ impl Contest {
     }
 
     fn in_words(&self, now: Instant) -> String {
-        let child = format!("{} {}", self.kind.as_str(), self.name);
+        let ground = self.ground.in_words();
         let what = match &self.last {
-            Rivalry::Deleted => format!("somebody keeps deleting {child}"),
+            Rivalry::Deleted => format!("somebody keeps deleting {ground}"),
             Rivalry::Changed { by, fields } => {
                 let who = match by.as_slice() {
                     [] => "somebody".to_owned(),
                     by => by.join(", "),
                 };
                 match fields.as_slice() {
-                    [] => format!("{who} keeps changing {child}"),
-                    fields => format!("{who} keeps changing {} of {child}", fields.join(", ")),
+                    [] => format!("{who} keeps changing {ground}"),
+                    fields => format!("{who} keeps changing {} of {ground}", fields.join(", ")),
                 }
             }
         };
@@ -208,29 +259,42 @@ impl Contest {
 }
 
 impl Contests {
-    /// How long a child is left as it is, because it would only be changed back at once.
-    pub fn wait(&self, object: &Reference, child: &Child, now: Instant) -> Option<Duration> {
+    /// How long something is left as it is, because it would only be changed back at once.
+    pub fn wait(
+        &self,
+        object: &Reference,
+        ground: impl Into<Ground>,
+        now: Instant,
+    ) -> Option<Duration> {
+        let ground = ground.into();
         let all = self.0.lock();
         let due = all
             .contests(object)
-            .filter(|c| c.is_of(child))
+            .filter(|c| c.ground == ground)
             .filter_map(|c| c.answer_due(now));
         Some(due.max()?.duration_since(now))
     }
 
-    /// Notes that a child was set right, and what somebody had done to it.
-    pub fn answered(&self, object: &Reference, child: &Child, rivalry: Rivalry, now: Instant) {
+    /// Notes that something was set right, and what somebody had done to it.
+    pub fn answered(
+        &self,
+        object: &Reference,
+        ground: impl Into<Ground>,
+        rivalry: Rivalry,
+        now: Instant,
+    ) {
+        let ground = ground.into();
         let mut all = self.0.lock();
         all.prune(now);
         let contests = all.contests_to_change(object);
-        contests.retain(|c| c.is_of(child) || c.kind != child.kind || c.name != child.name);
+        contests.retain(|c| !c.ground.was(&ground));
         let known = contests
             .iter_mut()
-            .find(|c| c.is_of(child) && c.is_by(&rivalry));
+            .find(|c| c.ground == ground && c.is_by(&rivalry));
         match known {
             Some(contest) => contest.note(rivalry, now),
             None => {
-                let mut contest = Contest::new(child, rivalry.clone(), now);
+                let mut contest = Contest::new(ground, rivalry.clone(), now);
                 contest.note(rivalry, now);
                 contests.push(contest);
             }
@@ -287,10 +351,25 @@ pub fn rivalry(metadata: &ObjectMeta, wanted: &Value) -> Rivalry {
             fields.extend(taken.iter().map(|field| one_line(field, LONGEST_NAME)));
         }
     }
+    if by.is_empty() && is_another_operators(metadata, ours, wanted) {
+        by.insert("another Simplepipe operator".to_owned());
+    }
     Rivalry::Changed {
         by: by.into_iter().take(NAMED).collect(),
         fields: fields.into_iter().take(NAMED).collect(),
     }
+}
+
+/// Whether an operator with other settings wrote it: under our name, and with another digest.
+fn is_another_operators(metadata: &ObjectMeta, ours: Option<&Value>, wanted: &Value) -> bool {
+    let digest = &wanted["metadata"]["annotations"][names::DIGEST_ANNOTATION];
+    let path = format!("f:{}", names::DIGEST_ANNOTATION);
+    let is_ours = ours.is_some_and(|ours| ours["f:metadata"]["f:annotations"].get(path).is_some());
+    let annotations = metadata.annotations.as_ref();
+    is_ours
+        && annotations
+            .and_then(|a| a.get(names::DIGEST_ANNOTATION))
+            .is_some_and(|found| digest != found)
 }
 
 /// Finds the fields that are wanted, theirs, and no longer ours.
@@ -566,6 +645,48 @@ mod tests {
             fields: field.map(ToOwned::to_owned).into_iter().collect(),
         };
         assert_eq!(rivalry, expected);
+    }
+
+    #[rstest]
+    #[case::of_other_settings("0123456789abcdef", &["another Simplepipe operator"])]
+    #[case::as_it_was_written("fedcba9876543210", &[])]
+    fn an_operator_with_other_settings_is_named(#[case] digest: &str, #[case] by: &[&str]) {
+        let annotations = |digest: &str| json!({"annotations": {names::DIGEST_ANNOTATION: digest}});
+        let fields = json!({"f:metadata": {"f:annotations": {format!("f:{}", names::DIGEST_ANNOTATION): {}}}});
+        let mut metadata = annotations(digest);
+        metadata["managedFields"] =
+            json!([{"manager": "simplepipe", "operation": "Apply", "fieldsV1": fields}]);
+        let wanted = json!({"metadata": annotations("fedcba9876543210")});
+        let expected = Rivalry::Changed {
+            by: by.iter().map(ToString::to_string).collect(),
+            fields: vec![],
+        };
+        assert_eq!(
+            rivalry(&serde_json::from_value(metadata).unwrap(), &wanted),
+            expected
+        );
+    }
+
+    #[test]
+    fn a_status_is_fought_over_like_a_child() {
+        let contests = Contests::default();
+        let (mut now, rivalry) = (Instant::now(), Rivalry::somebody);
+        let start = now;
+        while now.duration_since(start) < PATIENCE {
+            assert_eq!(contests.wait(&object(), Ground::Status, now), None);
+            contests.answered(&object(), Ground::Status, rivalry(), now);
+            now += Duration::from_secs(1);
+        }
+        assert_eq!(
+            contests.wait(&object(), Ground::Status, now),
+            Some(EVERY - Duration::from_secs(1))
+        );
+        assert_eq!(contests.wait(&object(), &deployment(), now), None);
+        let words = contests.in_words(&object(), now).unwrap();
+        assert!(
+            words.starts_with("somebody keeps changing this status, at least 50 times"),
+            "{words}"
+        );
     }
 
     #[test]

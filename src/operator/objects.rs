@@ -299,6 +299,12 @@ impl Objects {
         telling.unwrap_or(Telling::Needless)
     }
 
+    /// Whether another wrote the status since this operator did.
+    pub fn is_written_by_another(&self, object: &MetricsNamespace) -> bool {
+        self.with_status(object, |known| known.written_by_another)
+            .unwrap_or_default()
+    }
+
     /// Notes the answer to a write of a status.
     pub fn told(&self, answer: &MetricsNamespace) {
         self.with_status(answer, |known| known.answered(answer));

@@ -23,7 +23,7 @@ use super::budget::Budgets;
 use super::caches::Caches;
 use super::child_cache::Served;
 use super::children::{self, Child};
-use super::contests::Contests;
+use super::contests::{Contests, Ground, Rivalry};
 use super::events::{self, Events, News};
 use super::health::Health;
 use super::kind::Kind;
@@ -334,6 +334,10 @@ async fn reconcile(
         Err(_) => {}
     }
     let over_another = matches!(told, Ok(true));
+    if over_another {
+        let (now, somebody) = (Instant::now(), Rivalry::somebody());
+        (context.contests).answered(&reference, Ground::Status, somebody, now);
+    }
     if !applied.written.is_empty() || over_another {
         context.budgets.spend(&reference, Instant::now());
     }
@@ -479,9 +483,14 @@ impl Report<'_> {
         self.context.health.problem(Kind::Deployment.plural())
     }
 
-    /// True if it was written over one that another wrote.
+    /// True if it was written over one that another wrote. Where that has gone on for long, it is left as it is for a while.
     async fn tell(&self, status: &MetricsNamespaceStatus) -> Result<bool, Error> {
         let objects = &self.context.caches.objects;
+        let (reference, now) = (ObjectRef::from_obj(&**self.object), Instant::now());
+        let rest = (self.context.contests).wait(&reference, Ground::Status, now);
+        if rest.is_some() && objects.is_written_by_another(self.object) {
+            return Ok(false);
+        }
         let written = status::write(&self.context.client, objects, self.object, status);
         match self.wait(written).await {
             Some(written) => written.map_err(|error| Error::Status(cause(error))),

@@ -113,3 +113,70 @@ async fn a_child_that_is_deleted_again_and_again_is_told() {
         "{message}"
     );
 }
+
+/// As somebody does who wants to be seen as ready.
+async fn write_another_status(tenant: &Tenant) {
+    let another = Patch::Merge(json!({"status": {"url": "http://elsewhere"}}));
+    let mut ticks = tokio::time::interval(PAUSE);
+    loop {
+        ticks.tick().await;
+        tenant
+            .objects()
+            .patch_status("metrics", &by("kubectl-patch"), &another)
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_fight_over_the_status_is_told_and_slowed_down_and_won_when_it_ends() {
+    let shared = shared().await;
+    let client = shared.control_plane.client().await;
+    let tenant = Tenant::converged(client, "contest-status", json!({})).await;
+    let slowly = async {
+        within(PATIENCE, "the operator slows down", async || {
+            let object = tenant.objects().get("metrics").await.unwrap();
+            let conditions = object.status.unwrap().conditions;
+            so(
+                conditions.iter().any(|c| {
+                    c.type_ == "Contested"
+                        && c.message.starts_with("somebody keeps changing this status")
+                        && c.message.contains("by now once in 30 seconds")
+                }),
+                conditions,
+            )
+        })
+        .await;
+        let audit = shared.control_plane.audit().starting_now();
+        let answers = within(PATIENCE, "the operator answers slowly", async || {
+            let writes = audit.operators_writes_in(&tenant.namespace);
+            so(writes.len() >= 2, writes.len())?;
+            Ok(writes)
+        })
+        .await;
+        let times: Vec<_> = answers.iter().map(|w| w.received).collect();
+        for two in times.windows(2) {
+            let pause = Duration::try_from(two[1].duration_since(two[0])).unwrap();
+            // The first of both may have been sent a little late.
+            assert!(pause >= EVERY - PAUSE * 2, "answers at {times:?}");
+        }
+    };
+    tokio::select! {
+        () = write_another_status(&tenant) => {}
+        () = slowly => {}
+    }
+    within(
+        PATIENCE,
+        "the fight is over, and the status is true",
+        async || {
+            let status = tenant.objects().get("metrics").await.unwrap().status;
+            let status = status.unwrap();
+            so(
+                status.url.as_deref() != Some("http://elsewhere")
+                    && status.conditions.iter().all(|c| c.type_ != "Contested"),
+                status,
+            )
+        },
+    )
+    .await;
+}
