@@ -53,6 +53,9 @@ pub enum Failure {
     /// An event is none that is known.
     #[error("an event can't be read, and is left out")]
     Unreadable,
+    /// What was seen is not part of the API server's history.
+    #[error("the API server's data is older than what was seen before, as after a restore of etcd")]
+    Rewound,
     /// There is nothing to go on from.
     #[error("the API server's answer has no resourceVersion")]
     NoVersion,
@@ -63,7 +66,9 @@ impl Failure {
     pub fn cause(&self) -> Option<&KubeError> {
         match self {
             Self::List(cause) | Self::Watch(cause) => Some(cause),
-            Self::Unanswered | Self::Ended | Self::Unreadable | Self::NoVersion => None,
+            Self::Unanswered | Self::Ended | Self::Unreadable | Self::Rewound | Self::NoVersion => {
+                None
+            }
         }
     }
 
@@ -98,6 +103,8 @@ enum State<K> {
     },
     Listed {
         version: String,
+        /// Whether nothing has happened since by which the API server may know less than before.
+        sure: bool,
     },
     Watching {
         version: String,
@@ -153,13 +160,21 @@ where
                         return Ok(News::Event(Event::InitApply(object)));
                     }
                     if let Next::End { version } = next {
-                        self.state = State::Listed { version };
+                        self.state = State::Listed {
+                            version,
+                            sure: true,
+                        };
                         return Ok(News::Event(Event::InitDone));
                     }
                     self.list(next).await?;
                     return Ok(News::Works);
                 }
-                State::Listed { version } => self.begin(version).await?,
+                State::Listed { version, sure } => {
+                    if !sure {
+                        self.make_sure(&version).await?;
+                    }
+                    self.begin(version).await?;
+                }
                 State::Watching {
                     version,
                     events,
@@ -219,6 +234,37 @@ where
         Ok(())
     }
 
+    /// Whether the API server still knows what was seen: after a restore of etcd it may not, and a watch from there is
+    /// silent until as much has been written again.
+    async fn make_sure(&mut self, version: &str) -> Result<(), Failure> {
+        let parameters = ListParams {
+            label_selector: self.labels.clone(),
+            limit: Some(1),
+            ..ListParams::default()
+        };
+        let answer = timeout(ANSWER, self.api.list_metadata(&parameters)).await;
+        let list = match answer {
+            Ok(Ok(list)) => list,
+            Ok(Err(error)) if is_gone(&error) => return Err(Failure::List(error)),
+            failed => {
+                self.state = State::Listed {
+                    version: version.to_owned(),
+                    sure: false,
+                };
+                return Err(match failed {
+                    Ok(Err(error)) => Failure::List(error),
+                    _ => Failure::Unanswered,
+                });
+            }
+        };
+        let newest = list.metadata.resource_version.unwrap_or_default();
+        let numbers = (newest.parse::<u64>(), version.parse::<u64>());
+        match numbers {
+            (Ok(newest), Ok(seen)) if newest < seen => Err(Failure::Rewound),
+            _ => Ok(()),
+        }
+    }
+
     async fn begin(&mut self, version: String) -> Result<(), Failure> {
         let parameters = WatchParams {
             label_selector: self.labels.clone(),
@@ -236,12 +282,18 @@ where
             }
             Ok(Err(error)) => {
                 if !is_gone(&error) {
-                    self.state = State::Listed { version };
+                    self.state = State::Listed {
+                        version,
+                        sure: false,
+                    };
                 }
                 Err(Failure::Watch(error))
             }
             Err(_) => {
-                self.state = State::Listed { version };
+                self.state = State::Listed {
+                    version,
+                    sure: false,
+                };
                 Err(Failure::Unanswered)
             }
         }
@@ -257,7 +309,10 @@ where
         let until = settled.unwrap_or_else(|| Instant::now() + SILENCE);
         let Ok(event) = timeout_at(until, events.next()).await else {
             if settled.is_none() {
-                self.state = State::Listed { version };
+                self.state = State::Listed {
+                    version,
+                    sure: false,
+                };
                 return Ok(None);
             }
             self.state = State::Watching {
@@ -282,7 +337,10 @@ where
             Some(Ok(WatchEvent::Error(status))) => {
                 let error = KubeError::Api(status);
                 if !is_gone(&error) {
-                    self.state = State::Listed { version };
+                    self.state = State::Listed {
+                        version,
+                        sure: false,
+                    };
                 }
                 return Err(Failure::Watch(error));
             }
@@ -296,11 +354,15 @@ where
                 return Err(Failure::Unreadable);
             }
             Some(Err(error)) => {
-                self.state = State::Listed { version };
+                self.state = State::Listed {
+                    version,
+                    sure: false,
+                };
                 return Err(Failure::Watch(error));
             }
             None => {
-                self.state = State::Listed { version };
+                let sure = settled.is_none();
+                self.state = State::Listed { version, sure };
                 return match settled {
                     Some(_) => Err(Failure::Ended),
                     None => Ok(None),
@@ -494,6 +556,7 @@ mod tests {
                 json!({"type": "BOOKMARK", "object": bookmark}),
             ]),
             events(&[]),
+            page(&[], "", "9"),
             refused(503),
         ]);
         assert_eq!(
@@ -511,7 +574,40 @@ mod tests {
             .iter()
             .map(|path| path.rsplit('=').next().unwrap_or_default().to_owned())
             .collect();
-        assert_eq!(versions, ["5", "7", "9", "9"]);
+        assert_eq!(versions, ["5", "7", "9", "1", "9"]);
+    }
+
+    #[tokio::test]
+    async fn a_history_that_ends_before_what_was_seen_is_told_and_everything_is_listed_anew() {
+        let (server, mut following) = following(vec![
+            page(&["a"], "", "50"),
+            refused(503),
+            page(&[], "", "50"),
+            refused(503),
+            refused(503),
+            page(&[], "", "49"),
+            page(&["b"], "", "49"),
+        ]);
+        assert_eq!(
+            told(&mut following, 10).await,
+            [
+                "Init",
+                "InitApply(a)",
+                "InitDone",
+                "it can't be watched",
+                "it can't be watched",
+                "it can't be listed",
+                "the API server's data is older than what was seen before, as after a restore of etcd",
+                "Init",
+                "InitApply(b)",
+                "InitDone"
+            ]
+        );
+        assert!(
+            server.asked()[5].contains("limit=1"),
+            "{:?}",
+            server.asked()
+        );
     }
 
     #[tokio::test]

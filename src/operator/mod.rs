@@ -112,9 +112,21 @@ pub enum Error {
     /// The API server can't be used.
     #[error("the Kubernetes API server can't be used: {0}")]
     Kubernetes(#[from] KubeError),
+    /// It is to be reached in a way that is none. A proxy's address may hold a password, so it is not quoted.
+    #[error(
+        "the kubeconfig's proxy-url, or HTTPS_PROXY, names a proxy for the Kubernetes API server, which the operator \
+         can only reach directly; unset it"
+    )]
+    Proxy,
     /// This operator can't be sure any more to be the only one.
     #[error("the Lease was lost: {0}")]
     LeaseLost(String),
+    /// What was seen is no longer so.
+    #[error(
+        "the API server's data is older than what was seen before, as after a restore of etcd; start again, to look at \
+         everything anew"
+    )]
+    Rewound,
     /// A part of the operator ended that never should.
     #[error("{0} ended")]
     Ended(&'static str),
@@ -148,6 +160,9 @@ pub async fn run(flags: Flags) -> Result<(), Error> {
     telemetry::start_log(settings.log_format, &settings.log_level)?;
     let listener = server::bind(settings.listen).await?;
     let config = kube::Config::infer().await?;
+    if config.proxy_url.is_some() {
+        return Err(Error::Proxy);
+    }
     info!(version = env!("CARGO_PKG_VERSION"), listen = %listener.local_addr()?, "starting");
 
     let (reader, writer) = reflector::store();
@@ -198,6 +213,7 @@ pub async fn run(flags: Flags) -> Result<(), Error> {
         queue,
         namespaces: changed_namespaces,
         health: health.clone(),
+        rewound: Arc::default(),
     };
     let mut watches = tokio::spawn(watches.run(writer));
     let mut enrolment = tokio::spawn({
@@ -215,12 +231,22 @@ pub async fn run(flags: Flags) -> Result<(), Error> {
         biased;
         _ = stop.changed() => Ok(()),
         why = lease.lost() => Err(Error::LeaseLost(why)),
-        _ = &mut watches => Err(Error::Ended("a watch")),
+        why = &mut watches => Err(match why {
+            Ok(watches::Ended::Rewound) => Error::Rewound,
+            _ => Error::Ended("a watch"),
+        }),
         _ = &mut enrolment => Err(Error::Ended("enrolment")),
         _ = &mut controller => Err(Error::Ended("the controller")),
         _ = &mut server => Err(Error::Ended("the HTTP server")),
     };
     health.set_role(Role::Stopping);
+    if matches!(ended, Err(Error::Rewound)) {
+        // Whatever runs acts on what is no longer so; the next operator need not wait for the Lease's end.
+        enrolment.abort();
+        controller.abort();
+        lease.release().await;
+        return ended;
+    }
     if ended.is_ok() {
         let seconds = settings.shutdown_timeout.as_secs();
         info!("stopping; running reconciles have {seconds}s to end");

@@ -16,6 +16,7 @@ use kube::runtime::watcher::Event;
 use kube::{Client, Error as KubeError, Resource, ResourceExt};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::Notify;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
@@ -46,6 +47,16 @@ pub struct Watches {
     pub namespaces: tokio::sync::mpsc::UnboundedSender<String>,
     /// Whom to tell whether the watch works.
     pub health: Arc<Health>,
+    /// Whom to tell that the API server's data is older than what was seen.
+    pub rewound: Arc<Notify>,
+}
+
+/// Why the watches ended.
+pub enum Ended {
+    /// One of them ended by itself.
+    Unexpectedly,
+    /// What was seen is no longer so: caches, and the order of versions in them, are worth nothing.
+    Rewound,
 }
 
 /// Of a Deployment, all but its status is left unread.
@@ -76,8 +87,9 @@ impl Watches {
         names
     }
 
-    /// Runs all of them; returns only when one ends, which none should.
-    pub async fn run(self, writer: Writer<MetricsNamespace>) {
+    /// Runs all of them; returns only when one ends, which none should, or when what was seen is no longer so.
+    pub async fn run(self, writer: Writer<MetricsNamespace>) -> Ended {
+        let rewound = self.rewound.clone();
         let children = Kind::ALL.map(|kind| self.clone().children(kind).boxed());
         let others = [
             self.clone().objects(writer).boxed(),
@@ -89,7 +101,10 @@ impl Watches {
                 .prometheuses("prometheusagents", "v1alpha1", "PrometheusAgent")
                 .boxed(),
         ];
-        future::select_all(others.into_iter().chain(children)).await;
+        tokio::select! {
+            _ = future::select_all(others.into_iter().chain(children)) => Ended::Unexpectedly,
+            () = rewound.notified() => Ended::Rewound,
+        }
     }
 
     async fn objects(self, mut writer: Writer<MetricsNamespace>) {
@@ -311,6 +326,9 @@ impl Watches {
     }
 
     fn failed(&self, watch: &'static str, optional: bool, error: &Failure) {
+        if matches!(error, Failure::Rewound) {
+            self.rewound.notify_one();
+        }
         if optional && is_kind_missing(error) {
             if self.health.kind_missing(watch) {
                 info!(

@@ -234,6 +234,24 @@ fn a_kubeconfig_that_is_broken_is_not_quoted() {
 }
 
 #[test]
+fn a_proxy_for_the_api_server_is_refused_in_words_and_not_quoted() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let content = "apiVersion: v1\nkind: Config\ncurrent-context: a\n\
+        clusters: [{name: a, cluster: {server: 'https://127.0.0.1:1'}}]\n\
+        users: [{name: a, user: {token: t}}]\n\
+        contexts: [{name: a, context: {cluster: a, user: a}}]\n";
+    std::fs::write(file.path(), content).unwrap();
+    let environment = [
+        ("KUBECONFIG", file.path().to_str().unwrap()),
+        ("HTTPS_PROXY", "http://ann:s3cret@proxy.corp:3128"),
+    ];
+    let (code, said) = run_to_its_end(&["--listen", "127.0.0.1:0"], &environment);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("HTTPS_PROXY"), "{said}");
+    assert!(!said.contains("s3cret"), "{said}");
+}
+
+#[test]
 fn without_a_cluster_it_says_what_to_do() {
     let environment = [("KUBECONFIG", "/nowhere/config"), ("HOME", "/nowhere")];
     let (code, said) = run_to_its_end(&["--listen", "127.0.0.1:0"], &environment);
