@@ -100,13 +100,28 @@ impl Live {
         }
     }
 
+    /// How its pods are.
+    pub fn pods(&self) -> Rollout {
+        self.rollout.clone().unwrap_or_default()
+    }
+
+    /// Whether there is nothing new in it, but for its version.
+    fn is_as(&self, other: &Self) -> bool {
+        let compared = |live: &Self| Self {
+            version: None,
+            rollout: Some(live.pods()),
+            ..live.clone()
+        };
+        compared(self) == compared(other)
+    }
+
     /// Whether it still is as the plan wants it.
     pub fn is_as_wanted(&self, wanted: &Child, owner: &str) -> bool {
         let Some(ours) = &self.ours else { return false };
         !self.touched
             && self.owners.iter().any(|o| o == owner)
             && self.digest.as_deref() == Some(&wanted.digest)
-            && ownership::owns(self.kind, &ours.fields, &owned_part(wanted))
+            && ownership::owns_child(self.kind, &ours.fields, &wanted.object)
     }
 
     /// Whether it differs from what is wanted by what others did to it: not only because something else is wanted now,
@@ -161,19 +176,6 @@ fn without_owner_references(fields: &Value) -> Value {
         metadata.remove("f:ownerReferences");
     }
     fields
-}
-
-/// Of a wanted child, what shows in managed fields and is not compared by value.
-fn owned_part(wanted: &Child) -> Value {
-    let mut object = wanted.object.clone();
-    if let Some(object) = object.as_object_mut() {
-        object.remove("apiVersion");
-        object.remove("kind");
-    }
-    if let Some(metadata) = object["metadata"].as_object_mut() {
-        metadata.retain(|name, _| name == "labels" || name == "annotations");
-    }
-    object
 }
 
 /// Whether a kind of child is there to be written.
@@ -245,7 +247,7 @@ impl ChildCache {
             }
             if order == Some(Ordering::Equal) {
                 // Our own answer came first, and says nothing of the pods.
-                let news = live.rollout.is_some() && known.rollout != live.rollout;
+                let news = live.rollout.is_some() && known.pods() != live.pods();
                 known.rollout = live.rollout.or(known.rollout.take());
                 state.keep(namespace, known);
                 return news;
@@ -254,10 +256,7 @@ impl ChildCache {
             // seconds, in which another Simplepipe operator may follow us.
             live.touched = known.touched || known.ours != live.ours || known.digest != live.digest;
         }
-        let news = Live {
-            version: known.version,
-            ..live.clone()
-        } != known;
+        let news = !live.is_as(&known);
         state.keep(namespace, live);
         news
     }
@@ -477,6 +476,7 @@ mod tests {
         };
         let cache = ChildCache::default();
         cache.wrote("alice", live(5, json!({}), EARLY));
+        assert!(!cache.saw("alice", with_pods(false)), "as it is known");
         assert!(cache.saw("alice", with_pods(true)));
         assert!(!cache.saw("alice", with_pods(true)));
 

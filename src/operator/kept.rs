@@ -22,8 +22,10 @@ pub struct Kept {
 
 /// A text, kept as bytes where it is a UUID or another number in hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Hex<const N: usize> {
+pub enum Hex<const N: usize> {
+    /// In half its length.
     Bytes([u8; N]),
+    /// As it is.
     Text(Box<str>),
 }
 
@@ -31,7 +33,8 @@ enum Hex<const N: usize> {
 const DASHES: [usize; 4] = [8, 13, 18, 23];
 
 impl<const N: usize> Hex<N> {
-    fn of(text: &str) -> Self {
+    /// From a text.
+    pub fn of(text: &str) -> Self {
         let bytes = Self::bytes(text).filter(|bytes| Self::text_of(bytes) == text);
         bytes.map_or_else(|| Self::Text(text.into()), Self::Bytes)
     }
@@ -59,7 +62,8 @@ impl<const N: usize> Hex<N> {
         text
     }
 
-    fn text(&self) -> String {
+    /// The text.
+    pub fn text(&self) -> String {
         match self {
             Self::Bytes(bytes) => Self::text_of(bytes),
             Self::Text(text) => text.as_ref().to_owned(),

@@ -128,12 +128,17 @@ impl Lanes {
     /// Waits for a place in the lane of a tenant's last try, first come, first served. `None`: no work is begun any
     /// more.
     pub async fn enter(&self, tenant: &Reference) -> Option<Place<'_>> {
-        let speed = self
-            .last
-            .lock()
-            .get(tenant)
-            .map_or(Speed::Quick, |(speed, _)| *speed);
-        self.enter_lane(tenant, speed).await
+        self.enter_lane(tenant, self.speed(tenant)).await
+    }
+
+    /// Whether a tenant's last try says that its wait for a place will be short: nobody keeps one there for long.
+    pub fn is_quick(&self, tenant: &Reference) -> bool {
+        self.speed(tenant) == Speed::Quick
+    }
+
+    fn speed(&self, tenant: &Reference) -> Speed {
+        let last = self.last.lock();
+        last.get(tenant).map_or(Speed::Quick, |(speed, _)| *speed)
     }
 
     async fn enter_lane(&self, tenant: &Reference, speed: Speed) -> Option<Place<'_>> {

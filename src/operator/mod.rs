@@ -2,7 +2,7 @@
 //!
 //! Pure: `plan`, `children`, `kind`, `labels`, `model_servers`, `objection`, `outcome`, `ownership`, `platform`,
 //! `selection`, `turns`, and the computing half of `status`. `budget`, `caches`, `child_cache`, `health`, `interned`, `kept`,
-//! `objects` and `queue` keep what is known; the rest reads and writes.
+//! `kept_object`, `objects` and `queue` keep what is known; the rest reads and writes.
 
 mod api_error;
 mod apply;
@@ -20,6 +20,7 @@ mod following;
 mod health;
 mod interned;
 mod kept;
+mod kept_object;
 pub mod kind;
 mod labels;
 mod lanes;
@@ -51,24 +52,19 @@ mod turns;
 mod watched;
 mod watches;
 
-use std::convert::Infallible;
 use std::io;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{FutureExt, StreamExt, stream};
+use futures::FutureExt;
 use kube::client::ClientBuilder;
-use kube::runtime::controller::{Config, Controller, Error as ControllerError};
-use kube::runtime::reflector;
 use kube::{Client, Error as KubeError};
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
-use crate::api::MetricsNamespace;
 use crate::exit_code::ExitCode;
 
 use budget::Budgets;
@@ -84,14 +80,12 @@ use lease::{Lease, Waiting};
 use locked::Locked;
 use objects::Objects;
 use pods::Pods;
-use queue::{Queue, Triggers};
+use queue::Queue;
 use reconcile::Context;
 use settings::{Flags, Settings};
 use telemetry::Metrics;
 use watches::Watches;
 
-/// Changes of one object that come this close together are looked at once.
-const DEBOUNCE: Duration = Duration::from_millis(100);
 /// An API server that does not take a connection by then is tried again.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection that is silent for longer is dead: watches are given up before.
@@ -165,16 +159,15 @@ pub async fn run(flags: Flags) -> Result<(), Error> {
     }
     info!(version = env!("CARGO_PKG_VERSION"), listen = %listener.local_addr()?, "starting");
 
-    let (reader, writer) = reflector::store();
     let caches = Arc::new(Caches {
-        objects: Objects::new(reader.clone()),
+        objects: Objects::default(),
         namespaces: Namespaces::default(),
         prometheuses: Prometheuses::default(),
         children: ChildCache::default(),
     });
     let health = Arc::new(Health::new(&Watches::names(), Watches::NEEDED));
     let metrics = Arc::new(Metrics::new());
-    let (queue, triggers) = Queue::new();
+    let queue = Queue::default();
     let shown = server::Shown {
         health: health.clone(),
         metrics: metrics.clone(),
@@ -215,7 +208,7 @@ pub async fn run(flags: Flags) -> Result<(), Error> {
         health: health.clone(),
         rewound: Arc::default(),
     };
-    let mut watches = tokio::spawn(watches.run(writer));
+    let mut watches = tokio::spawn(watches.run());
     let mut enrolment = tokio::spawn({
         let health = health.clone();
         let instance = flags.identity().map(ToOwned::to_owned);
@@ -224,7 +217,7 @@ pub async fn run(flags: Flags) -> Result<(), Error> {
             enrolment::run(client, instance, caches, namespaces).await;
         }
     });
-    let mut controller = tokio::spawn(control(context, reader, triggers, stop.clone()));
+    let mut controller = tokio::spawn(control(context, stop.clone()));
 
     let ended = tokio::select! {
         // The controller ends by itself when told to stop; that must not pass for its end.
@@ -302,12 +295,7 @@ fn connect(config: &kube::Config, fence: &Fence) -> Result<Client, KubeError> {
 }
 
 /// Reconciles what is asked for, until told to stop; then ends what runs.
-async fn control(
-    context: Arc<Context>,
-    reader: reflector::Store<MetricsNamespace>,
-    triggers: Triggers,
-    mut stop: watch::Receiver<bool>,
-) {
+async fn control(context: Arc<Context>, mut stop: watch::Receiver<bool>) {
     let stopped = {
         let mut stop = stop.clone();
         let context = context.clone();
@@ -320,7 +308,7 @@ async fn control(
         blind = context.health.wait_until_synced() => blind,
         _ = stop.changed() => return,
     };
-    let objects = context.caches.objects.state().len();
+    let objects = context.caches.objects.count();
     if blind.is_empty() {
         info!(objects, "everything is listed; reconciling");
     } else {
@@ -330,40 +318,9 @@ async fn control(
             "reconciling without what these watches would show; the lines above say what is wrong with them"
         );
     }
-    let this = context.clone();
-    let triggers = stream::unfold(triggers, |mut triggers| async move {
-        triggers.recv().await.map(|object| (object, triggers))
-    });
-    let mut results = pin!(
-        Controller::for_stream(stream::pending(), reader)
-            // How many work side by side, the lanes decide: who waits there keeps nobody else from them.
-            .with_config(Config::default().debounce(DEBOUNCE).concurrency(0))
-            .reconcile_on(triggers)
-            .graceful_shutdown_on(stopped)
-            .run(
-                reconcile::run,
-                |_, never: &Infallible, _| match *never {},
-                context
-            )
-    );
-    let reconciles = async {
-        while let Some(result) = results.next().await {
-            match result {
-                // Gone between the event and now.
-                Err(ControllerError::ObjectNotFound(object)) => {
-                    let object = queue::typed(&object);
-                    this.forget(&object);
-                    let is_there_now = || this.caches.objects.get(&object).is_some();
-                    this.queue.not_found(&object, is_there_now);
-                }
-                Err(error) => debug!(%error, "controller"),
-                Ok(_) => {}
-            }
-        }
-    };
     tokio::select! {
-        () = reconciles => {}
-        () = this.pods.run(&this.client, &this.caches, &this.queue) => {}
+        () = reconcile::run(&context, stopped) => {}
+        () = context.pods.run(&context.client, &context.caches, &context.queue) => {}
     }
 }
 

@@ -2,135 +2,102 @@
 //!
 //! Somebody may make thousands in one namespace. A change there must cost no more than it concerns, or all others wait.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::ResourceExt;
-use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::reflector::ObjectRef;
 
 use crate::api::{MetricsNamespace, MetricsNamespaceStatus};
 
 use super::child_cache::version;
+use super::kept_object::{Common, KeptObject, KeptStatus};
 use super::locked::Locked;
 
 type Reference = ObjectRef<MetricsNamespace>;
 
 /// All MetricsNamespaces.
-pub struct Objects {
-    store: Store<MetricsNamespace>,
-    by_namespace: Locked<HashMap<String, Residents>>,
+#[derive(Default)]
+pub struct Objects(Locked<Known>);
+
+#[derive(Default)]
+struct Known {
+    by_namespace: HashMap<Box<str>, Residents>,
+    common: Common,
 }
 
 /// The MetricsNamespaces of one namespace.
 #[derive(Default)]
 struct Residents {
-    known: HashMap<String, Resident>,
+    /// By name.
+    all: Vec<Resident>,
     /// Those that stay, by age and then by name.
-    order: BTreeSet<(Option<Timestamp>, String)>,
+    order: Vec<(Option<Timestamp>, Box<str>)>,
 }
 
 struct Resident {
-    known: Known,
+    object: KeptObject,
     status: StatusKnown,
-}
-
-/// What of an object decides whether it has to be looked at again; beside a status that another wrote.
-#[derive(Clone, PartialEq)]
-struct Known {
-    uid: Option<String>,
-    generation: Option<i64>,
-    created: Option<Timestamp>,
-    going: bool,
 }
 
 /// What the API server last said of an object's status, and what this operator decided on.
 ///
-/// A watch may be behind the answers to our own writes, so what it shows is not always what is so. Of statuses only
-/// hashes are kept, for thousands of objects.
+/// A watch may be behind the answers to our own writes, so what it shows is not always what is so.
 struct StatusKnown {
     /// The newest version that was seen or answered. `None`: in what order its versions came can't be told.
     version: Option<u64>,
-    /// The status in that version.
-    latest: u64,
-    /// The status that was last decided on. `None`: this process has not looked yet.
+    /// The digest of the status in that version.
+    latest: Option<u64>,
+    /// That of the status that was last decided on. `None`: this process has not looked yet.
     wanted: Option<u64>,
     /// Whether a write has no answer: whether it was carried out, or will be, is not known.
     unsure: bool,
     /// Whether another has written since we did.
     written_by_another: bool,
-    /// The last answer, where the watch is still behind it.
-    answer: Option<Box<Answer>>,
 }
 
-#[derive(Clone)]
-struct Answer {
-    version: u64,
-    status: Option<MetricsNamespaceStatus>,
-}
-
-impl Answer {
-    fn is_newer_than(&self, object: &MetricsNamespace) -> bool {
-        version(&object.metadata).is_some_and(|seen| seen < self.version)
-    }
-}
-
-impl StatusKnown {
-    fn new(object: &MetricsNamespace) -> Self {
-        Self {
-            version: version(&object.metadata),
-            latest: hash(object.status.as_ref()),
-            wanted: None,
-            unsure: false,
-            written_by_another: false,
-            answer: None,
-        }
+impl Resident {
+    fn new(object: KeptObject, seen: &MetricsNamespace, common: &mut Common) -> Self {
+        let mut resident = Self {
+            object,
+            status: StatusKnown {
+                version: None,
+                latest: None,
+                wanted: None,
+                unsure: false,
+                written_by_another: false,
+            },
+        };
+        resident.advance(seen, common);
+        resident
     }
 
-    /// Takes what a watch saw; true if another wrote a status that is not ours.
-    fn saw(&mut self, object: &MetricsNamespace) -> bool {
-        self.answer = self.answer.take().filter(|a| a.is_newer_than(object));
-        if !self.advance(object) {
+    /// Takes the status that a watch saw; true if another wrote it, and it is not ours.
+    fn saw_status(&mut self, seen: &MetricsNamespace, common: &mut Common) -> bool {
+        if !self.advance(seen, common) {
             return false;
         }
-        let news = self.wanted.is_some_and(|wanted| wanted != self.latest);
-        self.written_by_another |= news;
+        let status = &mut self.status;
+        let news = status.wanted.is_some() && status.wanted != status.latest;
+        status.written_by_another |= news;
         news
     }
 
-    /// Takes the answer to a write of ours.
-    fn answered(&mut self, object: &MetricsNamespace) {
-        self.unsure = false;
-        if self.advance(object) {
-            self.answer = self.version.map(|version| {
-                Box::new(Answer {
-                    version,
-                    status: object.status.clone(),
-                })
-            });
-        }
-    }
-
-    /// True if the object is newer than what was known. What can't be ordered is taken for newer.
-    fn advance(&mut self, object: &MetricsNamespace) -> bool {
-        let version = version(&object.metadata);
-        if let (Some(known), Some(version)) = (self.version, version)
+    /// Takes a status; true if it is newer than what was known. What can't be ordered is taken for newer.
+    fn advance(&mut self, seen: &MetricsNamespace, common: &mut Common) -> bool {
+        let version = version(&seen.metadata);
+        if let (Some(known), Some(version)) = (self.status.version, version)
             && version <= known
         {
             return false;
         }
-        self.version = version;
-        self.latest = hash(object.status.as_ref());
+        let kept = seen.status.as_ref().map(|s| KeptStatus::new(s, common));
+        self.status.version = version;
+        self.status.latest = kept.as_ref().map(KeptStatus::digest);
+        self.object.set_status(kept);
         true
     }
-}
-
-fn hash(status: Option<&MetricsNamespaceStatus>) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    // All of its fields, which have no hashes of their own.
-    format!("{status:?}").hash(&mut hasher);
-    hasher.finish()
 }
 
 /// What is to be done about a status.
@@ -146,82 +113,96 @@ pub enum Telling {
 }
 
 impl Residents {
-    fn serving(&self) -> Option<&String> {
-        self.order.first().map(|(_, name)| name)
+    fn serving(&self) -> Option<&str> {
+        self.order.first().map(|(_, name)| &**name)
+    }
+
+    fn place(&self, name: &str) -> Result<usize, usize> {
+        self.all.binary_search_by(|r| r.object.name().cmp(name))
+    }
+
+    fn get(&self, name: &str) -> Option<&Resident> {
+        self.all.get(self.place(name).ok()?)
     }
 
     /// True if that is news.
-    fn put(&mut self, object: &MetricsNamespace) -> bool {
-        let name = object.name_any();
-        let now = Known {
-            uid: object.uid(),
-            generation: object.metadata.generation,
-            created: object.creation_timestamp().map(|t| t.0),
-            going: object.metadata.deletion_timestamp.is_some(),
-        };
-        let place = (now.created, name.clone());
-        let Some(resident) = self.known.get_mut(&name) else {
-            if !now.going {
-                self.order.insert(place);
+    fn put(&mut self, seen: &MetricsNamespace, common: &mut Common) -> bool {
+        let now = KeptObject::new(seen, common);
+        let place = match self.place(now.name()) {
+            Ok(place) => place,
+            Err(place) => {
+                self.enter(&now);
+                let resident = Resident::new(now, seen, common);
+                self.all.reserve_exact(1);
+                self.all.insert(place, resident);
+                return true;
             }
-            let status = StatusKnown::new(object);
-            self.known.insert(name, Resident { known: now, status });
+        };
+        let resident = &mut self.all[place];
+        let is_as_before = resident.object.is_as(&now);
+        if !is_as_before {
+            let created = resident.object.created();
+            leave(&mut self.order, created, now.name());
+            self.enter(&now);
+        }
+        let resident = &mut self.all[place];
+        if !resident.object.is(&now) {
+            *resident = Resident::new(now, seen, common);
             return true;
-        };
-        let status_is_news = match resident.known.uid == now.uid {
-            true => resident.status.saw(object),
-            false => {
-                resident.status = StatusKnown::new(object);
-                true
-            }
-        };
-        if resident.known == now {
-            return status_is_news;
         }
-        self.order.remove(&(resident.known.created, name));
-        if !now.going {
-            self.order.insert(place);
+        resident.object.advance(now);
+        resident.saw_status(seen, common) || !is_as_before
+    }
+
+    /// Gives one that stays its place in the order.
+    fn enter(&mut self, object: &KeptObject) {
+        let entry = (object.created(), object.name().into());
+        if !object.is_going()
+            && let Err(place) = self.order.binary_search(&entry)
+        {
+            self.order.reserve_exact(1);
+            self.order.insert(place, entry);
         }
-        resident.known = now;
-        true
     }
 
     fn remove(&mut self, name: &str) {
-        if let Some(resident) = self.known.remove(name) {
-            let created = resident.known.created;
-            self.order.remove(&(created, name.to_owned()));
+        if let Ok(place) = self.place(name) {
+            let gone = self.all.remove(place);
+            leave(&mut self.order, gone.object.created(), name);
         }
     }
 
     fn references(&self, namespace: &str) -> Vec<Reference> {
-        let names = self.known.keys();
+        let names = self.all.iter().map(|r| r.object.name());
         names
             .map(|name| ObjectRef::new(name).within(namespace))
             .collect()
     }
 }
 
-impl Objects {
-    /// Over a store that a watch fills.
-    pub fn new(store: Store<MetricsNamespace>) -> Self {
-        Self {
-            store,
-            by_namespace: Locked::default(),
-        }
+fn leave(order: &mut Vec<(Option<Timestamp>, Box<str>)>, created: Option<Timestamp>, name: &str) {
+    if let Ok(place) = order.binary_search_by(|(at, by)| (*at, &**by).cmp(&(created, name))) {
+        order.remove(place);
     }
+}
 
+impl Objects {
     /// Notes what a watch saw, and says which objects that concerns.
     pub fn saw(&self, object: &MetricsNamespace) -> Vec<Reference> {
         let namespace = object.namespace().unwrap_or_default();
-        let mut all = self.by_namespace.lock();
-        let residents = all.entry(namespace.clone()).or_default();
-        let before = residents.serving().cloned();
-        let news = residents.put(object);
-        if before.is_some() && before.as_ref() != residents.serving() {
+        let mut known = self.0.lock();
+        let Known {
+            by_namespace,
+            common,
+        } = &mut *known;
+        let residents = by_namespace.entry(namespace.as_str().into()).or_default();
+        let before = residents.serving().map(ToOwned::to_owned);
+        let news = residents.put(object, common);
+        if before.is_some() && before.as_deref() != residents.serving() {
             return residents.references(&namespace);
         }
         match news {
-            true => vec![ObjectRef::from_obj(object)],
+            true => vec![reference(object)],
             false => Vec::new(),
         }
     }
@@ -232,13 +213,13 @@ impl Objects {
     }
 
     fn remove(&self, namespace: &str, name: &str) -> Vec<Reference> {
-        let mut all = self.by_namespace.lock();
+        let all = &mut self.0.lock().by_namespace;
         let Some(residents) = all.get_mut(namespace) else {
             return Vec::new();
         };
-        let served = residents.serving().is_some_and(|serving| serving == name);
+        let served = residents.serving() == Some(name);
         residents.remove(name);
-        if residents.known.is_empty() {
+        if residents.all.is_empty() {
             all.remove(namespace);
             return Vec::new();
         }
@@ -251,44 +232,36 @@ impl Objects {
     /// After a complete list: forgets what was not in it, and says which objects that concerns. What is gone is among
     /// them: its namespace may be one that gets another by its label.
     pub fn keep_only(&self, seen: &HashSet<Reference>) -> Vec<Reference> {
-        let lost: Vec<(String, String)> = {
-            let all = self.by_namespace.lock();
-            let every = all.iter().flat_map(|(namespace, residents)| {
-                residents
-                    .known
-                    .keys()
-                    .map(move |name| (namespace.clone(), name.clone()))
-            });
-            every
-                .filter(|(namespace, name)| !seen.contains(&ObjectRef::new(name).within(namespace)))
-                .collect()
+        let lost: Vec<Reference> = {
+            let mut known = self.0.lock();
+            known.common.forget_unused();
+            let every = known.by_namespace.iter();
+            let every = every.flat_map(|(namespace, residents)| residents.references(namespace));
+            every.filter(|object| !seen.contains(object)).collect()
         };
         let mut concerned: HashSet<Reference> = HashSet::new();
-        for (namespace, name) in &lost {
-            concerned.extend(self.remove(namespace, name));
-            concerned.insert(ObjectRef::new(name).within(namespace));
+        for object in lost {
+            let namespace = object.namespace.as_deref().unwrap_or_default();
+            concerned.extend(self.remove(namespace, &object.name));
+            concerned.insert(object);
         }
         concerned.into_iter().collect()
     }
 
-    /// An object as it is now, with the status that was last answered where the watch is behind.
+    /// An object as it is now, with the status that was last seen or answered.
     pub fn get(&self, reference: &Reference) -> Option<Arc<MetricsNamespace>> {
-        let object = self.store.get(reference)?;
-        let answer = self.with_status(&object, |known| known.answer.clone());
-        match answer.flatten().filter(|a| a.is_newer_than(&object)) {
-            None => Some(object),
-            Some(answer) => Some(Arc::new(MetricsNamespace {
-                status: answer.status,
-                ..MetricsNamespace::clone(&object)
-            })),
-        }
+        let namespace = reference.namespace.as_deref()?;
+        let known = self.0.lock();
+        let resident = known.by_namespace.get(namespace)?.get(&reference.name)?;
+        Some(Arc::new(resident.object.whole(namespace)))
     }
 
     /// Notes the status that an object should have, and says whether it has to be written.
     pub fn tell(&self, object: &MetricsNamespace, status: &MetricsNamespaceStatus) -> Telling {
-        let wanted = hash(Some(status));
-        let telling = self.with_status(object, |known| {
-            known.wanted = Some(wanted);
+        let telling = self.with_resident(object, |resident, common| {
+            let wanted = Some(KeptStatus::new(status, common).digest());
+            let known = &mut resident.status;
+            known.wanted = wanted;
             let over_another = std::mem::take(&mut known.written_by_another);
             if known.latest == wanted && !known.unsure {
                 return Telling::Needless;
@@ -301,30 +274,41 @@ impl Objects {
 
     /// Whether another wrote the status since this operator did.
     pub fn is_written_by_another(&self, object: &MetricsNamespace) -> bool {
-        self.with_status(object, |known| known.written_by_another)
+        self.with_resident(object, |resident, _| resident.status.written_by_another)
             .unwrap_or_default()
     }
 
     /// Notes the answer to a write of a status.
     pub fn told(&self, answer: &MetricsNamespace) {
-        self.with_status(answer, |known| known.answered(answer));
+        self.with_resident(answer, |resident, common| {
+            resident.status.unsure = false;
+            resident.advance(answer, common);
+        });
     }
 
-    /// What is known of the status of this very object; `None` where it is gone.
-    fn with_status<T>(
+    /// What is known of this very object; `None` where it is gone.
+    fn with_resident<T>(
         &self,
         object: &MetricsNamespace,
-        with: impl FnOnce(&mut StatusKnown) -> T,
+        with: impl FnOnce(&mut Resident, &mut Common) -> T,
     ) -> Option<T> {
-        let mut all = self.by_namespace.lock();
-        let residents = all.get_mut(object.metadata.namespace.as_deref()?)?;
-        let resident = residents.known.get_mut(object.metadata.name.as_deref()?)?;
-        (resident.known.uid == object.metadata.uid).then(|| with(&mut resident.status))
+        let mut known = self.0.lock();
+        let Known {
+            by_namespace,
+            common,
+        } = &mut *known;
+        let residents = by_namespace.get_mut(object.metadata.namespace.as_deref()?)?;
+        let place = residents.place(object.metadata.name.as_deref()?).ok()?;
+        let resident = &mut residents.all[place];
+        let is_it = resident.object.has_uid(object.metadata.uid.as_deref());
+        is_it.then(|| with(resident, common))
     }
 
     /// The name of the object that serves a namespace: the oldest that stays, by name among those of one second.
     pub fn serving(&self, namespace: &str) -> Option<String> {
-        self.by_namespace.lock().get(namespace)?.serving().cloned()
+        let known = self.0.lock();
+        let serving = known.by_namespace.get(namespace)?.serving();
+        serving.map(ToOwned::to_owned)
     }
 
     /// A reference to the object that serves a namespace.
@@ -338,35 +322,52 @@ impl Objects {
 
     /// References to the objects that serve their namespaces.
     pub fn all_serving(&self) -> Vec<Reference> {
-        let all = self.by_namespace.lock();
-        let serving = all.iter().filter_map(|(namespace, residents)| {
-            Some(ObjectRef::new(residents.serving()?).within(namespace))
-        });
+        let known = self.0.lock();
+        let serving = known
+            .by_namespace
+            .iter()
+            .filter_map(|(namespace, r)| Some(ObjectRef::new(r.serving()?).within(namespace)));
         serving.collect()
     }
 
-    /// The objects of a namespace.
+    /// The objects of a namespace, without spec and status.
     pub fn in_namespace(&self, namespace: &str) -> Vec<Arc<MetricsNamespace>> {
-        let references = match self.by_namespace.lock().get(namespace) {
-            Some(residents) => residents.references(namespace),
-            None => return Vec::new(),
-        };
-        references
-            .iter()
-            .filter_map(|reference| self.store.get(reference))
+        let known = self.0.lock();
+        let residents = known.by_namespace.get(namespace);
+        let all = residents.into_iter().flat_map(|residents| &residents.all);
+        all.map(|resident| Arc::new(resident.object.bare(namespace)))
             .collect()
     }
 
-    /// All objects.
-    pub fn state(&self) -> Vec<Arc<MetricsNamespace>> {
-        self.store.state()
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        let known = self.0.lock();
+        known.by_namespace.values().map(|r| r.all.len()).sum()
     }
+
+    /// Counts the conditions of all by type and status. `counts`: of which ones.
+    pub fn conditions(&self, counts: impl Fn(&str, &str) -> bool) -> Vec<((String, String), i64)> {
+        let known = self.0.lock();
+        let residents = known.by_namespace.values().flat_map(|r| &r.all);
+        let mut counted = HashMap::new();
+        for condition in residents.flat_map(|resident| resident.object.conditions()) {
+            *counted.entry(condition).or_default() += 1;
+        }
+        let counted = counted.into_iter().filter(|((t, s), _)| counts(t, s));
+        counted
+            .map(|((type_, status), count)| ((type_.to_owned(), status.to_owned()), count))
+            .collect()
+    }
+}
+
+/// A reference to an object, with no more than its names: thousands are kept at once.
+pub fn reference(object: &MetricsNamespace) -> Reference {
+    ObjectRef::new(&object.name_any()).within(&object.namespace().unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kube::runtime::reflector;
 
     fn object(name: &str, created: &str) -> MetricsNamespace {
         serde_json::from_value(serde_json::json!({
@@ -387,7 +388,7 @@ mod tests {
 
     #[test]
     fn the_oldest_serves_and_by_name_among_those_of_one_second() {
-        let objects = Objects::new(reflector::store().0);
+        let objects = Objects::default();
         objects.saw(&object("young", YOUNG));
         objects.saw(&object("b", OLD));
         objects.saw(&object("a", OLD));
@@ -408,7 +409,7 @@ mod tests {
 
     #[test]
     fn a_change_concerns_only_the_object_itself_while_the_same_one_serves() {
-        let objects = Objects::new(reflector::store().0);
+        let objects = Objects::default();
         assert_eq!(names(objects.saw(&object("first", OLD))), ["first"]);
         assert_eq!(names(objects.saw(&object("second", YOUNG))), ["second"]);
 
@@ -441,7 +442,7 @@ mod tests {
 
     /// Objects whose `first` has this status, as the watch shows it and as it should be.
     fn told(version: u64, generation: i64) -> Objects {
-        let objects = Objects::new(reflector::store().0);
+        let objects = Objects::default();
         let object = with_status(version, generation);
         objects.saw(&object);
         assert_eq!(
@@ -523,39 +524,46 @@ mod tests {
 
     #[test]
     fn an_object_is_shown_with_its_last_answer_until_the_watch_has_it() {
-        use kube::runtime::watcher::Event;
-        let (store, mut writer) = reflector::store();
-        let objects = Objects::new(store);
+        let objects = Objects::default();
         let shown = |objects: &Objects| {
             let object = objects.get(&ObjectRef::new("first").within("alice"));
             object.unwrap().status.clone()
         };
         let old = with_status(5, 1);
-        writer.apply_watcher_event(&Event::Apply(old.clone()));
         objects.saw(&old);
         assert_eq!(shown(&objects), Some(status(1)));
         objects.tell(&old, &status(2));
         objects.told(&with_status(6, 2));
         assert_eq!(shown(&objects), Some(status(2)));
-        let written = with_status(6, 2);
-        writer.apply_watcher_event(&Event::Apply(written.clone()));
-        objects.saw(&written);
-        let kept = objects.with_status(&written, |known| known.answer.is_some());
-        assert_eq!(
-            kept,
-            Some(false),
-            "an answer that the watch has is not kept"
-        );
-        let foreign = with_status(7, 3);
-        writer.apply_watcher_event(&Event::Apply(foreign.clone()));
-        assert_eq!(shown(&objects), Some(status(3)));
-        objects.saw(&foreign);
+        objects.saw(&old);
+        assert_eq!(shown(&objects), Some(status(2)), "the watch is behind");
+        objects.saw(&with_status(6, 2));
+        assert_eq!(shown(&objects), Some(status(2)));
+        objects.saw(&with_status(7, 3));
         assert_eq!(shown(&objects), Some(status(3)));
     }
 
     #[test]
+    fn conditions_are_counted_by_type_and_status() {
+        let objects = Objects::default();
+        for (name, ready) in [("first", "True"), ("second", "False"), ("third", "True")] {
+            let mut object = object(name, OLD);
+            object.status = serde_json::from_value(serde_json::json!({"conditions": [
+                {"type": "Ready", "status": ready, "reason": name, "message": "", "lastTransitionTime": OLD},
+                {"type": "Forged", "status": ready, "reason": name, "message": "", "lastTransitionTime": OLD},
+            ]}))
+            .unwrap();
+            objects.saw(&object);
+        }
+        let mut counted = objects.conditions(|type_, _| type_ == "Ready");
+        counted.sort();
+        let ready = |status: &str, count| (("Ready".to_owned(), status.to_owned()), count);
+        assert_eq!(counted, [ready("False", 1), ready("True", 2)]);
+    }
+
+    #[test]
     fn what_a_complete_list_lacks_is_gone() {
-        let objects = Objects::new(reflector::store().0);
+        let objects = Objects::default();
         objects.saw(&object("first", OLD));
         objects.saw(&object("second", YOUNG));
         let seen = [ObjectRef::new("second").within("alice")].into();

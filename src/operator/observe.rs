@@ -56,8 +56,7 @@ impl Children {
             rollout: live
                 .into_iter()
                 .find(|l| l.kind == Kind::Deployment && l.name == names::GATEWAY)
-                // Made a moment ago, and nothing seen of its pods yet.
-                .map(|l| l.rollout.unwrap_or_default()),
+                .map(|l| l.pods()),
         }
     }
 }

@@ -97,6 +97,34 @@ pub fn owns(kind: Kind, fields: &Value, wanted: &Value) -> bool {
     owns_at(kind, &Place::Root, fields, wanted)
 }
 
+/// [`owns`], of a whole child: of what shows in managed fields, all that is not compared by value.
+pub fn owns_child(kind: Kind, fields: &Value, child: &Value) -> bool {
+    owns_these(kind, &Place::Root, fields, child, |name| {
+        !["apiVersion", "kind", "metadata"].contains(&name)
+    }) && owns_these(
+        kind,
+        &Place::Below(&Place::Root, "metadata"),
+        &fields["f:metadata"],
+        &child["metadata"],
+        |name| ["labels", "annotations"].contains(&name),
+    )
+}
+
+/// Whether those fields of an object that count are in the set.
+fn owns_these(
+    kind: Kind,
+    place: &Place,
+    fields: &Value,
+    object: &Value,
+    counts: fn(&str) -> bool,
+) -> bool {
+    let all = object.as_object().into_iter().flatten();
+    all.filter(|(name, _)| counts(name)).all(|(name, value)| {
+        let below = fields.get(format!("f:{name}"));
+        below.is_some_and(|f| owns_at(kind, &Place::Below(place, name), f, value))
+    })
+}
+
 /// Where in an object a field is.
 enum Place<'a> {
     Root,
@@ -284,6 +312,30 @@ mod tests {
         #[case] owned: bool,
     ) {
         assert_eq!(owns(Kind::Service, &fields, &wanted), owned);
+    }
+
+    #[test]
+    fn of_a_child_its_content_labels_and_annotations_are_ours_and_the_rest_is_compared_otherwise() {
+        let child = json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": "push", "ownerReferences": [{"uid": "u"}], "labels": {"a": "b"}, "annotations": {"c": "d"}},
+            "spec": {"type": "ClusterIP"},
+        });
+        let ours = json!({
+            "f:metadata": {"f:labels": {"f:a": {}}, "f:annotations": {"f:c": {}}}, "f:spec": {"f:type": {}},
+        });
+        assert!(owns_child(Kind::Service, &ours, &child));
+        for taken in [
+            "/f:metadata/f:labels",
+            "/f:metadata/f:annotations",
+            "/f:metadata",
+            "/f:spec",
+            "",
+        ] {
+            let mut fields = ours.clone();
+            *fields.pointer_mut(taken).unwrap() = json!({});
+            assert!(!owns_child(Kind::Service, &fields, &child), "{taken}");
+        }
     }
 
     #[test]

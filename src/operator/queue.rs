@@ -1,111 +1,275 @@
-//! Which objects wait for a reconcile.
+//! Which objects wait to be looked at, and which of them is next.
+//!
+//! Ten thousand may wait at once: each costs an entry here, and nothing runs for it before its turn comes. A turn costs
+//! the same however many others wait.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
-use kube::api::DynamicObject;
 use kube::runtime::reflector::ObjectRef;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 
 use crate::api::MetricsNamespace;
 
 use super::locked::Locked;
 
-/// Tells the controller which objects to look at. An object that already waits is not told twice.
-#[derive(Clone)]
-pub struct Queue {
-    waiting: Arc<Locked<HashSet<ObjectRef<MetricsNamespace>>>>,
-    sender: UnboundedSender<ObjectRef<MetricsNamespace>>,
+/// Changes of one object that come this close together are looked at once.
+const DEBOUNCE: Duration = Duration::from_millis(100);
+
+type Reference = ObjectRef<MetricsNamespace>;
+
+/// The objects that wait, each once. Of those whose time has come, who came first is first.
+#[derive(Clone, Default)]
+pub struct Queue(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Locked<State>,
+    /// Wakes whoever waits for the next.
+    news: Notify,
 }
 
-/// The controller's end of a [`Queue`].
-pub type Triggers = UnboundedReceiver<ObjectRef<MetricsNamespace>>;
+#[derive(Default)]
+struct State {
+    entries: HashMap<Arc<Reference>, Entry>,
+    by_time: BTreeMap<Turn, Arc<Reference>>,
+    turns: u64,
+}
 
-impl Queue {
-    /// A queue, and the controller's end of it.
-    pub fn new() -> (Self, Triggers) {
-        let (sender, triggers) = unbounded_channel();
-        let queue = Self {
-            waiting: Arc::default(),
-            sender,
-        };
-        (queue, triggers)
+/// When it is an object's turn, with a number for the order among those of one moment.
+type Turn = (Instant, u64);
+
+#[derive(Default)]
+struct Entry {
+    turn: Option<Turn>,
+    /// Whether something has changed since it was last looked at; else it is to be looked at without.
+    asked: bool,
+    /// Whether it has been begun with. Until that has ended, it is not begun with again.
+    begun: bool,
+}
+
+impl State {
+    fn plan(&mut self, object: &Arc<Reference>, at: Instant) {
+        let entry = self.entries.entry(object.clone()).or_default();
+        if entry.turn.is_some_and(|(sooner, _)| sooner <= at) {
+            return;
+        }
+        self.turns += 1;
+        if let Some(before) = entry.turn.replace((at, self.turns)) {
+            self.by_time.remove(&before);
+        }
+        self.by_time.insert((at, self.turns), object.clone());
     }
 
-    /// Asks for a reconcile of each.
-    pub fn add_all(&self, objects: Vec<ObjectRef<MetricsNamespace>>) {
-        let mut waiting = self.waiting.lock();
+    /// The next one whose turn it is, or else when it is somebody's.
+    fn begin(&mut self, now: Instant) -> Result<Arc<Reference>, Option<Instant>> {
+        while let Some(first) = self.by_time.first_entry() {
+            if first.key().0 > now {
+                return Err(Some(first.key().0));
+            }
+            let object = first.remove();
+            let entry = self.entries.entry(object.clone()).or_default();
+            entry.turn = None;
+            // What was begun before has its next turn when it ends.
+            if !entry.begun {
+                entry.begun = true;
+                return Ok(object);
+            }
+        }
+        Err(None)
+    }
+}
+
+impl Queue {
+    /// Asks for a look at each.
+    pub fn add_all(&self, objects: Vec<Reference>) {
+        let at = Instant::now() + DEBOUNCE;
+        let mut state = self.0.state.lock();
         for object in objects {
-            if waiting.insert(object.clone()) {
-                // Fails only when the controller has ended, and then nothing is to be done.
-                let _ = self.sender.send(object);
+            if state.entries.get(&object).is_some_and(|e| e.asked) {
+                continue;
+            }
+            let object = Arc::new(object);
+            state.plan(&object, at);
+            state.entries.entry(object).or_default().asked = true;
+        }
+        drop(state);
+        self.0.news.notify_one();
+    }
+
+    /// Waits for the next one, which is begun with by this. Only one may wait for it.
+    pub async fn next(&self) -> Arc<Reference> {
+        loop {
+            let begun = self.0.state.lock().begin(Instant::now());
+            match begun {
+                Ok(object) => return object,
+                Err(None) => self.0.news.notified().await,
+                // Whatever comes first.
+                Err(Some(at)) => {
+                    let _ = timeout_at(at, self.0.news.notified()).await;
+                }
             }
         }
     }
 
-    /// Notes that one is being looked at, or is gone: what happens from now on is asked for anew.
-    pub fn taken(&self, object: &ObjectRef<MetricsNamespace>) {
-        self.waiting.lock().remove(object);
-    }
-
-    /// Notes that the controller did not find one. It may have come between that look and now; whoever saw it come
-    /// found it waiting, and did not ask.
-    pub fn not_found(
-        &self,
-        object: &ObjectRef<MetricsNamespace>,
-        is_there_now: impl FnOnce() -> bool,
-    ) {
-        self.taken(object);
-        if is_there_now() {
-            self.add_all(vec![object.clone()]);
+    /// Notes that one is being looked at now: what happens from now on is asked for anew.
+    pub fn taken(&self, object: &Reference) {
+        let mut state = self.0.state.lock();
+        let turn = state.entries.get_mut(object).and_then(|entry| {
+            entry.asked = false;
+            entry.turn.take()
+        });
+        if let Some(turn) = turn {
+            state.by_time.remove(&turn);
         }
     }
 
-    /// How many wait.
-    pub fn depth(&self) -> usize {
-        self.waiting.lock().len()
+    /// Notes that the look at one has ended, and when the next is due where nothing changes.
+    pub fn ended(&self, object: &Arc<Reference>, look: Option<Duration>) {
+        let now = Instant::now();
+        let mut state = self.0.state.lock();
+        let Some(entry) = state.entries.get_mut(object) else {
+            return;
+        };
+        entry.begun = false;
+        match (entry.asked, look) {
+            // Its turn has come meanwhile.
+            (true, _) if entry.turn.is_none() => state.plan(object, now),
+            (true, _) => {}
+            (false, Some(look)) => state.plan(object, now + look),
+            (false, None) => {
+                state.entries.remove(object);
+            }
+        }
+        if state.entries.is_empty() {
+            // Of the memory that ten thousand once needed, nothing is kept.
+            *state = State::default();
+        }
+        drop(state);
+        self.0.news.notify_one();
     }
-}
 
-/// The reference that the controller gives to an object that it does not find.
-pub fn typed(object: &ObjectRef<DynamicObject>) -> ObjectRef<MetricsNamespace> {
-    let mut typed = ObjectRef::new(&object.name);
-    typed.namespace.clone_from(&object.namespace);
-    typed
+    /// How many have changed and wait.
+    pub fn depth(&self) -> usize {
+        let state = self.0.state.lock();
+        state.entries.values().filter(|entry| entry.asked).count()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::FutureExt;
 
-    #[test]
-    fn what_waits_is_told_once_and_again_after_it_was_taken() {
-        let (queue, mut triggers) = Queue::new();
-        let object = ObjectRef::new("metrics").within("alice");
-        queue.add_all(vec![object.clone(), object.clone()]);
-        assert_eq!(queue.depth(), 1);
-        assert_eq!(triggers.try_recv().ok(), Some(object.clone()));
-        assert!(triggers.try_recv().is_err());
-
-        queue.taken(&object);
-        queue.add_all(vec![object.clone()]);
-        assert_eq!(triggers.try_recv().ok(), Some(object));
+    fn object(number: usize) -> Reference {
+        ObjectRef::new("metrics").within(&format!("tenant-{number}"))
     }
 
-    #[test]
-    fn what_comes_just_after_it_was_not_found_is_asked_for() {
-        let (queue, mut triggers) = Queue::new();
-        let object = ObjectRef::new("metrics").within("alice");
-        queue.add_all(vec![object.clone()]);
-        assert!(triggers.try_recv().is_ok());
-        // The controller looks, and finds nothing. Then it comes, and its watch asks.
-        queue.add_all(vec![object.clone()]);
-        assert!(triggers.try_recv().is_err(), "it still waits");
-        queue.not_found(&object, || true);
-        assert_eq!(triggers.try_recv().ok(), Some(object.clone()));
+    /// The next one, and how many milliseconds later it came.
+    async fn next(queue: &Queue) -> (Arc<Reference>, u128) {
+        let began = Instant::now();
+        let object = queue.next().await;
+        (object, began.elapsed().as_millis())
+    }
 
-        queue.not_found(&object, || false);
-        assert!(triggers.try_recv().is_err());
+    fn nobody_is_next(queue: &Queue) -> bool {
+        queue.next().now_or_never().is_none()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn changes_that_come_together_are_one_look_a_moment_later() {
+        let queue = Queue::default();
+        queue.add_all(vec![object(1), object(2), object(1)]);
+        assert_eq!(queue.depth(), 2);
+        assert!(nobody_is_next(&queue));
+        assert_eq!(next(&queue).await, (object(1).into(), DEBOUNCE.as_millis()));
+        assert_eq!(next(&queue).await, (object(2).into(), 0));
+        queue.taken(&object(1));
+        assert_eq!(queue.depth(), 1);
+        queue.ended(&object(1).into(), None);
+        queue.taken(&object(2));
+        queue.ended(&object(2).into(), None);
+        tokio::time::sleep(DEBOUNCE * 10).await;
+        assert!(nobody_is_next(&queue) && queue.depth() == 0);
+        assert!(queue.0.state.lock().entries.capacity() == 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_changes_while_it_is_looked_at_is_looked_at_again_when_that_has_ended() {
+        let queue = Queue::default();
+        queue.add_all(vec![object(1)]);
+        let (begun, _) = next(&queue).await;
+        // It waits for its place, and will see this change.
+        queue.add_all(vec![object(1)]);
+        queue.taken(&begun);
         assert_eq!(queue.depth(), 0);
+        queue.add_all(vec![object(1)]);
+        assert_eq!(queue.depth(), 1);
+        tokio::time::sleep(DEBOUNCE * 10).await;
+        assert!(nobody_is_next(&queue), "one look at a time");
+        queue.ended(&begun, Some(Duration::from_secs(60)));
+        assert_eq!(next(&queue).await, (begun.clone(), 0), "it has waited");
+        queue.taken(&begun);
+        queue.add_all(vec![object(1)]);
+        queue.ended(&begun, None);
+        assert_eq!(next(&queue).await, (begun.clone(), DEBOUNCE.as_millis()));
+        queue.taken(&begun);
+        queue.ended(&begun, None);
+        assert!(nobody_is_next(&queue));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_planned_look_comes_at_its_time_and_a_change_brings_it_forward() {
+        let queue = Queue::default();
+        queue.add_all(vec![object(1)]);
+        let (begun, _) = next(&queue).await;
+        let minute = Duration::from_secs(60);
+        queue.taken(&begun);
+        queue.ended(&begun, Some(minute));
+        assert_eq!(queue.depth(), 0, "nothing has changed");
+        assert_eq!(next(&queue).await, (begun.clone(), minute.as_millis()));
+        queue.taken(&begun);
+        queue.ended(&begun, Some(minute));
+        queue.add_all(vec![object(1)]);
+        assert_eq!(next(&queue).await, (begun.clone(), DEBOUNCE.as_millis()));
+        queue.taken(&begun);
+        queue.ended(&begun, None);
+        tokio::time::sleep(minute * 2).await;
+        assert!(nobody_is_next(&queue), "the plan was for the look before");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_wakes_who_waits_for_a_later_look() {
+        let queue = Queue::default();
+        queue.add_all(vec![object(1)]);
+        let (begun, _) = next(&queue).await;
+        queue.taken(&begun);
+        queue.ended(&begun, Some(Duration::from_secs(60)));
+        let later = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            queue.add_all(vec![object(2)]);
+        };
+        let ((first, after), ()) = tokio::join!(next(&queue), later);
+        assert_eq!(
+            (first, after),
+            (object(2).into(), 1000 + DEBOUNCE.as_millis())
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_planned_while_a_change_waits_for_its_place_is_no_second_look() {
+        let queue = Queue::default();
+        queue.add_all(vec![object(1)]);
+        let (begun, _) = next(&queue).await;
+        queue.taken(&begun);
+        queue.ended(&begun, Some(DEBOUNCE));
+        let (begun, _) = next(&queue).await;
+        queue.add_all(vec![object(1)]);
+        queue.taken(&begun);
+        queue.ended(&begun, None);
+        tokio::time::sleep(DEBOUNCE * 10).await;
+        assert!(nobody_is_next(&queue));
     }
 }

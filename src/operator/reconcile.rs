@@ -1,14 +1,13 @@
 //! One object, from what is seen to what is so: observe, plan, build, apply, status. And when to look again.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::{Either, join, select};
+use futures::{StreamExt, stream};
 use jiff::Timestamp;
-use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Client, ResourceExt};
 use thiserror::Error;
@@ -179,24 +178,50 @@ fn next_look(later: Later, retry: Option<Duration>) -> Option<Duration> {
     reasons.into_iter().flatten().min()
 }
 
-/// Reconciles one object, with everything around it that is counted and bounded.
-///
-/// # Errors
-/// Never: what fails is tried again by the answer.
-pub async fn run(
-    object: Arc<MetricsNamespace>,
-    context: Arc<Context>,
-) -> Result<Action, Infallible> {
-    let reference = ObjectRef::from_obj(&*object);
-    drop(object);
-    let look = in_lanes(&reference, &context).await;
-    Ok(look.map_or_else(Action::await_change, Action::requeue))
+/// Looks at each object whose turn it is, until `stop`; then ends what runs.
+pub async fn run(context: &Context, stop: impl Future<Output = ()>) {
+    let begun = stream::unfold((), async |()| Some((begin(context).await, ())));
+    // How many work side by side, the lanes decide.
+    let running = begun
+        .take_until(stop)
+        .for_each_concurrent(None, |begun| async {
+            let (object, place) = begun;
+            let look = match place {
+                Some(place) => look_at(&object, place, context).await,
+                None => wait_and_look_at(&object, context).await,
+            };
+            context.queue.ended(&object, look);
+        });
+    running.await;
 }
 
-/// Works in the lane that a tenant's speed is for. When to look again.
-async fn in_lanes(reference: &ObjectRef<MetricsNamespace>, context: &Context) -> Option<Duration> {
+/// Waits for the next object, and for its place where that is soon there: nothing else is begun before. Who may wait for
+/// long holds up nobody.
+async fn begin(context: &Context) -> (Arc<ObjectRef<MetricsNamespace>>, Option<Place<'_>>) {
+    let object = context.queue.next().await;
+    let place = match context.lanes.is_quick(&object) {
+        true => context.lanes.enter(&object).await,
+        false => None,
+    };
+    (object, place)
+}
+
+async fn wait_and_look_at(
+    object: &ObjectRef<MetricsNamespace>,
+    context: &Context,
+) -> Option<Duration> {
+    let place = context.lanes.enter(object).await?;
+    look_at(object, place, context).await
+}
+
+/// Reconciles one object, with everything around it that is counted and bounded, in the lane that its speed is for. When
+/// to look again: what fails is tried again.
+async fn look_at(
+    reference: &ObjectRef<MetricsNamespace>,
+    mut place: Place<'_>,
+    context: &Context,
+) -> Option<Duration> {
     let progress = Progress::default();
-    let mut place = context.lanes.enter(reference).await?;
     let (ended, began) = loop {
         context.queue.taken(reference);
         // What changed until now waits no more, so it must be seen; and the object may be gone.

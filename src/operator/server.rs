@@ -22,7 +22,7 @@ use super::caches::Caches;
 use super::health::{Health, Report};
 use super::metrics_format::Format;
 use super::queue::Queue;
-use super::telemetry::Metrics;
+use super::telemetry::{self, Metrics};
 
 /// Any pod of the cluster may connect where no NetworkPolicy forbids it, and must not fill the memory or keep others
 /// out: so many at once, each with so much of a request, in so much time, for so long, whether it reads or not.
@@ -111,13 +111,11 @@ fn answer(report: Report) -> Response {
 async fn metrics(State(shown): State<Shown>, headers: HeaderMap) -> Response {
     let accept = headers.get_all(header::ACCEPT).iter();
     let format = Format::accepted(accept.filter_map(|value| value.to_str().ok()));
-    let objects = shown.caches.objects.state();
-    match shown.metrics.expose(
-        format,
-        shown.queue.depth(),
-        &shown.health,
-        objects.iter().map(|o| &**o),
-    ) {
+    let tenants = shown.caches.objects.conditions(telemetry::is_known);
+    match shown
+        .metrics
+        .expose(format, shown.queue.depth(), &shown.health, tenants)
+    {
         Ok(text) => ([(header::CONTENT_TYPE, format.content_type())], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }

@@ -8,10 +8,10 @@ use std::time::Instant;
 use futures::{FutureExt, future};
 use k8s_openapi::api::apps::v1::DeploymentStatus;
 use k8s_openapi::api::core::v1;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, ApiResource};
 use kube::core::{GroupVersionKind, NotUsed, Object};
-use kube::runtime::reflector::{ObjectRef, store::Writer};
+use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::Event;
 use kube::{Client, Error as KubeError, Resource, ResourceExt};
 use serde::Deserialize;
@@ -30,6 +30,7 @@ use super::child_cache::{Live, Served};
 use super::following::{Failure, Following, News};
 use super::health::Health;
 use super::kind::Kind;
+use super::objects;
 use super::queue::Queue;
 use super::selection::Prometheus;
 use super::watched::{Part, Watched, WatchedObject};
@@ -88,11 +89,11 @@ impl Watches {
     }
 
     /// Runs all of them; returns only when one ends, which none should, or when what was seen is no longer so.
-    pub async fn run(self, writer: Writer<MetricsNamespace>) -> Ended {
+    pub async fn run(self) -> Ended {
         let rewound = self.rewound.clone();
         let children = Kind::ALL.map(|kind| self.clone().children(kind).boxed());
         let others = [
-            self.clone().objects(writer).boxed(),
+            self.clone().objects().boxed(),
             self.clone().namespaces().boxed(),
             self.clone()
                 .prometheuses("prometheuses", "v1", "Prometheus")
@@ -107,7 +108,7 @@ impl Watches {
         }
     }
 
-    async fn objects(self, mut writer: Writer<MetricsNamespace>) {
+    async fn objects(self) {
         let api: Api<WatchedObject> = Api::all(self.client.clone());
         let mut watch = self.steady("metricsnamespaces", false, Following::new(api, None));
         let mut listed = HashSet::new();
@@ -115,13 +116,11 @@ impl Watches {
             let Some(event) = parsed(watch.next().await) else {
                 continue;
             };
-            let event = event.modify(trim);
-            writer.apply_watcher_event(&event);
             match event {
                 Event::Init => listed.clear(),
                 Event::InitApply(object) => {
                     self.caches.objects.saw(&object);
-                    listed.insert(ObjectRef::from_obj(&object));
+                    listed.insert(objects::reference(&object));
                 }
                 Event::InitDone => {
                     let seen = std::mem::take(&mut listed);
@@ -408,26 +407,6 @@ fn words_of(watch: &str, failure: &Failure) -> String {
 
 fn is_kind_missing(failure: &Failure) -> bool {
     matches!(failure.cause(), Some(KubeError::Api(status)) if is_unknown_kind(status))
-}
-
-/// Keeps of an object only what is asked for, because there are thousands. Who wrote it is asked of what enrolment made
-/// alone, and what they wrote is not.
-fn trim(object: &mut MetricsNamespace) {
-    let enrolled = object.annotations_mut().remove(names::ENROLLED_ANNOTATION);
-    object.metadata.annotations =
-        enrolled.map(|value| [(names::ENROLLED_ANNOTATION.to_owned(), value)].into());
-    let entries = object.metadata.managed_fields.take();
-    if object.metadata.annotations.is_some() {
-        let without_fields = |entry| ManagedFieldsEntry {
-            fields_v1: None,
-            ..entry
-        };
-        let entries = entries.into_iter().flatten().map(without_fields);
-        object.metadata.managed_fields = Some(entries.collect::<Box<[_]>>().into_vec());
-    }
-    if let Some(status) = &mut object.status {
-        status.conditions.shrink_to_fit();
-    }
 }
 
 /// One object that can't be read must not stop the others: it is named in the log, and left out. Its end still counts,
