@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -49,6 +49,24 @@ impl AuditLog {
 
     pub fn mark(&self) -> Result<Mark> {
         Ok(Mark(std::fs::metadata(&self.0)?.len()))
+    }
+
+    /// Whether the garbage collector knows MetricsNamespaces. Until then, it asks for the owner of each child.
+    pub fn garbage_collector_watches(&self) -> Result<bool> {
+        let text = std::fs::read_to_string(&self.0).or_else(|error| match error.kind() {
+            ErrorKind::NotFound => Ok(String::new()),
+            _ => Err(error),
+        })?;
+        let is_its_watch = |line: &str| {
+            [
+                "/metricsnamespaces?",
+                "\"verb\":\"watch\"",
+                "/metadata-informers",
+            ]
+            .iter()
+            .all(|words| line.contains(words))
+        };
+        Ok(text.lines().any(is_its_watch))
     }
 
     /// What was asked since then.

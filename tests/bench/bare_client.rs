@@ -3,7 +3,6 @@
 //! lists. It decides nothing, watches nothing and keeps nothing, and does not change with the operator.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use futures::future::try_join_all;
 use http::header::CONTENT_TYPE;
@@ -147,22 +146,6 @@ impl Sample {
                 return Err(format!("{kind} has {found} objects, not {expected}").into());
             }
         }
-        Ok(())
-    }
-
-    /// Removes all tenants' children and objects; namespaces stay.
-    pub async fn remove_all(&self, cluster: &Cluster) -> Result<()> {
-        let remove = async |namespace: String| {
-            for path in self.created() {
-                cluster
-                    .delete(&path?.replace(NAMESPACE, &namespace))
-                    .await?;
-            }
-            cluster.delete_object(&namespace).await
-        };
-        cluster.each(cluster.namespaces(), remove).await?;
-        // The garbage collector has them all to forget.
-        sleep(Duration::from_secs(1)).await;
         Ok(())
     }
 

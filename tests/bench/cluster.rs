@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use kube::runtime::watcher;
 use kube::{Client, Config, ResourceExt};
 use serde_json::json;
 use simplepipe::api::MetricsNamespace;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::audit::AuditLog;
 use crate::process::Process;
@@ -27,6 +28,9 @@ pub const OPERATOR_NAMESPACE: &str = "simplepipe-system";
 const OBJECT: &str = "metrics";
 /// What has not converged by then never will.
 const LONGEST_CONVERGENCE: Duration = Duration::from_secs(1800);
+const LONGEST_START: Duration = Duration::from_secs(300);
+/// CPU time in a second below which the servers are at rest.
+const REST: Duration = Duration::from_millis(100);
 
 pub struct Cluster {
     options: Options,
@@ -34,7 +38,6 @@ pub struct Cluster {
     /// With the operator's rights.
     client: Client,
     kubeconfig: PathBuf,
-    servers: Servers,
     /// How many tenants there are now.
     tenants: AtomicUsize,
     audit: AuditLog,
@@ -59,7 +62,6 @@ impl Cluster {
             admin,
             client: client(kubeconfig.clone()).await?,
             kubeconfig: folder.join("operator.kubeconfig"),
-            servers: Servers::of(folder)?,
             tenants: AtomicUsize::new(0),
             audit: AuditLog::new(folder.join("audit.log")),
         };
@@ -92,8 +94,9 @@ impl Cluster {
         Duration::from_secs(self.options.rest)
     }
 
-    pub fn servers(&self) -> &Servers {
-        &self.servers
+    /// As they run now.
+    pub fn servers(&self) -> Result<Servers> {
+        Servers::of(self.folder())
     }
 
     pub fn audit(&self) -> &AuditLog {
@@ -113,6 +116,50 @@ impl Cluster {
         })
         .await
         .map(drop)
+    }
+
+    /// Sets aside what is there now, for [`Self::reset`].
+    pub async fn keep(&self) -> Result<()> {
+        self.control_plane("keep").await
+    }
+
+    /// Has all servers start anew over what was set aside. Deleting the objects one by one would take longer, and leave
+    /// who is measured next with what that leaves in etcd and in the servers' memory.
+    pub async fn reset(&self) -> Result<()> {
+        self.control_plane("reset").await
+    }
+
+    async fn control_plane(&self, command: &str) -> Result<()> {
+        let program = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/control-plane");
+        let (program, folder) = (program.to_owned(), self.folder().to_owned());
+        let command = command.to_owned();
+        let run = move || Command::new(program).arg(command).arg(folder).output();
+        let output = tokio::task::spawn_blocking(run).await??;
+        if !output.status.success() {
+            let words = String::from_utf8_lossy(&output.stderr);
+            return Err(format!("the control plane can't be started anew: {words}").into());
+        }
+        let watched = async {
+            while !self.audit.garbage_collector_watches()? {
+                sleep(Duration::from_millis(100)).await;
+            }
+            Result::Ok(())
+        };
+        let at_rest = async {
+            watched.await?;
+            let mut before = self.servers()?.cpu()?;
+            loop {
+                sleep(Duration::from_secs(1)).await;
+                let now = self.servers()?.cpu()?;
+                if now.saturating_sub(before) < REST {
+                    return Ok(());
+                }
+                before = now;
+            }
+        };
+        timeout(LONGEST_START, at_rest)
+            .await
+            .map_err(|_| "the servers have not come to rest in time")?
     }
 
     pub async fn create_namespace(&self, name: String) -> Result<()> {

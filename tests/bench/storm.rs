@@ -8,7 +8,6 @@ use futures::{StreamExt, stream};
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 
-use crate::bare_client::Sample;
 use crate::cluster::Cluster;
 use crate::operator::Operator;
 use crate::step::step;
@@ -38,7 +37,7 @@ struct Storm {
 }
 
 /// Makes the storms, one after another, over converged tenants.
-pub async fn measure(cluster: &Cluster, sample: &Sample) -> Result<String> {
+pub async fn measure(cluster: &Cluster) -> Result<String> {
     let tenants = step("storms: creating objects", cluster.create_objects()).await?;
     let converged = cluster.watch();
     let mut operator = Operator::start(cluster, cluster.kubeconfig(), &[])?;
@@ -155,7 +154,6 @@ pub async fn measure(cluster: &Cluster, sample: &Sample) -> Result<String> {
         .await?,
     );
     operator.stop().await?;
-    step("storms: removing all", sample.remove_all(cluster)).await?;
     table(&storms)
 }
 

@@ -24,6 +24,7 @@ pub fn of(options: &Options, tenants: usize, rounds: &[Round]) -> Result<String>
     times(&mut text, tenants, rounds)?;
     requests(&mut text, options.rest, tenants, rounds)?;
     memory(&mut text, rounds)?;
+    goals(&mut text, tenants, rounds)?;
     Ok(text)
 }
 
@@ -181,6 +182,73 @@ fn memory(text: &mut String, rounds: &[Round]) -> Result<()> {
             mib(rest.memory.peak),
             mib(rest.memory.now)
         )?;
+    }
+    Ok(())
+}
+
+/// What is wanted of the operator, up to ten thousand tenants.
+fn goals(text: &mut String, tenants: usize, rounds: &[Round]) -> Result<()> {
+    let Some(last) = rounds.last() else {
+        return Ok(());
+    };
+    let of = |value: fn(&Round) -> f64| median(rounds.iter().map(value));
+    let each = |count: usize| count as f64 / tenants as f64;
+    let seconds = |m: &Measured| m.time.as_secs_f64();
+    let ratio = |value: Pick, beside: Pick| {
+        median(
+            rounds
+                .iter()
+                .map(|r| seconds(value(r)) / seconds(beside(r))),
+        )
+    };
+    let later = &last.rest;
+    let goals = [
+        (
+            "time beside the bare client",
+            1.1,
+            ratio(|r| &r.at_start, |r| &r.bare_client),
+        ),
+        (
+            "writes a tenant",
+            8.0,
+            each(last.at_start.requests.writes()),
+        ),
+        ("reads a tenant", 0.1, each(last.at_start.requests.reads())),
+        (
+            "operator's CPU a tenant, ms",
+            2.0,
+            of(|r| r.at_start.cpu.as_secs_f64()) * 1000.0 / tenants as f64,
+        ),
+        (
+            "memory at rest, MiB",
+            60.0,
+            of(|r| r.at_start.memory.now as f64 / 1024.0),
+        ),
+        (
+            "memory at restart, MiB, at most",
+            90.0,
+            of(|r| r.restart_done.memory.peak as f64 / 1024.0),
+        ),
+        (
+            "restart beside the same lists",
+            1.2,
+            ratio(|r| &r.restart_done, |r| &r.lists),
+        ),
+        (
+            "writes at a restart, and at rest",
+            0.0,
+            (last.restart_done.requests.writes() + later.requests.writes()) as f64,
+        ),
+        (
+            "CPU at rest, % of a core",
+            0.2,
+            100.0 * later.cpu.as_secs_f64() / seconds(later),
+        ),
+    ];
+    writeln!(text, "\n{:<36}{:>8}{:>10}", "goal", "at most", "measured")?;
+    for (name, most, measured) in goals {
+        let met = if measured <= most { "met" } else { "NOT MET" };
+        writeln!(text, "{name:<36}{most:>8.1}{measured:>10.3}  {met}")?;
     }
     Ok(())
 }

@@ -111,6 +111,7 @@ async fn main() -> Result<()> {
             cluster.grow_to(tenants),
         )
         .await?;
+        step("setting that aside", cluster.keep()).await?;
         let mut rounds = Vec::new();
         for number in 1..=options.rounds {
             let name = format!("{tenants} tenants, round {number} of {}", options.rounds);
@@ -127,7 +128,7 @@ async fn main() -> Result<()> {
         std::fs::write(file, picture::of(&growth::lines(&grown)))?;
     }
     if options.storms {
-        println!("{}", storm::measure(&cluster, &sample).await?);
+        println!("{}", storm::measure(&cluster).await?);
     }
     Ok(())
 }
@@ -167,7 +168,7 @@ async fn bare_client(
     .await?;
     round.bare_client = meter.stop().await?;
     sample.check(cluster).await?;
-    clear(cluster, sample, name).await
+    clear(cluster, name).await
 }
 
 async fn operator_over_new(
@@ -213,7 +214,7 @@ async fn operator_over_new(
     let meter = Meter::start(cluster, Process::this())?;
     step(&format!("{name}: bare client lists"), sample.list(cluster)).await?;
     round.lists = meter.stop().await?;
-    clear(cluster, sample, name).await?;
+    clear(cluster, name).await?;
 
     operator = Operator::start(cluster, cluster.kubeconfig(), &[])?;
     operator.until_ready().await?;
@@ -228,7 +229,7 @@ async fn operator_over_new(
     round.running = meter.stop_at_rest().await?;
     sample.check(cluster).await?;
     operator.stop().await?;
-    clear(cluster, sample, name).await
+    clear(cluster, name).await
 }
 
 async fn create(cluster: &Cluster, name: &str) -> Result<(Vec<Tenant>, Measured)> {
@@ -241,12 +242,8 @@ async fn create(cluster: &Cluster, name: &str) -> Result<(Vec<Tenant>, Measured)
     Ok((tenants, meter.stop().await?))
 }
 
-async fn clear(cluster: &Cluster, sample: &Sample, name: &str) -> Result<()> {
-    step(
-        &format!("{name}: removing them"),
-        sample.remove_all(cluster),
-    )
-    .await
+async fn clear(cluster: &Cluster, name: &str) -> Result<()> {
+    step(&format!("{name}: starting anew"), cluster.reset()).await
 }
 
 /// Measures from its making on.
@@ -274,7 +271,7 @@ impl<'a> Meter<'a> {
             process,
             began: Instant::now(),
             cpu: Duration::ZERO,
-            server_cpu: cluster.servers().cpu()?,
+            server_cpu: cluster.servers()?.cpu()?,
             log: cluster.audit().mark()?,
         })
     }
@@ -286,7 +283,7 @@ impl<'a> Meter<'a> {
             cpu: self.process.cpu()?.saturating_sub(self.cpu),
             server_cpu: self
                 .cluster
-                .servers()
+                .servers()?
                 .cpu()?
                 .saturating_sub(self.server_cpu),
             requests: Requests::default(),
