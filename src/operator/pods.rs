@@ -43,6 +43,11 @@ const OF_ONE: u32 = 20;
 const SURPLUS_PAGES: usize = 10;
 /// An answer that takes longer is given up.
 const LONGEST_ANSWER: Duration = Duration::from_secs(65);
+/// After so long without a word from anybody, that is what is said: whoever waits is to look.
+const LONG: Duration = Duration::from_secs(40);
+/// The words then.
+const SILENCE: &str = "nothing says why, neither its Deployment nor a pod; kubectl describe deployment,replicaset,pod -l \
+    app.kubernetes.io/name=pushgateway shows what was made of it";
 /// A pod's words are cut here: they go into a status.
 const LONGEST_WORDS: usize = 400;
 
@@ -64,6 +69,8 @@ struct Asked {
     since: Instant,
     due: Instant,
     words: Option<String>,
+    /// Whether it has been down for long, and has no words.
+    silent: bool,
 }
 
 impl Asked {
@@ -93,7 +100,11 @@ impl Pods {
             && known.of == of
             && known.object == *object
         {
-            return known.words.clone();
+            let silence = known.silent && rollout.problem.is_none();
+            return known
+                .words
+                .clone()
+                .or_else(|| silence.then(|| SILENCE.to_owned()));
         }
         let clock = Instant::now();
         // A time that is still to come is that of another clock.
@@ -109,6 +120,7 @@ impl Pods {
                 since,
                 due,
                 words,
+                silent: false,
             },
         );
         self.news.notify_one();
@@ -160,9 +172,11 @@ impl Pods {
         let Some(asked) = asked.get_mut(namespace) else {
             return;
         };
-        asked.plan_next(Instant::now());
-        if asked.words != words {
-            asked.words = words;
+        let now = Instant::now();
+        asked.plan_next(now);
+        let silent = words.is_none() && now.duration_since(asked.since) >= LONG;
+        if (&asked.words, asked.silent) != (&words, silent) {
+            (asked.words, asked.silent) = (words, silent);
             queue.add_all(vec![asked.object.clone()]);
         }
     }

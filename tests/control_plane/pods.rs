@@ -52,6 +52,18 @@ async fn the_words_of_a_gateways_pod_stand_in_the_status_and_nothing_is_asked_be
 }
 
 #[tokio::test]
+async fn a_gateway_that_has_long_been_down_without_a_word_is_not_called_starting() {
+    let client = shared().await.control_plane.client().await;
+    let tenant = Tenant::converged(client, "pods-silent", json!({})).await;
+    tenant.gateway_comes_up().await;
+    tenant.gateway_goes_down_silently().await;
+    let message = tenant
+        .until_condition("metrics", "GatewayAvailable", "False", "GatewayNotReady")
+        .await;
+    assert!(message.contains("kubectl describe deployment"), "{message}");
+}
+
+#[tokio::test]
 async fn many_gateways_that_do_not_come_up_are_asked_about_together() {
     let control_plane = exclusive().await;
     let client = control_plane.client().await;

@@ -41,6 +41,21 @@ impl Tenant {
         .await;
     }
 
+    /// The gateway no longer answers, and nobody says why.
+    #[allow(dead_code)] // Each test target uses its part.
+    pub async fn gateway_goes_down_silently(&self) {
+        let generation = self.child(&DEPLOYMENT).await.metadata.generation;
+        self.report(json!({
+            "observedGeneration": generation,
+            "replicas": null, "updatedReplicas": null, "readyReplicas": null, "availableReplicas": null,
+            "conditions": [
+                {"type": "Available", "status": "False", "reason": "MinimumReplicasUnavailable", "message": "none",
+                 "lastTransitionTime": "2026-01-02T00:00:00Z"},
+            ],
+        }))
+        .await;
+    }
+
     async fn report(&self, status: Value) {
         let deployments = self.api(&DEPLOYMENT);
         let patch = Patch::Merge(json!({"status": status}));
