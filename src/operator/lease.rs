@@ -533,3 +533,73 @@ impl Holding {
         Ok(false)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::convert::Infallible;
+    use std::future::{Ready, ready};
+    use std::task::{Context, Poll};
+
+    use http::{Method, Request, Response, StatusCode};
+    use kube::client::Body;
+    use tower::Service;
+
+    /// An API server that has no Lease, takes all, and notes whether writes could still be sent when it was patched.
+    #[derive(Clone, Default)]
+    struct Server {
+        fence: Arc<Locked<Option<Fence>>>,
+        open_at_patches: Arc<Locked<Vec<bool>>>,
+    }
+
+    impl Service<Request<Body>> for Server {
+        type Response = Response<Body>;
+        type Error = Infallible;
+        type Future = Ready<Result<Response<Body>, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, request: Request<Body>) -> Self::Future {
+            if request.method() == Method::PATCH {
+                let is_open = self.fence.lock().as_ref().is_some_and(Fence::is_open);
+                self.open_at_patches.lock().push(is_open);
+            }
+            let (code, body) = match *request.method() {
+                Method::GET => (404, json!({"code": 404, "reason": "NotFound"})),
+                _ => (
+                    200,
+                    json!({"metadata": {"name": "simplepipe", "resourceVersion": "1"}}),
+                ),
+            };
+            let mut answer = Response::new(Body::from(body.to_string().into_bytes()));
+            *answer.status_mut() = StatusCode::from_u16(code).unwrap();
+            ready(Ok(answer))
+        }
+    }
+
+    #[tokio::test]
+    async fn it_is_given_back_when_nothing_can_be_written_any_more() {
+        let settings = LeaseSettings {
+            name: "simplepipe".into(),
+            namespace: None,
+            identity: None,
+            duration: Duration::from_secs(15),
+        };
+        let server = Server::default();
+        let client = Client::new(server.clone(), "default");
+        let lease = Waiting::new(client, &settings, Arc::new(Health::new(&[], &[])))
+            .held()
+            .await;
+        assert!(lease.fence().is_open());
+        *server.fence.lock() = Some(lease.fence().clone());
+        lease.release().await;
+        let open = server.open_at_patches.lock().clone();
+        assert_eq!(
+            open,
+            [false],
+            "whether writes could be sent when it was given back"
+        );
+    }
+}

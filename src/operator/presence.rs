@@ -28,3 +28,81 @@ pub async fn is_there(
     let is_it = |found: &PartialObjectMeta<_>| found.uid().as_deref() == Some(uid);
     Ok(found.iter().any(is_it))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::convert::Infallible;
+    use std::future::{Ready, ready};
+    use std::task::{Context, Poll};
+
+    use http::{Request, Response, StatusCode};
+    use kube::client::Body;
+    use kube::core::Status;
+    use rstest::rstest;
+    use serde_json::{Value, json};
+    use tower::Service;
+
+    /// An API server that always answers this.
+    #[derive(Clone)]
+    struct Server(StatusCode, Value);
+
+    impl Service<Request<Body>> for Server {
+        type Response = Response<Body>;
+        type Error = Infallible;
+        type Future = Ready<Result<Response<Body>, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Request<Body>) -> Self::Future {
+            let mut answer = Response::new(Body::from(self.1.to_string().into_bytes()));
+            *answer.status_mut() = self.0;
+            ready(Ok(answer))
+        }
+    }
+
+    #[rstest]
+    #[case::nothing(&[], false)]
+    #[case::it(&["uid-of-it"], true)]
+    #[case::another_of_its_name(&["uid-of-another"], false)]
+    #[tokio::test]
+    async fn an_object_is_there_where_one_of_its_uid_is(
+        #[case] uids: &[&str],
+        #[case] there: bool,
+    ) {
+        let items: Vec<_> = uids
+            .iter()
+            .map(|uid| json!({"metadata": {"name": "metrics", "uid": uid}}))
+            .collect();
+        let list = json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items});
+        let client = Client::new(Server(StatusCode::OK, list), "default");
+        let found = is_there(&client, "alice", "metrics", "uid-of-it").await;
+        assert_eq!(found.unwrap(), there);
+    }
+
+    #[tokio::test]
+    async fn where_the_api_server_does_not_say_it_nobody_knows() {
+        let client = Client::new(
+            Server(StatusCode::SERVICE_UNAVAILABLE, json!({})),
+            "default",
+        );
+        let found = is_there(&client, "alice", "metrics", "uid-of-it").await;
+        assert!(found.is_err(), "{found:?}");
+    }
+
+    #[rstest]
+    #[case::not_found(404, "NotFound", true)]
+    #[case::another_uid(409, "Conflict", true)]
+    #[case::forbidden(403, "Forbidden", false)]
+    #[case::unavailable(503, "ServiceUnavailable", false)]
+    fn an_object_may_be_gone_after_such_an_error(
+        #[case] code: u16,
+        #[case] reason: &str,
+        #[case] may_be: bool,
+    ) {
+        let status = Status::failure("words", reason).with_code(code).boxed();
+        assert_eq!(may_be_gone(&KubeError::Api(status)), may_be);
+    }
+}

@@ -81,6 +81,30 @@ fn of_many_groups_the_first_are_named() {
     );
 }
 
+#[rstest]
+fn the_group_that_is_pushed_to_is_not_named_among_those_in_the_way(
+    #[values(&[], &["--method", "post"])] words: &[&str],
+) {
+    let gateway = gateway_with(HELD);
+    push(
+        gateway.address(),
+        "# TYPE rows gauge\nrows 1\n",
+        "other",
+        words,
+    )
+    .assert_code(0);
+    let ended = push(
+        gateway.address(),
+        "# TYPE rows counter\nrows 1\n",
+        "other",
+        words,
+    );
+    ended.assert_code(1);
+    let said = &ended.standard_error;
+    let named = format!("has another type in {HOLDER} than in this push");
+    assert!(said.contains(&named), "{said}");
+}
+
 /// What another client can do to a gateway.
 #[test]
 fn a_gateway_that_takes_nothing_any_more_is_told_with_the_group_to_delete() {
