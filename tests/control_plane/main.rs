@@ -57,4 +57,5 @@ mod spec_changes;
 mod stages;
 mod statuses;
 mod unreadable;
+mod upgrade;
 mod user_ids;

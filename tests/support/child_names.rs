@@ -61,12 +61,14 @@ pub fn everything() -> Value {
     json!({"seldon": {"enabled": true}})
 }
 
-/// What a MetricsNamespace with this spec makes, as far as the tests go: a dashboard always.
+/// What a MetricsNamespace with this spec makes.
 pub fn children_of(spec: &Value) -> impl Iterator<Item = &'static ChildName> {
     let serves = spec["seldon"]["enabled"] == true;
+    let shows = spec["dashboard"]["enabled"] != false;
     CHILDREN
         .iter()
         .filter(move |child| serves || **child != POD_MONITOR)
+        .filter(move |child| shows || **child != DASHBOARD)
 }
 
 impl ChildName {
