@@ -464,9 +464,15 @@ impl Writer<'_> {
             field_validation: Some(ValidationDirective::Strict),
             ..PatchParams::default()
         };
-        let after = api
-            .patch(&child.name, &parameters, &Patch::Apply(object))
-            .await?;
+        let patch = Patch::Apply(object);
+        let after = match api.patch(&child.name, &parameters, &patch).await {
+            Err(error)
+                if repeats_an_item(&error) && self.own_others_items(child, &live.uid).await? =>
+            {
+                api.patch(&child.name, &parameters, &patch).await?
+            }
+            answer => answer?,
+        };
         self.note(child.kind, &after.metadata);
         if after.metadata.resource_version == before.metadata.resource_version {
             return Ok(None);
@@ -499,6 +505,25 @@ impl Writer<'_> {
             )
             .await
             .map(|_| ())
+    }
+
+    /// Whoever changes the key of an item in a list of ours makes another item of it, which is theirs: beside it, ours
+    /// can't come back. True if there was such a one.
+    async fn own_others_items(&self, child: &Child, uid: &str) -> Result<bool, KubeError> {
+        let api = self.api(child.kind);
+        let found = api.get(&child.name).await?;
+        let same = found.uid().as_deref() == Some(uid);
+        let entries = same.then(|| ownership::with_others_items(&found.metadata, &child.object));
+        let Some(entries) = entries.flatten() else {
+            return Ok(false);
+        };
+        let patch = json!({"metadata": {
+            "resourceVersion": found.metadata.resource_version,
+            "managedFields": entries,
+        }});
+        api.patch(&child.name, &PatchParams::default(), &Patch::Merge(patch))
+            .await?;
+        Ok(true)
     }
 
     /// True if it was there.
@@ -545,6 +570,16 @@ impl Writer<'_> {
     fn api(&self, kind: Kind) -> Api<Watched> {
         Api::namespaced_with(self.client.clone(), self.namespace, &kind.api_resource())
     }
+}
+
+/// Whether the API server refuses two items of a list for what they have in common.
+fn repeats_an_item(error: &KubeError) -> bool {
+    const REASON: &str = "FieldValueDuplicate";
+    let KubeError::Api(status) = error else {
+        return false;
+    };
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    status.code == 422 && causes.into_iter().any(|cause| cause.reason == REASON)
 }
 
 /// Of a Deployment, what its pods are made from: another one is another pod.

@@ -172,17 +172,23 @@ fn owns_at(kind: Kind, place: &Place, fields: &Value, wanted: &Value) -> bool {
 /// An item of a list that is merged by key is found by its keys, one of a set by its value.
 fn owns_item(kind: Kind, place: &Place, fields: &Map<String, Value>, item: &Value) -> bool {
     fields.iter().any(|(path, inner)| {
-        if let Some(keys) = path.strip_prefix("k:") {
-            serde_json::from_str::<Map<String, Value>>(keys).is_ok_and(|keys| {
-                keys.iter()
-                    .all(|(name, value)| item.get(name) == Some(value))
-            }) && owns_at(kind, place, inner, item)
+        if let Some(keys) = item_keys(path) {
+            has_keys(item, &keys) && owns_at(kind, place, inner, item)
         } else if let Some(value) = path.strip_prefix("v:") {
             serde_json::from_str::<Value>(value).is_ok_and(|v| v == *item)
         } else {
             false
         }
     })
+}
+
+fn item_keys(path: &str) -> Option<Map<String, Value>> {
+    serde_json::from_str(path.strip_prefix("k:")?).ok()
+}
+
+fn has_keys(item: &Value, keys: &Map<String, Value>) -> bool {
+    keys.iter()
+        .all(|(name, value)| item.get(name) == Some(value))
 }
 
 /// The managed fields with what we own by having created the object moved to what we own by applying, so that the
@@ -210,6 +216,52 @@ pub fn moved_to_apply(metadata: &ObjectMeta) -> Option<Vec<ManagedFieldsEntry>> 
         ..entry
     }));
     Some(entries)
+}
+
+/// The managed fields with all that others added to lists of ours moved to what we own by applying: the next apply
+/// removes it. `None` where there is nothing to move.
+pub fn with_others_items(metadata: &ObjectMeta, wanted: &Value) -> Option<Vec<ManagedFieldsEntry>> {
+    let mut entries = metadata.managed_fields.clone()?;
+    let mut moved = json!({});
+    for entry in entries.iter_mut().filter(|e| !is_ours(e)) {
+        let fields = entry.fields_v1.as_mut().map(|fields| &mut fields.0);
+        let others = entry.subresource.is_none().then_some(fields).flatten();
+        if let Some(items) = others.and_then(|fields| take_unwanted_items(fields, wanted)) {
+            add_fields(&mut moved, items);
+        }
+    }
+    let is_applied =
+        |e: &&mut ManagedFieldsEntry| is_ours(e) && e.operation.as_deref() == Some("Apply");
+    let ours = entries.iter_mut().find(is_applied)?.fields_v1.as_mut()?;
+    (moved != json!({})).then(|| add_fields(&mut ours.0, moved))?;
+    Some(entries)
+}
+
+/// Takes out of a set the items of wanted lists that are not wanted.
+fn take_unwanted_items(fields: &mut Value, wanted: &Value) -> Option<Value> {
+    let mut taken = Map::new();
+    fields.as_object_mut()?.retain(|path, inner| {
+        let wanted = match (path.strip_prefix("f:"), item_keys(path)) {
+            (Some(name), _) => wanted.get(name),
+            (None, Some(keys)) => {
+                let mut items = wanted.as_array().into_iter().flatten();
+                let item = items.find(|item| has_keys(item, &keys));
+                if item.is_none() && wanted.is_array() {
+                    taken.insert(path.clone(), std::mem::take(inner));
+                    return false;
+                }
+                item
+            }
+            _ => None,
+        };
+        let Some(items) = wanted.and_then(|wanted| take_unwanted_items(inner, wanted)) else {
+            return true;
+        };
+        taken.insert(path.clone(), items);
+        // An empty set would stand for the whole.
+        *inner != json!({})
+    });
+    (!taken.is_empty()).then_some(Value::Object(taken))
 }
 
 /// Whether this operator made the object once, and a backup brought it back: it has our labels and our digest, nobody
@@ -436,6 +488,40 @@ mod tests {
                 {"manager": "controller", "operation": "Update", "subresource": "status", "fieldsV1": {}},
             ])
         );
+    }
+
+    #[test]
+    fn what_others_added_to_a_list_of_ours_is_moved_and_nothing_else() {
+        let item = |port: u16| format!("k:{{\"port\":{port}}}");
+        let of_others = json!({
+            "f:metadata": {"f:labels": {"f:team": {}}},
+            "f:spec": {"f:ports": {item(1): {"f:name": {}}, item(2): {".": {}, "f:name": {}}}, "f:type": {}},
+        });
+        let object = metadata(json!([
+            {"manager": "simplepipe", "operation": "Apply", "fieldsV1": {"f:spec": {"f:type": {}}}},
+            {"manager": "other", "operation": "Update", "fieldsV1": of_others},
+            {"manager": "another", "operation": "Update", "fieldsV1": {"f:spec": {"f:ports": {item(2): {"f:port": {}}}}}},
+            {"manager": "other", "operation": "Update", "subresource": "status", "fieldsV1": of_others},
+        ]));
+        let wanted = json!({"spec": {"ports": [{"port": 1}], "type": "ClusterIP"}});
+        let moved = json!(with_others_items(&object, &wanted).unwrap());
+        let fields: Vec<_> = moved
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|e| &e["fieldsV1"])
+            .collect();
+        assert_eq!(
+            json!(fields),
+            json!([
+                {"f:spec": {"f:type": {}, "f:ports": {item(2): {".": {}, "f:name": {}, "f:port": {}}}}},
+                {"f:metadata": {"f:labels": {"f:team": {}}}, "f:spec": {"f:ports": {item(1): {"f:name": {}}}, "f:type": {}}},
+                {},
+                of_others,
+            ])
+        );
+        let nothing = json!({"spec": {"type": "ClusterIP"}});
+        assert_eq!(with_others_items(&object, &nothing), None);
     }
 
     #[test]

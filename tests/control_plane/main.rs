@@ -26,6 +26,8 @@ mod operator;
 mod own_fields;
 #[path = "../support/prometheus.rs"]
 mod prometheus;
+#[path = "../support/taking.rs"]
+mod taking;
 #[path = "../support/tenant.rs"]
 mod tenant;
 #[path = "../support/webhook.rs"]
@@ -56,6 +58,7 @@ mod spec_cases;
 mod spec_changes;
 mod stages;
 mod statuses;
+mod taken;
 mod unreadable;
 mod upgrade;
 mod user_ids;

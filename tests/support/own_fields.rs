@@ -20,7 +20,7 @@ pub fn held(fields: &Value, object: &Value) -> Option<Value> {
 }
 
 /// What stands below a place, in a set and in an object.
-fn below<'a>(
+pub fn below<'a>(
     fields: &'a Value,
     object: &'a Value,
     at: &'a str,
@@ -44,7 +44,7 @@ fn keys(step: &str) -> Option<Map<String, Value>> {
 }
 
 /// The chosen fields of a set with their values, and the keys of list items on the way to them.
-fn project(
+pub fn project(
     fields: &Value,
     object: &Value,
     at: &str,
