@@ -39,6 +39,16 @@ pub fn one_line(text: &str, length: usize) -> String {
     }
 }
 
+/// The first few of them, and how many more there are.
+pub fn listed(all: &[impl AsRef<str>], separator: &str, most: usize) -> String {
+    let shown: Vec<&str> = all.iter().take(most).map(AsRef::as_ref).collect();
+    let shown = shown.join(separator);
+    match all.len().saturating_sub(most) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
 /// Whether `Debug` would leave it as it is: that knows the invisible and direction-changing characters too.
 fn prints(character: char) -> bool {
     matches!(character, '"' | '\'' | '\\') || character.escape_debug().len() == 1

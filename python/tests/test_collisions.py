@@ -7,7 +7,9 @@ import time
 import pytest
 from support.faulty import FaultyServer
 from support.gateway import Pushgateway
+from support.waiting import wait_for
 
+import simplepipe
 from simplepipe._gateway import Client, Group, Settings
 from simplepipe.errors import PushError
 
@@ -31,8 +33,9 @@ def client_of(address: str) -> Client:
 def refused(client: Client, job: str, text: bytes) -> str:
     with pytest.raises(PushError) as error:
         client.push("PUT", Group.of(job), text)
-    assert not error.value.transient
-    return str(error.value)
+    explained = client.explained(error.value, Group.of(job))
+    assert not explained.transient
+    return str(explained)
 
 
 @pytest.mark.parametrize(
@@ -97,3 +100,21 @@ def test_a_gateway_that_does_not_tell_its_groups_is_asked_once_and_not_for_long(
     assert refused(client, "train", b"rows 1\n").endswith(end)
     server.close()
     assert [request.split()[0] for request in server.requests] == [b"PUT", b"GET", b"PUT"]
+
+
+def test_what_was_refused_is_asked_once_all_is_pushed_and_not_beyond_the_patience(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    cause = b'collected metric "a" { label:{name:"job"  value:"x"}  gauge:{value:1}} is not a COUNTER'
+    refusal, taken = b"HTTP/1.1 400 Bad Request\r\n\r\n" + cause, b"HTTP/1.1 200 OK\r\n\r\n"
+    # First and last push: the values, then how the run went by itself, then the question.
+    other = refusal.replace(b'"a"', b'"b"')
+    server = FaultyServer(refusal, taken, b"HTTP/1.1 404 Not Found\r\n\r\n", other, taken, None)
+    with simplepipe.run("train", gateway=server.address, patience=1) as run:
+        run.gauge("a", 1)
+        wait_for(lambda: len(server.requests) == 3, lambda: f"{server.requests} are three")
+    assert "did not answer" not in caplog.text
+    assert caplog.text.count("refused the push: it answered 400 Bad Request") == 2
+    methods = [request.split()[0] for request in server.requests]
+    assert methods == [b"POST", b"POST", b"GET", b"POST", b"POST", b"GET"]
+    server.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from http.client import HTTPConnection
@@ -83,11 +84,11 @@ def test_a_push_that_still_looks_for_its_host_comes_to_nothing(
     """As where name servers take their time: then nothing can be broken off."""
     found, looking = threading.Event(), threading.Event()
 
-    def connect(connection: HTTPConnection) -> None:
+    def connect(connection: HTTPConnection) -> socket.socket:
         if threading.current_thread().name == "simplepipe-pusher" and not looking.is_set():
             looking.set()
             found.wait()
-        connect_at_once(connection)
+        return connect_at_once(connection)
 
     connect_at_once = client._connect
     monkeypatch.setattr(client, "_connect", connect)

@@ -119,16 +119,12 @@ impl Client {
         &self.address
     }
 
-    /// Makes the exposition the whole content of the group, in place of what was there (PUT), in one try. Where it collides
-    /// with what another group holds, asks the gateway which.
+    /// Makes the exposition the whole content of the group, in place of what was there (PUT), in one try.
     ///
     /// # Errors
     /// When the gateway can't be reached or does not take it; see [`PushError::is_transient`].
     pub fn replace(&self, group: &Group, exposition: &str) -> Result<(), PushError> {
-        let pushed = self.push(Method::PUT, group, exposition);
-        pushed
-            .map(drop)
-            .map_err(|error| self.explained(error, group))
+        self.push(Method::PUT, group, exposition).map(drop)
     }
 
     /// Puts the exposition's metrics into the group, in place of those with the same names (POST), in one try.
@@ -136,10 +132,7 @@ impl Client {
     /// # Errors
     /// As [`Client::replace`].
     pub fn merge(&self, group: &Group, exposition: &str) -> Result<(), PushError> {
-        let pushed = self.push(Method::POST, group, exposition);
-        pushed
-            .map(drop)
-            .map_err(|error| self.explained(error, group))
+        self.push(Method::POST, group, exposition).map(drop)
     }
 
     /// Removes the group, in one try. A gateway is content where there is none.
@@ -188,11 +181,21 @@ impl Client {
         Ok(status)
     }
 
+    /// For one try, from looking up the host to the end of the answer.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeouts.whole
+    }
+
     pub(super) fn get<'a>(
         &self,
+        within: Duration,
         path: impl IntoIterator<Item = &'a str>,
     ) -> Result<Response<Body>, PushError> {
-        self.send(Request::Question, self.request(Method::GET, path).body(()))
+        let request = self.request(Method::GET, path).body(()).map(|request| {
+            let configured = self.agent.configure_request(request);
+            configured.timeout_global(Some(within)).build()
+        });
+        self.send(Request::Question, request)
     }
 
     fn request<'a>(

@@ -1,13 +1,16 @@
 //! What a refused push collides with. The gateway's answer names the metric; which group has it too, only its API tells.
 
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use super::held::{HeldGroup, Labels};
 use super::{Client, Group, PushError};
-use crate::terminal::quoted;
+use crate::terminal::{listed, quoted};
 
 /// Metrics that the gateway writes into each group. Twice the same of them, and it refuses every push.
 const OF_THE_GATEWAY: [&str; 2] = ["push_time_seconds", "push_failure_time_seconds"];
+/// For asking what refused pushes collide with, all of them: what they were refused for is known without it.
+const ASKED_WITHIN: Duration = Duration::from_secs(2);
 /// How many groups are named.
 const NAMED: usize = 3;
 
@@ -42,15 +45,20 @@ enum Clash {
 }
 
 impl Client {
-    /// The error of a push to this group, with what it collides with, where it does and the gateway tells. Asks it for that.
-    pub(super) fn explained(&self, mut error: PushError, group: &Group) -> PushError {
-        if let PushError::Refused(_, answer) = &mut error
-            && let Some(clash) = Clash::read(&answer.body)
-            && let Ok(holders) = self.held_families(|name| clash.is_about(name))
-        {
-            answer.collision = clash.among(holders, group).map(Box::new);
+    /// Completes the errors of pushes to these groups with what they collide with, where they do and the gateway soon
+    /// tells. Asks it for that, so it is for errors that a person is told, once nothing is left to push.
+    pub fn explain<'a>(&self, refused: impl IntoIterator<Item = (&'a mut PushError, &'a Group)>) {
+        let until = Instant::now() + ASKED_WITHIN;
+        for (error, group) in refused {
+            if let PushError::Refused(_, answer) = error
+                && let Some(clash) = Clash::read(&answer.body)
+            {
+                let left = until.saturating_duration_since(Instant::now());
+                if let Ok(holders) = self.held_families(left, |name| clash.is_about(name)) {
+                    answer.collision = clash.among(holders, group).map(Box::new);
+                }
+            }
         }
-        error
     }
 }
 
@@ -211,13 +219,8 @@ impl fmt::Display for Collision {
 }
 
 fn groups(groups: &[String]) -> String {
-    let named: Vec<&str> = groups.iter().take(NAMED).map(String::as_str).collect();
     let word = if groups.len() == 1 { "group" } else { "groups" };
-    let more = match groups.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    format!("{word} {}{more}", named.join(" and "))
+    format!("{word} {}", listed(groups, " and ", NAMED))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, BufReader};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
@@ -97,26 +98,30 @@ impl Client {
     /// # Errors
     /// As [`Client::held`].
     pub fn held_where(&self, wanted: impl Fn(&Labels) -> bool) -> Result<Held, PushError> {
-        self.look(wanted, |_| true)
+        self.look(self.timeout(), wanted, |_| true)
     }
 
-    /// The groups that hold a family of a wanted name, with these families alone, in one try.
+    /// The groups that hold a family of a wanted name, with these families alone, in one try that takes no longer than
+    /// this.
     ///
     /// # Errors
     /// As [`Client::held`].
     pub(super) fn held_families(
         &self,
+        within: Duration,
         families: impl Fn(&str) -> bool,
     ) -> Result<Vec<HeldGroup>, PushError> {
-        Ok(self.look(|_| true, families)?.groups)
+        let within = within.min(self.timeout());
+        Ok(self.look(within, |_| true, families)?.groups)
     }
 
     fn look(
         &self,
+        within: Duration,
         wanted: impl Fn(&Labels) -> bool,
         families: impl Fn(&str) -> bool,
     ) -> Result<Held, PushError> {
-        let response = self.get(["api", "v1", "metrics"])?;
+        let response = self.get(within, ["api", "v1", "metrics"])?;
         let at = date(&response);
         let body = response.into_body().into_with_config();
         let reader = BufReader::with_capacity(BUFFER, body.limit(MAX_BYTES).reader());

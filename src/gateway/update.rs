@@ -100,8 +100,9 @@ pub fn update<E>(
                 wait_for_gateway(client, patience, start, &mut retry, error)?;
             }
             Err(Missed::Unanswered(error)) => return Err(UpdateError::Unknown(error)),
-            Err(Missed::Final(UpdateError::Gateway(error))) => {
-                return Err(UpdateError::Gateway(client.explained(error, group)));
+            Err(Missed::Final(UpdateError::Gateway(mut error))) => {
+                client.explain([(&mut error, group)]);
+                return Err(UpdateError::Gateway(error));
             }
             Err(Missed::Final(error)) => return Err(error),
         }

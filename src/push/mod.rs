@@ -17,12 +17,12 @@ use arguments::{Action, Method};
 use pack::pack;
 
 use crate::accumulate;
-use crate::gateway::{Client, Group, Patience, deliver, update};
+use crate::gateway::{Client, Group, Patience, Undelivered, deliver, update};
 use crate::gateway_options::OptionsError;
 use crate::metrics::{Family, MetricType, exposition};
 use crate::parcel::{Parcel, TTL};
 use crate::reserved::Reserved;
-use crate::terminal::{quoted, tell};
+use crate::terminal::{listed, quoted, tell};
 
 /// For how long a gateway that can't be reached is tried again, where nobody says otherwise.
 const RETRY_FOR: Duration = Duration::from_secs(30);
@@ -116,16 +116,8 @@ fn what_was_done(method: Method, families: &[Family]) -> String {
     if replaced.is_empty() {
         added
     } else {
-        let names = listed(&replaced);
+        let names = listed(&replaced, ", ", LISTED);
         format!("{added} and replaced {} ({names})", replaced.len())
-    }
-}
-
-fn listed(names: &[&str]) -> String {
-    let shown = names[..names.len().min(LISTED)].join(", ");
-    match names.len().saturating_sub(LISTED) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
     }
 }
 
@@ -172,11 +164,13 @@ fn push(
     match method {
         Method::Put => {
             let text = exposition(families);
-            Ok(deliver(client, patience, || client.replace(group, &text))?)
+            let pushed = deliver(client, patience, || client.replace(group, &text));
+            Ok(pushed.map_err(|error| explained(client, group, error))?)
         }
         Method::Post => {
             let text = exposition(families);
-            Ok(deliver(client, patience, || client.merge(group, &text))?)
+            let pushed = deliver(client, patience, || client.merge(group, &text));
+            Ok(pushed.map_err(|error| explained(client, group, error))?)
         }
         Method::Accumulate => {
             // Those of the sum that was written: there may be several tries.
@@ -190,6 +184,12 @@ fn push(
             Ok(())
         }
     }
+}
+
+/// Nothing is pushed after a refusal, so there is time to ask what it is about.
+fn explained(client: &Client, group: &Group, mut error: Undelivered) -> Undelivered {
+    client.explain([(&mut error.cause, group)]);
+    error
 }
 
 /// Prints what would be sent: of each group, its request as a comment, and an exposition.

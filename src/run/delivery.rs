@@ -7,17 +7,27 @@ use crate::gateway::{Client, Group, Patience, PushError, Undelivered, deliver};
 use crate::metrics::{Family, exposition};
 use crate::terminal::tell;
 
-/// Pushes all of the report, adding to what the groups hold. What did not arrive, as lines for a person.
-pub fn push(client: &Client, report: &Report, retry_for: Duration) -> Vec<String> {
+/// What did not arrive.
+#[derive(Debug, Default)]
+pub struct Lost {
+    /// What of which group, and why.
+    failed: Vec<(&'static str, Group, Undelivered)>,
+    /// Groups that were not tried.
+    untried: usize,
+}
+
+/// Pushes all of the report, adding to what the groups hold.
+pub fn push(client: &Client, report: &Report, retry_for: Duration) -> Lost {
     let delivery = Delivery { client, retry_for };
-    let mut lost = Vec::new();
+    let mut lost = Lost::default();
     let group = &report.measured.group;
     match delivery.run(report) {
         Ok(None) => {}
-        Ok(Some(refused)) => lost.push(delivery.told("the command's metrics", group, &refused)),
+        Ok(Some(refused)) => lost.add("the command's metrics", group, refused),
         Err(error) => {
-            lost.push(delivery.told("the metrics", group, &error));
-            if is_away(&error) {
+            let is_away = is_away(&error);
+            lost.add("the metrics", group, error);
+            if is_away {
                 return lost;
             }
         }
@@ -25,18 +35,53 @@ pub fn push(client: &Client, report: &Report, retry_for: Duration) -> Vec<String
     let mut others = report.others.iter();
     for parcel in &mut others {
         if let Err(error) = delivery.bring(&parcel.group, &[&parcel.families]) {
-            lost.push(delivery.told("the command's metrics", &parcel.group, &error));
-            if is_away(&error) {
+            let is_away = is_away(&error);
+            lost.add("the command's metrics", &parcel.group, error);
+            if is_away {
                 break;
             }
         }
     }
-    match others.len() {
-        0 => {}
-        1 => lost.push("those of another group were not tried".to_owned()),
-        more => lost.push(format!("those of {more} further groups were not tried")),
-    }
+    lost.untried = others.len();
     lost
+}
+
+impl Lost {
+    fn add(&mut self, what: &'static str, group: &Group, error: Undelivered) {
+        self.failed.push((what, group.clone(), error));
+    }
+
+    /// Whether all arrived.
+    pub fn is_nothing(&self) -> bool {
+        self.failed.is_empty() && self.untried == 0
+    }
+
+    /// Whether the gateway may tell more of why it refused something.
+    pub fn is_refused(&self) -> bool {
+        let mut causes = self.failed.iter().map(|(_, _, error)| &error.cause);
+        causes.any(|cause| matches!(cause, PushError::Refused(..)))
+    }
+
+    /// Asks the gateway for it.
+    pub fn explain(&mut self, client: &Client) {
+        let failed = self.failed.iter_mut();
+        client.explain(failed.map(|(_, group, error)| (&mut error.cause, &*group)));
+    }
+
+    /// As lines for a person.
+    pub fn lines(&self, client: &Client) -> Vec<String> {
+        let gateway = client.address();
+        let failed = self.failed.iter();
+        let failed = failed.map(|(what, group, error)| {
+            format!("{what} of {group} were not pushed: {gateway} {error}")
+        });
+        let untried = match self.untried {
+            0 => None,
+            1 => Some("those of another group were not tried".to_owned()),
+            more => Some(format!("those of {more} further groups were not tried")),
+        };
+        failed.chain(untried).collect()
+    }
 }
 
 /// Then the next group would only wait as long, for nothing.
@@ -71,10 +116,5 @@ impl Delivery<'_> {
             progress: &tell,
         };
         deliver(self.client, patience, || self.client.merge(group, &text))
-    }
-
-    fn told(&self, what: &str, group: &Group, error: &Undelivered) -> String {
-        let gateway = self.client.address();
-        format!("{what} of {group} were not pushed: {gateway} {error}")
     }
 }

@@ -30,7 +30,13 @@ impl Heartbeat {
         let beat = move || {
             let mut arrives = true;
             loop {
-                let result = client.merge(&group, &exposition());
+                let mut result = client.merge(&group, &exposition());
+                // Only the first is told.
+                if let Err(cause) = &mut result
+                    && arrives
+                {
+                    client.explain([(cause, &group)]);
+                }
                 // Whatever became of the last one: the run is over, and tells more by itself.
                 if stopped.try_recv() == Err(TryRecvError::Disconnected) {
                     break;

@@ -30,6 +30,7 @@ use crate::metrics::{Family, exposition};
 use crate::parcel;
 use crate::reserved::Reserved;
 use crate::terminal::tell;
+use delivery::Lost;
 use heartbeat::Heartbeat;
 use memory_kills::MemoryKills;
 use place::{NoFolder, Place};
@@ -204,7 +205,7 @@ impl Run<'_> {
         let Some(client) = self.client.clone() else {
             return false;
         };
-        let address = client.address().to_string();
+        let pushing = Arc::clone(&client);
         let (families, ttl) = (measured.families(), self.ttl());
         let (target, reserved) = (self.target.clone(), Arc::clone(&self.reserved));
         let retry_for = self.arguments.retry_for();
@@ -213,22 +214,25 @@ impl Run<'_> {
             let report = Report::gather(&target, families, ttl.as_ref(), place.as_ref(), &reserved);
             drop(place);
             Pushed {
-                lost: delivery::push(&client, &report, retry_for),
+                lost: delivery::push(&pushing, &report, retry_for),
                 problems: report.problems,
                 notes: report.notes,
             }
         });
         let group = &self.target.group;
-        let lost = |cause: String| {
-            Pushed::lost(format!("the metrics of {group} were not pushed: {cause}"))
+        let cause = match pushed {
+            Ok(Some(pushed)) => {
+                let is_whole = pushed.is_whole();
+                explained(pushed, &client, watch)
+                    .iter()
+                    .for_each(|line| tell(line));
+                return is_whole;
+            }
+            Ok(None) => format!("told to end before {} had them", client.address()),
+            Err(error) => error.to_string(),
         };
-        let pushed = match pushed {
-            Ok(Some(pushed)) => pushed,
-            Ok(None) => lost(format!("told to end before {address} had them")),
-            Err(error) => lost(error.to_string()),
-        };
-        pushed.tell();
-        pushed.is_whole()
+        tell(&format!("the metrics of {group} were not pushed: {cause}"));
+        false
     }
 
     fn ttl(&self) -> Option<Family> {
@@ -238,28 +242,38 @@ impl Run<'_> {
 
 /// What came of a push.
 struct Pushed {
-    lost: Vec<String>,
+    lost: Lost,
     problems: Vec<String>,
     notes: Vec<String>,
 }
 
 impl Pushed {
-    fn lost(line: String) -> Self {
-        Self {
-            lost: vec![line],
-            problems: Vec::new(),
-            notes: Vec::new(),
-        }
-    }
-
-    fn tell(&self) {
-        for line in self.notes.iter().chain(&self.problems).chain(&self.lost) {
-            tell(line);
-        }
-    }
-
     fn is_whole(&self) -> bool {
-        self.lost.is_empty() && self.problems.is_empty()
+        self.lost.is_nothing() && self.problems.is_empty()
+    }
+
+    /// For a person.
+    fn lines(&self, client: &Client) -> Vec<String> {
+        let known = self.notes.iter().chain(&self.problems).cloned();
+        known.chain(self.lost.lines(client)).collect()
+    }
+}
+
+/// What there is to tell; also why something was refused, where the gateway says so while there is time. All that could be
+/// pushed is pushed.
+fn explained(mut pushed: Pushed, client: &Arc<Client>, watch: &mut Watch<Pushed>) -> Vec<String> {
+    let lines = pushed.lines(client);
+    if !pushed.lost.is_refused() {
+        return lines;
+    }
+    let asking = Arc::clone(client);
+    let asked = watch.work(move || {
+        pushed.lost.explain(&asking);
+        pushed
+    });
+    match asked {
+        Ok(Some(explained)) => explained.lines(client),
+        _ => lines,
     }
 }
 

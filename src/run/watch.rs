@@ -37,6 +37,8 @@ pub struct Watch<T> {
     look_again: Option<Duration>,
     /// When somebody last asked for an end, and how.
     asked: Option<(Instant, Signal)>,
+    /// Up to when work is waited for.
+    deadline: Option<Instant>,
 }
 
 enum Event<T> {
@@ -59,6 +61,7 @@ impl<T: Send + 'static> Watch<T> {
             sender,
             look_again: signals::is_blocked(Signal::CHILD).then_some(LOOK_AGAIN),
             asked: None,
+            deadline: None,
         })
     }
 
@@ -97,7 +100,7 @@ impl<T: Send + 'static> Watch<T> {
     }
 
     /// Does the work on another thread and waits for what comes of it; none when signals, before or meanwhile, made the
-    /// wait too long.
+    /// wait too long. Work after work has what is left of the time.
     ///
     /// # Errors
     /// When the system has no thread left, or the work did not come to its end.
@@ -111,11 +114,12 @@ impl<T: Send + 'static> Watch<T> {
                 // It fails where nobody waits any more.
                 let _ = done.send(Event::Done(outcome));
             })?;
-        let mut deadline = (self.asked.map(|(at, _)| at.elapsed()))
-            .filter(|ago| *ago < STILL_ASKED)
-            .map(|_| Instant::now() + LAST_WAIT);
+        let is_asked = self.asked.is_some_and(|(at, _)| at.elapsed() < STILL_ASKED);
+        if is_asked && self.deadline.is_none() {
+            self.deadline = Some(Instant::now() + LAST_WAIT);
+        }
         loop {
-            match self.next(deadline) {
+            match self.next(self.deadline) {
                 Ok(Event::Done(Some(outcome))) => return Ok(Some(outcome)),
                 Ok(Event::Done(None)) => return Err(io::Error::other("the push panicked")),
                 Ok(Event::Signal(received)) if received.signal == Signal::CHILD => {
@@ -128,10 +132,10 @@ impl<T: Send + 'static> Watch<T> {
                     if !self.asked_anew(received.signal) {
                         continue;
                     }
-                    if deadline.is_some() {
+                    if self.deadline.is_some() {
                         return Ok(None);
                     }
-                    deadline = Some(Instant::now() + LAST_WAIT);
+                    self.deadline = Some(Instant::now() + LAST_WAIT);
                 }
                 Ok(Event::Signal(_)) => {}
                 Err(_) => return Ok(None),

@@ -1,14 +1,15 @@
 //! A gateway that is away never changes how the command ends, unless somebody wants it.
 
+use std::io::Write;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use rstest::rstest;
 use rustix::process::Signal;
 
-use crate::faulty_server::{FaultyServer, answer};
+use crate::faulty_server::{FaultyServer, answer, hang};
 use crate::signals::waiting;
-use crate::simplepipe::{Run, Running};
+use crate::simplepipe::{Run, Running, eventually};
 
 /// Nothing listens there.
 const DOWN: &str = "127.0.0.1:1";
@@ -137,6 +138,69 @@ fn a_gateway_that_is_away_is_not_tried_again_for_each_part_of_the_metrics() {
         gateway.address()
     ));
     assert_eq!(gateway.waiting(), 1);
+}
+
+const TAKEN: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+/// As a Pushgateway refuses a metric that another group has with another type.
+fn collision() -> String {
+    let cause = "pushed metrics are invalid or inconsistent with existing metrics: collected metric \"a\" { label:{name:\"job\" \
+                 value:\"other\"} gauge:{value:1}} is not a COUNTER";
+    format!(
+        "HTTP/1.1 400 Bad Request\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{cause}",
+        cause.len()
+    )
+}
+
+fn method(request: &String) -> &str {
+    request.split(' ').next().unwrap_or_default()
+}
+
+#[test]
+fn a_gateway_that_is_slow_to_say_what_it_refuses_is_asked_once_all_is_pushed_and_not_for_long() {
+    let write = "mkdir $SIMPLEPIPE_METRICS; echo 'a 1' > $SIMPLEPIPE_METRICS/own; echo '{\"job\": \"other\", \"metrics\": \
+                 [{\"name\": \"b\", \"value\": 1, \"metric_type\": \"gauge\"}]}' > $SIMPLEPIPE_METRICS/other";
+    let server = FaultyServer::start([answer(collision()), answer(TAKEN), answer(TAKEN), hang()]);
+    let mut running = Run::script(&waiting(&format!("{write}; trap 'exit 3' TERM")))
+        .gateway(server.address())
+        .option("--retry-for", "0")
+        .start();
+    running.says("ready");
+    running.signal(Signal::TERM);
+    let ended = running.end().assert_code(3);
+    let refused = format!(
+        "simplepipe: the command's metrics of job \"sh\" were not pushed: http://{} refused the push: it answered 400 Bad \
+         Request: pushed metrics are invalid",
+        server.address()
+    );
+    assert!(ended.errors.starts_with(&refused), "{}", ended.errors);
+    let requests = server.requests();
+    let methods: Vec<&str> = requests.iter().map(method).collect();
+    assert_eq!(methods, ["POST", "POST", "POST", "GET"]);
+}
+
+#[test]
+fn only_the_first_heartbeat_that_is_refused_asks_why() {
+    let (no, all) = (|| answer(collision()), || answer(TAKEN));
+    let server = FaultyServer::start([no(), all(), no(), no(), all()]);
+    let mut running = Run::script("read line; exit 3")
+        .gateway(server.address())
+        .option("--heartbeat", "1s")
+        .start();
+    let mut requests = Vec::new();
+    eventually("two more heartbeats came", || {
+        requests.extend(server.requests());
+        if requests.len() == 4 {
+            Ok(())
+        } else {
+            Err(requests.len())
+        }
+    });
+    running.stdin().write_all(b"end\n").unwrap();
+    running.end().assert_code(3);
+    requests.extend(server.requests());
+    let methods: Vec<&str> = requests.iter().map(method).collect();
+    assert_eq!(methods, ["POST", "GET", "POST", "POST", "POST"]);
 }
 
 #[test]

@@ -44,7 +44,8 @@ class MetricCollector:
         _warn_of_reserved(job_name, file)
         try:
             self._client.push("PUT", group, file.exposition().encode())
-        except PushError as error:
+        except PushError as refusal:
+            error = self._client.explained(refusal, group)
             raise PushError(f"not pushed: {self._client.gateway} {error}", transient=error.transient) from None
 
 

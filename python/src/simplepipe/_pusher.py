@@ -203,7 +203,7 @@ class Pusher:
         except Exception as error:  # A fault of ours must not end the pushes of days.
             logger.debug("a push failed in an unforeseen way", exc_info=True)
             self._last_error = PushError(f"could not be pushed to ({type(error).__name__})", transient=True)
-        self._tell(over)
+        self._tell(deadline, over)
         return self._last_error
 
     def _push_all(self, deadline: float) -> PushError | None:
@@ -230,7 +230,11 @@ class Pusher:
         self._replace = False
         return None
 
-    def _tell(self, over: bool) -> None:
+    def _explained(self, error: PushError, deadline: float) -> PushError:
+        """Asks the gateway, once all is pushed that it takes, and only where somebody is told what it says."""
+        return self._client.explained(error, self._group, deadline - time.monotonic())
+
+    def _tell(self, deadline: float, over: bool) -> None:
         """Once when pushes begin to fail, and once when they arrive again: a log of days is not for each try. Of a run
         that is over its owner says what is lost."""
         error, job, gateway = self._last_error, self._group.job, self._client.gateway
@@ -240,9 +244,13 @@ class Pusher:
             if self._told is not None:
                 logger.info("run %s: %s takes pushes again", job, gateway)
                 self._told = None
-        elif self._told == error.transient or self._broken_off or self._stopped or over:
+        elif over:
+            self._last_error = self._explained(error, deadline)
+            logger.debug("run %s: %s %s", job, gateway, self._last_error)
+        elif self._told == error.transient or self._broken_off or self._stopped:
             logger.debug("run %s: %s %s", job, gateway, error)
         else:
+            error = self._explained(error, deadline)
             tries = ", and so do the tries" if error.transient else ""
             logger.warning("run %s: not pushed: %s %s; the run goes on%s", job, gateway, error, tries)
             self._told = error.transient

@@ -40,7 +40,7 @@ class Client:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._connection: http.client.HTTPConnection | None = None
+        self._socket: socket.socket | None = None
         self._closed = False
         self._known: tuple[Clash, Group, str | None, float] | None = None
 
@@ -50,26 +50,15 @@ class Client:
         return str(self._settings.address)
 
     def push(self, method: str, group: Group, exposition: bytes, timeout: float = TIMEOUT) -> None:
-        """One try; PUT replaces the group's metrics, POST those of the same name. Where it collides with what another
-        group holds, asks the gateway which. Raises PushError."""
-        try:
-            self._push(method, group, exposition, timeout)
-        except _Refused as refusal:
-            clash = Clash.read(refusal.body)
-            told = clash and self._told(clash, group)
-            if told is None:
-                raise
-            raise PushError(f"refused the push: {told}", transient=False) from None
-
-    def _push(self, method: str, group: Group, exposition: bytes, timeout: float) -> None:
+        """One try; PUT replaces the group's metrics, POST those of the same name. Raises PushError."""
         try:
             headers = self._headers()
-            connection = self._connection = self._make_connection(min(timeout, CONNECT_TIMEOUT))
+            connection = self._make_connection(min(timeout, CONNECT_TIMEOUT))
         except SettingsError as error:  # A file of secrets has gone, or is just being replaced.
             raise PushError(f"can't be spoken to: {error}", transient=True) from None
         with contextlib.closing(connection):
             try:
-                _connect(connection)
+                self._socket = _connect(connection)
                 if self._closed:
                     raise PushError("is not pushed to any more", transient=False)
                 connection.sock.settimeout(timeout)
@@ -87,19 +76,26 @@ class Client:
                 # The last two are what a connection gives that is aborted meanwhile.
                 raise PushError(f"gave no proper answer: {_cause(error)}", transient=True) from None
             finally:
-                self._connection = None
+                self._socket = None
+
+    def explained(self, error: PushError, group: Group, within: float = ASK_TIMEOUT) -> PushError:
+        """The error of a push to this group, with what it collides with, where it does and the gateway soon tells. Asks
+        it for that, so it is for an error that a person is told, once nothing is left to push."""
+        clash = Clash.read(error.body) if isinstance(error, _Refused) else None
+        told = clash and self._told(clash, group, min(within, ASK_TIMEOUT))
+        return error if told is None else PushError(f"refused the push: {told}", transient=False)
 
     def close(self) -> None:
         """As `abort`, and no further try sends anything."""
         self._closed = True
         self.abort()
 
-    def _told(self, clash: Clash, group: Group) -> str | None:
+    def _told(self, clash: Clash, group: Group, within: float) -> str | None:
         """What it collides with, where the gateway tells."""
         now = time.monotonic()
         if self._known is None or self._known[:2] != (clash, group) or now - self._known[3] > KNOWN_FOR:
             try:
-                told = clash.told(self._held(now + ASK_TIMEOUT), group)
+                told = clash.told(self._held(now + within), group)
             # Whatever answers may answer anything, and the refusal is known without it.
             except (
                 PushError,
@@ -117,25 +113,28 @@ class Client:
     def _held(self, deadline: float) -> list[Any]:
         """The groups that the gateway holds."""
         headers = self._headers()
-        connection = self._connection = self._make_connection(ASK_TIMEOUT)
+        connection = self._make_connection(_left(deadline))
         body = bytearray()
         with contextlib.closing(connection):
             try:
+                # The answer takes it from the connection.
+                sock = self._socket = _connect(connection)
+                sock.settimeout(_left(deadline))
                 connection.request("GET", self._settings.address.prefix + "/api/v1/metrics", headers=headers)
                 with connection.getresponse() as response:
                     while part := response.read1(64 * 1024):
                         body += part
-                        if len(body) > MAX_HELD or time.monotonic() > deadline:
+                        if len(body) > MAX_HELD:
                             return []
+                        sock.settimeout(_left(deadline))
             finally:
-                self._connection = None
+                self._socket = None
         groups = json.loads(body)["data"]
         return [each for each in groups if isinstance(each, dict)]
 
     def abort(self) -> None:
-        """Breaks off the try that another thread waits for."""
-        connection = self._connection
-        sock = None if connection is None else connection.sock
+        """Breaks off the try or the question that another thread waits for."""
+        sock = self._socket
         if sock is not None:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
@@ -163,13 +162,22 @@ class _Refused(PushError):
         self.body = body
 
 
-def _connect(connection: http.client.HTTPConnection) -> None:
+def _connect(connection: http.client.HTTPConnection) -> socket.socket:
     try:
         connection.connect()
     except ssl.SSLError as error:
         raise _tls_error(error) from None
     except (OSError, UnicodeError) as error:
         raise PushError(f"can't be reached: {_cause(error)}", transient=True) from None
+    return connection.sock
+
+
+def _left(deadline: float) -> float:
+    """As a timeout. Raises TimeoutError."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
 
 
 def _tls_error(error: ssl.SSLError) -> PushError:
