@@ -14,6 +14,7 @@ use rustls::{
     StreamOwned,
 };
 use ureq::Error;
+use ureq::unversioned::transport::time::{Duration, Instant};
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
     TransportAdapter,
@@ -48,7 +49,8 @@ impl<In: Transport> Connector<In> for Tls {
             .map_err(|_| Error::Tls("its host is no name that a certificate can have"))?;
         let mut connection = ClientConnection::new(config, name)?;
         let mut socket = TransportAdapter::new(transport.boxed(), details.current_time.clone());
-        socket.set_timeout(details.timeout);
+        let now = (details.current_time)();
+        socket.set_timeout(left(details.timeout, details.now, now)?);
         connection.complete_io(&mut socket)?;
         let buffers = LazyBuffers::new(
             details.config.input_buffer_size(),
@@ -59,6 +61,20 @@ impl<In: Transport> Connector<In> for Tls {
             stream: StreamOwned::new(connection, socket),
         })))
     }
+}
+
+/// What connecting has left of the time for both.
+fn left(timeout: NextTimeout, began: Instant, now: Instant) -> Result<NextTimeout, Error> {
+    let after = match (timeout.after, began, now) {
+        (Duration::Exact(limit), Instant::Exact(began), Instant::Exact(now)) => {
+            let elapsed = now.saturating_duration_since(began);
+            // Zero would be no timeout but a second.
+            let left = limit.checked_sub(elapsed).filter(|left| !left.is_zero());
+            Duration::Exact(left.ok_or(Error::Timeout(timeout.reason))?)
+        }
+        (limit, ..) => limit,
+    };
+    Ok(NextTimeout { after, ..timeout })
 }
 
 /// A connection with TLS.
@@ -169,5 +185,31 @@ impl fmt::Debug for Encrypted {
 impl fmt::Debug for Verifier {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Verifier")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ureq::Timeout;
+
+    use super::*;
+
+    #[test]
+    fn the_handshake_has_what_connecting_left_of_the_time() {
+        let began = std::time::Instant::now();
+        let timeout = NextTimeout {
+            after: Duration::from_secs(3),
+            reason: Timeout::Connect,
+            ..NextTimeout::default()
+        };
+        let after = |seconds| {
+            let now = began + std::time::Duration::from_secs(seconds);
+            left(timeout, Instant::Exact(began), Instant::Exact(now)).map(|left| left.after)
+        };
+        assert_eq!(after(2).unwrap(), Duration::from_secs(1));
+        for over in [3, 4] {
+            let error = after(over).unwrap_err();
+            assert!(matches!(error, Error::Timeout(Timeout::Connect)), "{error}");
+        }
     }
 }
