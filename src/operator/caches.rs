@@ -87,10 +87,18 @@ impl Namespaces {
         self.0.lock().by_name.remove(name);
     }
 
-    /// Drops what a complete list lacks.
-    pub fn keep(&self, names: &BTreeSet<String>) {
+    /// Drops what a complete list lacks. What that was.
+    pub fn keep(&self, names: &BTreeSet<String>) -> Vec<String> {
         let mut all = self.0.lock();
-        all.by_name.retain(|name, _| names.contains(&**name));
+        let mut dropped = Vec::new();
+        all.by_name.retain(|name, _| {
+            let stays = names.contains(&**name);
+            if !stays {
+                dropped.push(name.to_string());
+            }
+            stays
+        });
+        dropped
     }
 }
 

@@ -44,17 +44,7 @@ pub async fn run(
     caches: Arc<Caches>,
     mut namespaces: UnboundedReceiver<String>,
 ) {
-    let mut enrolment = Enrolment {
-        client,
-        instance,
-        caches,
-        turns: Turns::default(),
-        running: JoinSet::new(),
-        handles: HashMap::new(),
-        told: HashMap::new(),
-        failing: HashSet::new(),
-        lasting: Lasting::default(),
-    };
+    let mut enrolment = Enrolment::new(client, instance, caches);
     let mut changed = Vec::new();
     loop {
         enrolment.start();
@@ -103,6 +93,20 @@ enum Done {
 }
 
 impl Enrolment {
+    fn new(client: Client, instance: Option<String>, caches: Arc<Caches>) -> Self {
+        Self {
+            client,
+            instance,
+            caches,
+            turns: Turns::default(),
+            running: JoinSet::new(),
+            handles: HashMap::new(),
+            told: HashMap::new(),
+            failing: HashSet::new(),
+            lasting: Lasting::default(),
+        }
+    }
+
     fn step(&self, name: &str) -> Option<Step> {
         let objects = self.caches.objects.in_namespace(name);
         let told = self.told.get(name).map(String::as_str);
@@ -110,19 +114,26 @@ impl Enrolment {
     }
 
     fn changed(&mut self, name: String) {
-        let namespace = self.caches.namespaces.get(&name);
-        let is_unclear =
-            namespace.is_some_and(|n| !n.terminating && matches!(asks(&n), Asks::Unclear(_)));
-        if !is_unclear {
+        if !self.is_unclear(&name) {
             self.told.remove(&name);
         }
         if self.step(&name).is_some() {
             self.turns.wanted(name);
         } else {
             self.turns.forget(&name);
-            self.failing.remove(&name);
-            self.lasting.forget(&name);
+            self.forget_failures(&name);
         }
+    }
+
+    fn is_unclear(&self, name: &str) -> bool {
+        let namespace = self.caches.namespaces.get(name);
+        namespace.is_some_and(|n| !n.terminating && matches!(asks(&n), Asks::Unclear(_)))
+    }
+
+    /// The next failure is the first one.
+    fn forget_failures(&mut self, name: &String) {
+        self.failing.remove(name);
+        self.lasting.forget(name);
     }
 
     /// Starts whatever has its turn.
@@ -134,6 +145,7 @@ impl Enrolment {
             let name = turn.name;
             let Some(step) = self.step(&name) else {
                 self.turns.ended(&name, Ended::Well, Instant::now());
+                self.forget_failures(&name);
                 continue;
             };
             let (client, instance) = (self.client.clone(), self.instance.clone());
@@ -159,9 +171,16 @@ impl Enrolment {
                 if let Some(told) = self.lasting.works(&name, now) {
                     info!(namespace = name, "enrolment {told}");
                 }
-                if let Done::Told(value) = done {
+                if let Done::Told(value) = done
+                    && self.is_unclear(&name)
+                {
                     self.told.insert(name, value);
                 }
+            }
+            // As of a namespace that has gone meanwhile.
+            Err(_) if self.step(&name).is_none() => {
+                self.turns.ended(&name, Ended::Well, now);
+                self.forget_failures(&name);
             }
             Err(error) => {
                 self.turns.ended(&name, Ended::Badly, now);
@@ -337,6 +356,10 @@ fn enrolled() -> MetricsNamespace {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operator::caches::{Namespaces, Prometheuses};
+    use crate::operator::child_cache::ChildCache;
+    use crate::operator::objects::Objects;
+    use kube::runtime::reflector;
     use rstest::rstest;
     use serde_json::json;
 
@@ -419,6 +442,48 @@ mod tests {
                 "{label:?}"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_remembered_of_a_namespace_that_went_while_something_was_tried_for_it() {
+        let nobody = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
+        let caches = Arc::new(Caches {
+            objects: Objects::new(reflector::store().0),
+            namespaces: Namespaces::default(),
+            prometheuses: Prometheuses::default(),
+            children: ChildCache::default(),
+        });
+        let client = Client::try_from(nobody).unwrap();
+        let mut enrolment = Enrolment::new(client, None, caches.clone());
+        let alice = || "alice".to_owned();
+        let lasting = |enrolment: &Enrolment| {
+            let now = Instant::now();
+            enrolment.lasting.works(&alice(), now).is_some()
+        };
+        for (label, result) in [
+            ("true", Err("a webhook refused it".to_owned())),
+            ("yes", Ok(Done::Told("yes".into()))),
+        ] {
+            caches.namespaces.saw("alice", namespace(Some(label)));
+            enrolment.changed(alice());
+            enrolment.start();
+            caches.namespaces.gone("alice");
+            enrolment.changed(alice());
+            enrolment.ended(alice(), result);
+            assert!(enrolment.failing.is_empty() && enrolment.told.is_empty());
+            assert!(!lasting(&enrolment));
+            assert_eq!(enrolment.turns.wake(Instant::now()), None);
+        }
+        // Also one that went before its next try.
+        caches.namespaces.saw("alice", namespace(Some("true")));
+        enrolment.changed(alice());
+        enrolment.start();
+        enrolment.ended(alice(), Err("a webhook refused it".into()));
+        assert_eq!(enrolment.failing.len(), 1);
+        caches.namespaces.keep(&Default::default());
+        enrolment.changed(alice());
+        assert!(enrolment.failing.is_empty());
+        assert!(!lasting(&enrolment));
     }
 
     #[rstest]

@@ -1,16 +1,19 @@
 //! Pure: which of many tries comes next, so that those that hang keep nobody waiting.
 //!
 //! A fresh one, which did not fail last time, finds a slot at once: the tries of those that failed leave some free, and
-//! one that was not answered soon loses its slot to it. The longest running ones keep theirs, so that each gets its
-//! answer in the end.
+//! one that was not answered soon loses its slot to it, or to another that failed. So each of those is tried again and
+//! again, however many hang, and one that does not hang any more is done. The longest running ones keep their slots, so
+//! that each gets its answer in the end.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 /// Tries side by side.
-const SLOTS: usize = 32;
-/// Of those, the longest running ones keep their slots, and no other fills more with tries of what failed before.
+const SLOTS: usize = 40;
+/// Of those, the longest running ones keep their slots.
 const KEPT: usize = 16;
+/// No more than so many are filled with tries of what failed before.
+const RETRIES: usize = 32;
 /// A try keeps its slot for this long, whoever waits.
 const HEAD_START: Duration = Duration::from_millis(250);
 /// Delay after the first failure; it doubles with each further one.
@@ -99,17 +102,7 @@ impl Turns {
             self.fresh.pop_front();
         }
         self.fresh.front()?;
-        let instead_of = if self.running.len() < SLOTS {
-            None
-        } else {
-            let slow = self.running.get(KEPT)?;
-            if now.duration_since(slow.since) < HEAD_START {
-                return None;
-            }
-            let name = slow.name.clone();
-            self.ended(&name, Ended::Badly, now);
-            Some(name)
-        };
+        let instead_of = self.slot(SLOTS, now)?;
         let name = self.fresh.pop_front()?;
         self.waiting.remove(&name);
         Some(Turn { name, instead_of })
@@ -117,14 +110,26 @@ impl Turns {
 
     fn failed_turn(&mut self, now: Instant) -> Option<Turn> {
         let (due, _) = self.due.first()?;
-        if self.running.len() >= KEPT || *due > now {
+        if *due > now {
             return None;
         }
+        let instead_of = self.slot(RETRIES, now)?;
         let (_, name) = self.due.pop_first()?;
-        Some(Turn {
-            name,
-            instead_of: None,
-        })
+        Some(Turn { name, instead_of })
+    }
+
+    /// A slot among the first ones. The name of who had to leave it, if anybody; `None` if nobody leaves it yet.
+    fn slot(&mut self, among: usize, now: Instant) -> Option<Option<String>> {
+        if self.running.len() < among {
+            return Some(None);
+        }
+        let slow = self.running.get(KEPT)?;
+        if now.duration_since(slow.since) < HEAD_START {
+            return None;
+        }
+        let name = slow.name.clone();
+        self.ended(&name, Ended::Badly, now);
+        Some(Some(name))
     }
 
     /// A try has ended.
@@ -155,16 +160,15 @@ impl Turns {
 
     /// When to ask again whose turn it is, where nothing happens before; `None` if not at all.
     pub fn wake(&self, now: Instant) -> Option<Instant> {
-        let head_start_ends = (!self.waiting.is_empty())
-            .then(|| self.running.get(KEPT))
-            .flatten()
-            .map(|slow| slow.since + HEAD_START);
-        let due = self.due.first().filter(|_| self.running.len() < KEPT);
-        head_start_ends
-            .into_iter()
-            .chain(due.map(|(due, _)| *due))
-            .min()
-            .map(|when| when.max(now))
+        let slot = |among| match self.running.len() < among {
+            true => Some(now),
+            false => Some(self.running.get(KEPT)?.since + HEAD_START),
+        };
+        let fresh = (!self.waiting.is_empty()).then(|| slot(SLOTS)).flatten();
+        let failed = self.due.first();
+        let failed = failed.and_then(|(due, _)| Some(slot(RETRIES)?.max(*due)));
+        let first = fresh.into_iter().chain(failed).min();
+        first.map(|when| when.max(now))
     }
 }
 
@@ -209,6 +213,42 @@ mod tests {
             assert_eq!(started(&mut turns, now), ["later"], "after {second} s");
             turns.ended("later", Ended::Well, now);
         }
+    }
+
+    #[test]
+    fn one_that_hangs_no_more_has_its_turn_within_seconds_beside_hundreds_that_do() {
+        let begin = Instant::now();
+        let mut turns = Turns::default();
+        wanted(&mut turns, numbered(300));
+        let mut now = begin;
+        // Each is given up by itself at last, as the API server does.
+        let answered_after = Duration::from_secs(30);
+        let mut last: HashMap<String, Instant> = HashMap::new();
+        let mut longest = Duration::ZERO;
+        while now - begin < Duration::from_secs(120) {
+            while let Some(Run { name, .. }) = turns
+                .running
+                .first()
+                .filter(|run| now - run.since >= answered_after)
+            {
+                let name = name.clone();
+                turns.ended(&name, Ended::Badly, now);
+            }
+            for name in started(&mut turns, now) {
+                let before = last.insert(name, now).unwrap_or(begin);
+                longest = longest.max(now - before);
+            }
+            let ends = turns.running[0].since + answered_after;
+            now = turns.wake(now).map_or(ends, |wake| wake.min(ends));
+        }
+        assert_eq!(last.len(), 300);
+        // Those that kept their slots for long are tried again when they are answered.
+        let limit = answered_after + Duration::from_secs(12);
+        assert!(longest < limit, "{longest:?}");
+        let often = last
+            .values()
+            .filter(|at| now - **at < Duration::from_secs(12));
+        assert!(often.count() >= 300 - KEPT - RETRIES, "{last:?}");
     }
 
     #[test]

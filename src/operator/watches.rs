@@ -173,11 +173,16 @@ impl Watches {
                     self.namespace_seen(&namespace.metadata);
                 }
                 Event::InitDone => {
-                    self.caches.namespaces.keep(&std::mem::take(&mut listed));
+                    let gone = self.caches.namespaces.keep(&std::mem::take(&mut listed));
+                    gone.iter().for_each(|name| self.namespace_changed(name));
                     self.health.synced(watch.name);
                 }
                 Event::Apply(namespace) => self.namespace_seen(&namespace.metadata),
-                Event::Delete(namespace) => self.caches.namespaces.gone(&namespace.name_any()),
+                Event::Delete(namespace) => {
+                    let name = namespace.name_any();
+                    self.caches.namespaces.gone(&name);
+                    self.namespace_changed(&name);
+                }
             }
         }
     }
