@@ -165,9 +165,11 @@ impl Health {
         self.lasting.fails(&watch, error, Instant::now())
     }
 
-    /// Notes that the cluster does not have the kind; true if that is news.
+    /// Notes that the cluster does not have the kind; true if that is news. A failure before it is over: for as long as
+    /// the kind is not there, nothing fails.
     pub fn kind_missing(&self, watch: &'static str) -> bool {
         let mut news = false;
+        self.lasting.forget(&watch);
         self.update(watch, |w| {
             news = !w.kind_missing;
             *w = Watch {
@@ -420,6 +422,15 @@ mod tests {
         assert_eq!(health.works("a"), None);
         assert_eq!(health.lease_fails("forbidden"), Some(Told::Begins));
         assert!(matches!(health.lease_works(), Some(Told::Ends(_))));
+    }
+
+    #[test]
+    fn the_time_without_the_kind_is_no_time_of_failure() {
+        let health = Health::new(&["a"], &[]);
+        assert_eq!(health.fails("a", "forbidden"), Some(Told::Begins));
+        assert!(health.kind_missing("a"));
+        assert_eq!(health.works("a"), None);
+        assert_eq!(health.fails("a", "forbidden"), Some(Told::Begins));
     }
 
     #[test]

@@ -140,13 +140,13 @@ impl Pods {
             }
             let rests = listed.is_some_and(|at| at.elapsed() < BETWEEN_LISTS);
             if due.len() > FEW && !rests {
-                let gateways = caches.objects.count();
-                let answer = within(list_all(client, gateways)).await;
+let gateways = caches.objects.count();
+                let answer = list_all(client, gateways).await;
                 listed = Some(Instant::now());
                 self.answered_all(answer, &due, queue);
             } else {
                 for namespace in due.iter().take(FEW) {
-                    let answer = within(of_one(client, namespace)).await;
+                    let answer = of_one(client, namespace).await;
                     self.answered(namespace, in_words(answer), queue);
                     sleep(BETWEEN_REQUESTS).await;
                 }
@@ -253,21 +253,21 @@ impl AllPods {
     }
 }
 
-async fn of_one(client: &Client, namespace: &str) -> Result<Option<Newest>, kube::Error> {
+async fn of_one(client: &Client, namespace: &str) -> Result<Option<Newest>, String> {
     let api = Api::namespaced_with(client.clone(), namespace, &resource());
     let mut pods = AllPods::default();
-    for pod in api.list(&gateways().limit(OF_ONE)).await?.items {
+    for pod in within(api.list(&gateways().limit(OF_ONE))).await?.items {
         pods.add(&pod);
     }
     Ok(pods.newest.remove(namespace))
 }
 
-async fn list_all(client: &Client, gateways_there: usize) -> Result<AllPods, kube::Error> {
+async fn list_all(client: &Client, gateways_there: usize) -> Result<AllPods, String> {
     let api: Api<Pod> = Api::all_with(client.clone(), &resource());
     let mut pods = AllPods::default();
     let mut parameters = gateways().limit(PAGE);
     for _ in 0..gateways_there / PAGE as usize + SURPLUS_PAGES {
-        let page = api.list(&parameters).await?;
+        let page = within(api.list(&parameters)).await?;
         page.items.iter().for_each(|pod| pods.add(pod));
         parameters.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
         pods.more = parameters.continue_token.is_some();
@@ -385,4 +385,53 @@ fn state_in_words(state: &ContainerState) -> Option<String> {
     let ended = state.terminated.as_ref()?;
     let why = join(ended).unwrap_or_else(|| "ended".into());
     Some(format!("{why}, exit code {}", ended.exit_code))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use http::{Request, Response};
+    use kube::client::Body;
+    use serde_json::json;
+    use tower::{BoxError, Service};
+
+    use super::*;
+
+    /// An API server that takes its time for each page of a list, and has as many as it has to.
+    #[derive(Clone)]
+    struct Slow(Duration);
+
+    impl Service<Request<Body>> for Slow {
+        type Response = Response<Body>;
+        type Error = BoxError;
+        type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, BoxError>> + Send>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Request<Body>) -> Self::Future {
+            let answered = sleep(self.0);
+            let metadata = json!({"continue": "more", "resourceVersion": "1"});
+            let list =
+                json!({"kind": "PodList", "apiVersion": "v1", "metadata": metadata, "items": []});
+            Box::pin(async move {
+                answered.await;
+                Ok(Response::new(Body::from(list.to_string().into_bytes())))
+            })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_of_many_pages_is_given_up_only_where_one_page_is_not_answered() {
+        let client = |answered_after| Client::new(Slow(answered_after), "default");
+        let second = Duration::from_secs(1);
+        let pods = list_all(&client(LONGEST_ANSWER - second), 0).await;
+        assert!(pods.is_ok_and(|pods| pods.more));
+        let error = list_all(&client(LONGEST_ANSWER + second), 0).await;
+        let error = error.err().unwrap();
+        assert_eq!(error, "the API server has not answered for 65s");
+    }
 }
