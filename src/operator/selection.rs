@@ -5,9 +5,15 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use crate::api::prometheus_operator::PrometheusSelectors;
+use crate::terminal::one_line;
 
 use super::kind::Kind;
 use super::labels::{Labels, matches};
+
+/// How many of a selector's requirements are shown, and of each how much, in characters: they go into every namespace's
+/// status, and whoever may make a Prometheus object writes them.
+const REQUIREMENTS: usize = 5;
+const LONGEST_REQUIREMENT: usize = 100;
 
 /// A Prometheus or PrometheusAgent object.
 #[derive(Clone, Debug, PartialEq)]
@@ -167,10 +173,15 @@ fn describe(selector: &LabelSelector) -> String {
             other => format!("{} {other} ({values})", e.key),
         }
     });
-    format!(
-        "labels {:?}",
-        equal.chain(expressions).collect::<Vec<_>>().join(",")
-    )
+    let all: Vec<String> = (equal.chain(expressions))
+        .map(|requirement| one_line(&requirement, LONGEST_REQUIREMENT))
+        .collect();
+    let (shown, more) = all.split_at(all.len().min(REQUIREMENTS));
+    let labels = format!("labels {:?}", shown.join(","));
+    match more.len() {
+        0 => labels,
+        more => format!("{labels} and {more} more"),
+    }
 }
 
 #[cfg(test)]
@@ -278,6 +289,33 @@ mod tests {
         ] {
             let ignored = answer(selectors).ignored_by;
             assert!(ignored[0].contains(&words), "{ignored:?}");
+        }
+    }
+
+    #[test]
+    fn of_a_long_selector_the_beginning_is_shown() {
+        let candidate = Candidate {
+            monitor: Monitor::Services,
+            namespace: "alice",
+            namespace_labels: &Labels::new(),
+            labels: &Labels::new(),
+        };
+        let many: Vec<String> = (0..1000).map(|i| format!("l{i:03}: x")).collect();
+        let values = "v".repeat(1000);
+        for (selector, words) in [
+            (
+                format!("{{matchLabels: {{{}}}}}", many.join(", ")),
+                "with labels \"l000=x,l001=x,l002=x,l003=x,l004=x\" and 995 more; set",
+            ),
+            (
+                format!("{{matchExpressions: [{{key: a, operator: In, values: [{values}]}}]}}"),
+                "with labels \"a in (vvv",
+            ),
+        ] {
+            let prometheus = prometheus(&format!("{{serviceMonitorSelector: {selector}}}"));
+            let ignored = select(&[prometheus], &candidate).ignored_by;
+            assert!(ignored[0].contains(words), "{ignored:?}");
+            assert!(ignored[0].len() < 400, "{ignored:?}");
         }
     }
 

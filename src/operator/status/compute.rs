@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use crate::api::conditions::{ConditionType, Reason};
 use crate::api::status::{GatewayStatus, ScrapeStatus};
 use crate::api::{MetricsNamespace, MetricsNamespaceStatus, names, prometheus_operator};
+use crate::terminal::listed;
 
 use crate::operator::child_cache::Rollout;
 use crate::operator::kind::Kind;
@@ -15,6 +16,8 @@ use crate::operator::outcome::{Cause, Problem};
 use crate::operator::plan::Plan;
 use crate::operator::selection::{Monitor, Selection, Selections};
 
+/// How many Prometheus objects a message names.
+const NAMED: usize = 5;
 /// Conditions that must not be false for Ready, in the order in which they are worth mending.
 const SUMMED_UP: [ConditionType; 5] = [
     ConditionType::GatewayAvailable,
@@ -280,7 +283,7 @@ fn summary(verdicts: &[Verdict], seen: &Seen) -> Verdict {
             format!(
                 "{answers} takes pushes; set to be scraped by {}",
                 selection
-                    .map(|s| s.selected_by.join(", "))
+                    .map(|s| listed(&s.selected_by, ", ", NAMED))
                     .unwrap_or_default()
             ),
         ),
@@ -396,7 +399,7 @@ fn scrape(scraped: &Scraped, seen: &Seen) -> Verdict {
             format!(
                 "set to be scraped every {} by {}; {}",
                 scraped.interval,
-                s.selected_by.join(", "),
+                listed(&s.selected_by, ", ", NAMED),
                 scraped.over_limit
             ),
         ),
@@ -416,7 +419,7 @@ fn scrape(scraped: &Scraped, seen: &Seen) -> Verdict {
             format!(
                 "nobody scrapes {}: {}",
                 whom(scraped.kind),
-                s.ignored_by.join("; ")
+                listed(&s.ignored_by, "; ", NAMED)
             ),
         ),
     }

@@ -199,6 +199,31 @@ fn the_first_thing_that_is_wrong_is_what_ready_says() {
     );
 }
 
+#[test]
+fn of_many_prometheus_objects_a_message_names_the_first() {
+    let mut world = World::well();
+    let many = |word: &str| {
+        (100..300)
+            .map(|i| format!("monitoring/{i}{word}"))
+            .collect()
+    };
+    world.selection = Some(Selection {
+        selected_by: many(""),
+        ..Selection::default()
+    });
+    let message = world.ready().message;
+    assert!(message.contains("monitoring/104 and 195 more"), "{message}");
+    world.selection = Some(Selection {
+        ignored_by: many(" selects others"),
+        ..Selection::default()
+    });
+    let message = world.ready().message;
+    assert!(
+        message.ends_with("monitoring/104 selects others and 195 more"),
+        "{message}"
+    );
+}
+
 #[rstest]
 #[case::no_deployment(None, None, "GatewayMissing")]
 #[case::just_made(Some(rollout(false, None)), None, "GatewayStarting")]
