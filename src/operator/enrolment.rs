@@ -359,7 +359,6 @@ mod tests {
     use crate::operator::caches::{Namespaces, Prometheuses};
     use crate::operator::child_cache::ChildCache;
     use crate::operator::objects::Objects;
-    use kube::runtime::reflector;
     use rstest::rstest;
     use serde_json::json;
 
@@ -448,7 +447,7 @@ mod tests {
     async fn nothing_is_remembered_of_a_namespace_that_went_while_something_was_tried_for_it() {
         let nobody = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
         let caches = Arc::new(Caches {
-            objects: Objects::new(reflector::store().0),
+            objects: Objects::default(),
             namespaces: Namespaces::default(),
             prometheuses: Prometheuses::default(),
             children: ChildCache::default(),

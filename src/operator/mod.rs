@@ -1,8 +1,9 @@
 //! The operator: watches, and for each object observe, plan, build, apply, status.
 //!
 //! Pure: `plan`, `children`, `kind`, `labels`, `model_servers`, `objection`, `outcome`, `ownership`, `platform`,
-//! `selection`, `turns`, and the computing half of `status`. `budget`, `caches`, `child_cache`, `health`, `interned`, `kept`,
-//! `kept_object`, `objects` and `queue` keep what is known; the rest reads and writes.
+//! `selection`, `turns`, and the computing half of `status`. `backoff`, `budget`, `caches`, `child_cache`, `contests`,
+//! `election`, `fence`, `health`, `interned`, `kept`, `kept_object`, `lanes`, `lasting`, `locked`, `objects` and `queue`
+//! keep what is known, or who may go on; the rest reads and writes.
 
 mod api_error;
 mod apply;

@@ -140,7 +140,7 @@ impl Pods {
             }
             let rests = listed.is_some_and(|at| at.elapsed() < BETWEEN_LISTS);
             if due.len() > FEW && !rests {
-let gateways = caches.objects.count();
+                let gateways = caches.objects.count();
                 let answer = list_all(client, gateways).await;
                 listed = Some(Instant::now());
                 self.answered_all(answer, &due, queue);
