@@ -67,8 +67,10 @@ pub struct Progress(Locked<Steps>);
 
 #[derive(Default)]
 struct Steps {
-    /// By the order in which children are written, as all below.
-    written: BTreeMap<usize, Written>,
+    tries: usize,
+    /// By the try, and the order in which children are written.
+    written: BTreeMap<(usize, usize), Written>,
+    /// Of the last try, by that order, as what is under way.
     problems: BTreeMap<usize, Problem>,
     underway: BTreeMap<usize, Problem>,
 }
@@ -76,6 +78,7 @@ struct Steps {
 impl Progress {
     fn begins(&self, todo: &[(usize, Step)]) {
         let mut steps = self.0.lock();
+        steps.tries += 1;
         steps.problems.clear();
         steps.underway = todo
             .iter()
@@ -99,7 +102,8 @@ impl Progress {
         match result {
             Ok(None) => {}
             Ok(Some(done)) => {
-                steps.written.insert(number, step.written(done));
+                let place = (steps.tries, number);
+                steps.written.insert(place, step.written(done));
             }
             Err(cause) => {
                 steps.problems.insert(number, step.problem(cause));

@@ -18,6 +18,11 @@ const RETRY: Duration = Duration::from_millis(300);
 pub enum Whose {
     /// It is not there: to be made.
     Nobodys,
+    /// Somebody deleted it, and its holder may not know yet: to be made when it would have ended.
+    Deleted {
+        /// When that is.
+        until: Instant,
+    },
     /// To be taken, if it is still at this version.
     Free {
         /// The version.
@@ -40,6 +45,7 @@ pub enum Whose {
 struct Seen {
     spec: LeaseSpec,
     since: Instant,
+    until: Instant,
 }
 
 /// One that would like to hold the Lease.
@@ -62,8 +68,12 @@ impl Candidate {
     /// What follows from the Lease as it is now.
     pub fn look(&mut self, lease: Option<&Lease>, now: Instant) -> Whose {
         let Some(lease) = lease else {
-            self.seen = None;
-            return Whose::Nobodys;
+            let until = self.seen.as_ref().map(|seen| seen.until);
+            let Some(until) = until.filter(|until| now < *until) else {
+                self.seen = None;
+                return Whose::Nobodys;
+            };
+            return Whose::Deleted { until };
         };
         let version = lease.resource_version().unwrap_or_default();
         let Some(holder) = holder(lease).filter(|holder| *holder != self.identity) else {
@@ -83,11 +93,13 @@ impl Candidate {
         let lasts = promised
             .map_or(self.duration, Duration::from_secs)
             .min(LONGEST);
+        let until = since + lasts;
         self.seen = Some(Seen {
             spec: spec.clone(),
             since,
+            until,
         });
-        if now >= since + lasts {
+        if now >= until {
             return Whose::Free { version };
         }
         let renewed = spec
@@ -96,7 +108,7 @@ impl Candidate {
         Whose::Theirs {
             words: format!("is held by {holder}, renewed {renewed}"),
             holder: holder.to_owned(),
-            until: since + lasts,
+            until,
             version,
         }
     }
@@ -239,6 +251,18 @@ mod tests {
             panic!("taken from its holder")
         };
         assert_eq!(until, start + SECOND + DURATION);
+    }
+
+    #[test]
+    fn one_that_is_deleted_is_made_when_its_holder_surely_knows() {
+        let start = Instant::now();
+        let mut candidate = candidate();
+        candidate.look(Some(&lease("7", "other", 1, None)), start);
+        let until = start + DURATION;
+        let early = candidate.look(None, until - SECOND);
+        assert_eq!(early, Whose::Deleted { until });
+        assert_eq!(candidate.look(None, until), Whose::Nobodys);
+        assert_eq!(self::candidate().look(None, start), Whose::Nobodys);
     }
 
     #[test]

@@ -69,7 +69,8 @@ impl Fence {
                 Gate::Closed => return,
                 Gate::OpenUntil(end) => tokio::select! {
                     biased;
-                    () = sleep_until(end) => return,
+                    // It may have been kept open just before, and this task is late.
+                    () = sleep_until(end) => if !self.is_open() { return },
                     kept = gate.changed() => if kept.is_err() { return },
                 },
             }

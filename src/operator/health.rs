@@ -186,11 +186,18 @@ impl Health {
         change(self.watches.lock().entry(watch).or_default());
     }
 
-    /// What is wrong with a watch.
+    /// What is wrong with a watch; not of a failure that is being mended by itself, while what was seen is known.
     pub fn problem(&self, watch: &'static str) -> Option<String> {
         let watches = self.watches.lock();
-        let failing = watches.get(watch)?.failing.as_ref()?;
-        Some(failing.error.clone())
+        let watch = watches.get(watch)?;
+        let failing = watch.failing.as_ref()?;
+        (!watch.synced || failing.is_lasting()).then(|| failing.error.clone())
+    }
+
+    /// Whether a watch fails, however short.
+    pub fn is_failing(&self, watch: &'static str) -> bool {
+        let watches = self.watches.lock();
+        watches.get(watch).is_some_and(|w| w.failing.is_some())
     }
 
     /// Every watch, and whether it fails.
@@ -396,6 +403,18 @@ mod tests {
             since: Instant::now() - ago,
             error: "forbidden".into(),
         }
+    }
+
+    #[test]
+    fn a_failure_that_mends_itself_is_no_problem_of_what_was_seen() {
+        let health = Health::new(&["a"], &[]);
+        health.fails("a", "forbidden");
+        assert_eq!(health.problem("a").as_deref(), Some("forbidden"));
+        health.synced("a");
+        assert_eq!(health.problem("a"), None);
+        assert!(health.is_failing("a"));
+        health.update("a", |w| w.failing = Some(failing_since(GRACE)));
+        assert_eq!(health.problem("a").as_deref(), Some("forbidden"));
     }
 
     #[test]

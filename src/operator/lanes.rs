@@ -22,6 +22,8 @@ const SLOW: usize = 32;
 const HANGING: usize = 24;
 /// Between two looks whether a place that is held for long is wanted.
 const AGAIN: Duration = Duration::from_millis(50);
+/// How long an answer is waited for at the operator's end.
+const LAST_PATIENCE: Duration = Duration::from_secs(1);
 /// How slow a tenant was is forgotten after this long: longer than between two tries.
 const REMEMBERED: Duration = Duration::from_secs(120);
 
@@ -137,8 +139,10 @@ impl Lanes {
     }
 
     fn speed(&self, tenant: &Reference) -> Speed {
-        let last = self.last.lock();
-        last.get(tenant).map_or(Speed::Quick, |(speed, _)| *speed)
+        let now = Instant::now();
+        let known = self.last.lock().get(tenant).copied();
+        let lately = known.filter(|(_, when)| now.duration_since(*when) < REMEMBERED);
+        lately.map_or(Speed::Quick, |(speed, _)| speed)
     }
 
     async fn enter_lane(&self, tenant: &Reference, speed: Speed) -> Option<Place<'_>> {
@@ -210,7 +214,9 @@ impl Place<'_> {
             if let Ok(answer) = timeout(left, &mut request).await {
                 break answer;
             }
-            let is_wanted = self.lanes.lane(speed).is_wanted() || self.lanes.is_closed();
+            // At the end, what is answered within a moment is still waited for.
+            let is_over = self.lanes.is_closed() && began.elapsed() >= LAST_PATIENCE;
+            let is_wanted = self.lanes.lane(speed).is_wanted() || is_over;
             if !self.move_on(speed) && is_wanted {
                 self.left.notify_one();
                 pending::<()>().await;
@@ -400,6 +406,24 @@ mod tests {
         assert_eq!(lanes.last.lock()[&tenant(0)].0, Speed::Slow);
         request(&lanes, 0, Duration::ZERO).await;
         assert!(lanes.last.lock().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn how_slow_a_tenant_was_is_forgotten_in_time() {
+        let lanes = Lanes::new(1);
+        request(&lanes, 0, HANGS).await;
+        tokio::time::sleep(REMEMBERED).await;
+        let place = lanes.enter(&tenant(0)).await.unwrap();
+        assert_eq!(place.speed(), Speed::Quick);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_the_end_what_is_answered_within_a_moment_is_waited_for() {
+        let lanes = Lanes::new(1);
+        let place = lanes.enter(&tenant(0)).await.unwrap();
+        let answered = place.wait(tokio::time::sleep(LAST_PATIENCE / 2));
+        lanes.close();
+        answered.await;
     }
 
     #[tokio::test(start_paused = true)]

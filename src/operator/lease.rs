@@ -259,6 +259,10 @@ impl Waiting {
                     let made = self.object.create().await?;
                     return Ok(Some(self.begin(now, &made)));
                 }
+                Whose::Deleted { until } => {
+                    sleep_until(until.min(now + PAUSE)).await;
+                    return Ok(None);
+                }
                 Whose::Free { version } => {
                     let taken = self.take(&version, lease.as_ref()).await?;
                     return Ok(Some(self.begin(now, &taken)));

@@ -222,6 +222,8 @@ async fn look_at(
     context: &Context,
 ) -> Option<Duration> {
     let progress = Progress::default();
+    // What is told of the end is told against this, however often the work begins again.
+    let mut before = None;
     let (ended, began) = loop {
         context.queue.taken(reference);
         // What changed until now waits no more, so it must be seen; and the object may be gone.
@@ -232,11 +234,12 @@ async fn look_at(
         if let Some(wait) = context.budgets.wait(reference, Instant::now()) {
             return Some(wait);
         }
+        let before = before.get_or_insert_with(|| object.clone());
         let began = Instant::now();
         {
             let _running = context.health.reconciling(reference.clone());
             // On the heap: who waits for a place has none.
-            let work = Box::pin(reconcile(&object, context, &place, &progress));
+            let work = Box::pin(reconcile(&object, before, context, &place, &progress));
             tokio::select! {
                 ended = work => break (ended, began),
                 () = place.left() => {}
@@ -310,6 +313,7 @@ fn delay_after(failures: u32, failing: usize) -> Duration {
 
 async fn reconcile(
     object: &Arc<MetricsNamespace>,
+    before: &MetricsNamespace,
     context: &Context,
     place: &Place<'_>,
     progress: &Progress,
@@ -335,9 +339,6 @@ async fn reconcile(
         ),
         Err(_) => Outcome::default(),
     };
-    for written in &applied.written {
-        context.metrics.wrote(written.verb, written.kind);
-    }
     let status = report.status(&applied.problems);
     let told = report.tell(&status).await;
     let reference = ObjectRef::from_obj(&**object);
@@ -345,8 +346,8 @@ async fn reconcile(
         Ok(_) => {
             let news = News {
                 written: &applied.written,
-                was_served: was_served(object),
-                before: object.status.as_ref(),
+                was_served: was_served(before),
+                before: before.status.as_ref(),
                 now: &status,
             };
             report.wait(context.events.publish(object, &news)).await;
@@ -366,6 +367,10 @@ async fn reconcile(
     if !applied.written.is_empty() || over_another {
         context.budgets.spend(&reference, Instant::now());
     }
+    // Nothing is waited for from here on, so that it is counted once.
+    for written in &applied.written {
+        context.metrics.wrote(written.verb, written.kind);
+    }
     if !applied.written.is_empty() {
         info!(
             namespace = object.namespace(),
@@ -375,7 +380,7 @@ async fn reconcile(
         );
     }
     let mut later = Later {
-        blind: report.unseen().is_some(),
+        blind: report.is_blind(),
         contest: context.contests.look(&reference, Instant::now()),
         ..Later::default()
     };
@@ -479,7 +484,14 @@ impl Report<'_> {
         let (context, now) = (self.context, Timestamp::now());
         let reference = ObjectRef::from_obj(&**self.object);
         let seen = Children::of(self.object, &self.wish.children, &context.caches);
-        let pod_problem = context.pods.words(&reference, seen.rollout.as_ref(), now);
+        // The gateway is that of the one that serves.
+        let serves = self.wish.decision.is_ok();
+        let rollout = seen.rollout.as_ref().filter(|_| serves);
+        let pod_problem = serves.then(|| context.pods.words(&reference, rollout, now));
+        // Who pauses has ended the fight.
+        let contested = Some(&context.contests)
+            .filter(|_| !self.object.spec.paused)
+            .and_then(|contests| contests.in_words(&reference, Instant::now()));
         let unseen_prometheuses = Watches::PROMETHEUSES
             .into_iter()
             .find_map(|watch| context.health.problem(watch));
@@ -488,12 +500,9 @@ impl Report<'_> {
             &Seen {
                 decision: self.wish.decision.as_ref(),
                 problems,
-                contested: context
-                    .contests
-                    .in_words(&reference, Instant::now())
-                    .as_deref(),
+                contested: contested.as_deref(),
                 rollout: seen.rollout.as_ref(),
-                pod_problem: pod_problem.as_deref(),
+                pod_problem: pod_problem.flatten().as_deref(),
                 selections: &seen.selections,
                 unseen: self.unseen().as_deref(),
                 unseen_prometheuses: unseen_prometheuses.as_deref(),
@@ -501,6 +510,14 @@ impl Report<'_> {
                 now,
             },
         )
+    }
+
+    /// Whether something is not seen now of which the status may say what is no longer so.
+    fn is_blind(&self) -> bool {
+        Watches::PROMETHEUSES
+            .into_iter()
+            .chain([Kind::Deployment.plural()])
+            .any(|watch| self.context.health.is_failing(watch))
     }
 
     /// Why the gateway can't be seen, where it can't.

@@ -45,6 +45,15 @@ async fn the_words_of_a_gateways_pod_stand_in_the_status_and_nothing_is_asked_be
         .await;
     let before = asked(&tenant);
     assert!(before >= 1);
+    // The gateway is the first one's, and so is what is learnt of it later.
+    tenant.create("second", json!({})).await;
+    tenant
+        .until_condition("second", "Ready", "False", "NamespaceAlreadyServed")
+        .await;
+    tenant.its_pod_waits("ErrImageNeverPull").await;
+    tenant
+        .until_condition_says("GatewayAvailable", "ErrImageNeverPull: no such image")
+        .await;
     tenant.gateway_comes_up().await;
     tenant
         .until_condition("metrics", "Ready", "True", "AllWorking")
@@ -116,6 +125,11 @@ impl Tenant {
         });
         let pod = serde_json::from_value(pod).unwrap();
         pods.create(&PostParams::default(), &pod).await.unwrap();
+        self.its_pod_waits(reason).await;
+    }
+
+    async fn its_pod_waits(&self, reason: &str) {
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
         let status = json!({"status": {"containerStatuses": [{
             "name": "pushgateway", "ready": false, "restartCount": 0, "image": "i", "imageID": "",
             "state": {"waiting": {"reason": reason, "message": "no such image"}},
