@@ -50,7 +50,12 @@ async fn the_words_of_a_gateways_pod_stand_in_the_status_and_nothing_is_asked_be
     tenant
         .until_condition("second", "Ready", "False", "NamespaceAlreadyServed")
         .await;
+    tenant.gateway_comes_up().await;
+    tenant
+        .until_condition("metrics", "Ready", "True", "AllWorking")
+        .await;
     tenant.its_pod_waits("ErrImageNeverPull").await;
+    tenant.gateway_goes_down("it takes too long").await;
     tenant
         .until_condition_says("GatewayAvailable", "ErrImageNeverPull: no such image")
         .await;
