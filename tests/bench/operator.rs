@@ -88,6 +88,21 @@ impl Operator {
             .sum()
     }
 
+    /// Waits for what it works towards; an error where it ends before.
+    pub async fn during<T>(&mut self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let ended = async {
+            while self.process.try_wait()?.is_none() {
+                sleep(POLL).await;
+            }
+            let log = std::fs::read_to_string(&self.log)?;
+            Err(format!("the operator has ended; its log:\n{log}").into())
+        };
+        tokio::select! {
+            done = work => done,
+            ended = ended => ended,
+        }
+    }
+
     /// Asks it to end, and waits until it has given the Lease back.
     pub async fn stop(mut self) -> Result<()> {
         Command::new("kill")

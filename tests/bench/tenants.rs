@@ -182,7 +182,8 @@ async fn operator_over_new(
     let converged = cluster.watch();
     let mut operator = Operator::start(cluster, cluster.kubeconfig(), &[])?;
     let meter = Meter::of_new(cluster, operator.process())?;
-    step(&format!("{name}: operator starts"), converged.all(&tenants)).await?;
+    let all = operator.during(converged.all(&tenants));
+    step(&format!("{name}: operator starts"), all).await?;
     round.at_start = meter.stop_at_rest().await?;
     sample.check(cluster).await?;
     operator.stop().await?;
@@ -220,12 +221,12 @@ async fn operator_over_new(
     operator.until_ready().await?;
     sleep(SETTLING).await;
     let meter = Meter::start(cluster, operator.process())?;
-    step(&format!("{name}: objects come while it runs"), async {
+    let all = operator.during(async {
         let converged = cluster.watch();
         let tenants = cluster.create_objects().await?;
         converged.all(&tenants).await
-    })
-    .await?;
+    });
+    step(&format!("{name}: objects come while it runs"), all).await?;
     round.running = meter.stop_at_rest().await?;
     sample.check(cluster).await?;
     operator.stop().await?;
