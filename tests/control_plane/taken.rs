@@ -1,11 +1,12 @@
-//! Whatever another takes of a child, in whatever way, shows in its managed fields.
+//! Whatever another takes of a child, in whatever way, shows in its managed fields, and is mended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use futures::future::join_all;
 use futures::{StreamExt, stream};
+use kube::Client;
 use kube::ResourceExt;
-use kube::api::DynamicObject;
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams};
 use proptest::prelude::Strategy;
 use proptest::sample::subsequence;
 use proptest::strategy::ValueTree;
@@ -16,8 +17,10 @@ use simplepipe::operator::ownership;
 
 use crate::child_names::{CHILDREN, ChildName, everything};
 use crate::damage::{Damage, essence};
+use crate::eventually::{eventually, so};
+use crate::operator::Operator;
 use crate::own_fields::{held, own_fields};
-use crate::stages::shared;
+use crate::stages::{exclusive, shared};
 use crate::taking::{AT_ONCE, Taking, Takings, Way, most_of};
 use crate::tenant::Tenant;
 
@@ -213,4 +216,156 @@ fn choices(takings: &Takings) -> Vec<BTreeMap<String, Value>> {
             .collect()
     };
     (0..CHOICES).map(one).collect()
+}
+
+/// Each field, map and list of each child alone, in one of the ways, and all of a child together in each: at most one of
+/// them in each tenant's child.
+#[tokio::test]
+async fn what_is_taken_while_no_operator_runs_is_mended_at_once_by_the_next() {
+    const FIRST: &str = "taken-first";
+    let control_plane = exclusive().await;
+    let client = control_plane.client().await;
+    let operator = Operator::start_alone(&control_plane).await;
+    let first = Tenant::converged(client.clone(), FIRST, every_field()).await;
+    let looked = Looked::at(&first).await;
+    let all = join_all(
+        looked
+            .iter()
+            .map(|looked| looked.one_by_one_and_together(&first)),
+    )
+    .await;
+    let most = all.iter().map(Vec::len).max().unwrap();
+    let tenants = stream::iter(0..most).map(|number| {
+        let client = client.clone();
+        async move { Tenant::converged(client, &format!("taken-{number}"), every_field()).await }
+    });
+    let tenants: Vec<_> = tenants.buffered(AT_ONCE).collect().await;
+    operator.kill();
+    let takings = looked.iter().zip(&all).flat_map(|(looked, takings)| {
+        let of_tenants = tenants.iter().zip(takings);
+        of_tenants.map(move |(tenant, taking)| (tenant, looked, taking))
+    });
+    let losses = stream::iter(takings).map(async |(tenant, looked, taking)| {
+        let of_tenant = |of_first: Value| -> Value {
+            let text = of_first.to_string().replace(FIRST, &tenant.namespace);
+            serde_json::from_str(&text).unwrap()
+        };
+        let taking = Taking {
+            child: looked.child,
+            fields: &of_tenant(looked.fields.clone()),
+            way: taking.way,
+            values: serde_json::from_value(of_tenant(json!(taking.values))).unwrap(),
+        };
+        Loss::inflict(tenant, &taking).await
+    });
+    let losses: Vec<_> = losses.buffer_unordered(AT_ONCE).collect().await;
+    println!("{} takings in {most} tenants", losses.len());
+    let operator = Operator::start_alone(&control_plane).await;
+    until_mended(&client, losses).await;
+    operator.kill();
+    // Later operators on this control plane need not look at them.
+    let tenants = stream::iter(&tenants).chain(stream::iter([&first]));
+    tenants.for_each_concurrent(AT_ONCE, remove).await;
+}
+
+impl Looked {
+    async fn one_by_one_and_together(&self, tenant: &Tenant) -> Vec<Taking<'_>> {
+        let api = tenant.api(self.child);
+        let most = async |place, way| {
+            let child = (self.child, &self.fields);
+            let most = most_of(&api, &self.applied, child, (&self.takings, place), way).await;
+            // What the API server puts back by itself is no loss.
+            let loss = most.filter(|(_, after)| !self.owned(after));
+            loss.map(|(taking, _)| taking)
+        };
+        let together = join_all(Way::ALL.map(|way| most("", way))).await;
+        let places = self.takings.places.iter().skip(1).enumerate();
+        let one_by_one = stream::iter(places).map(async |(number, place)| {
+            let ways = Way::ALL.into_iter().cycle().skip(number % Way::ALL.len());
+            for way in ways.take(Way::ALL.len()) {
+                if let Some(taking) = most(place, way).await {
+                    return Some(taking);
+                }
+            }
+            assert!(
+                self.takings.below(place).is_empty(),
+                "{} lets nobody take {place}",
+                self.child.in_words()
+            );
+            None
+        });
+        let one_by_one = one_by_one.buffered(AT_ONCE).collect::<Vec<_>>().await;
+        together.into_iter().chain(one_by_one).flatten().collect()
+    }
+}
+
+/// What was taken of a tenant's child.
+struct Loss {
+    place: (String, String),
+    resource: ApiResource,
+    fields: Value,
+    wanted: Value,
+    in_words: String,
+}
+
+impl Loss {
+    async fn inflict(tenant: &Tenant, taking: &Taking<'_>) -> Self {
+        let before = tenant.child(taking.child).await;
+        let in_words = format!(
+            "{} in {} after {}",
+            taking.child.in_words(),
+            tenant.namespace,
+            in_words(taking)
+        );
+        let written = taking
+            .write(&tenant.api(taking.child), &before, false)
+            .await;
+        written.unwrap_or_else(|e| panic!("{in_words}: {e}"));
+        Self {
+            place: (tenant.namespace.clone(), taking.child.name.to_owned()),
+            resource: taking.child.api_resource(),
+            fields: taking.fields.clone(),
+            wanted: held(taking.fields, &json!(before)).unwrap(),
+            in_words,
+        }
+    }
+}
+
+async fn until_mended(client: &Client, losses: Vec<Loss>) {
+    let mut open = losses;
+    eventually("all that was taken is back", async || {
+        let resources = open.iter().map(|loss| loss.resource.clone());
+        let resources: BTreeMap<_, _> = resources.map(|r| (r.kind.clone(), r)).collect();
+        let mut there = HashMap::new();
+        for (kind, resource) in resources {
+            let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+            let list = api
+                .list(&ListParams::default())
+                .await
+                .map_err(|e| e.to_string())?;
+            there.extend(list.into_iter().map(|object| {
+                let place = (object.namespace().unwrap_or_default(), object.name_any());
+                ((kind.clone(), place), json!(object))
+            }));
+        }
+        open.retain(|loss| {
+            let now = there.get(&(loss.resource.kind.clone(), loss.place.clone()));
+            now.and_then(|now| held(&loss.fields, now)).as_ref() != Some(&loss.wanted)
+        });
+        let words: Vec<_> = open.iter().take(SHOWN).map(|loss| &loss.in_words).collect();
+        so(open.is_empty(), (open.len(), words))
+    })
+    .await;
+}
+
+async fn remove(tenant: &Tenant) {
+    let now = DeleteParams::default();
+    tenant.delete("metrics").await;
+    for child in &CHILDREN {
+        match tenant.api(child).delete(child.name, &now).await {
+            // The garbage collector may be faster.
+            Err(kube::Error::Api(status)) if status.is_not_found() => {}
+            deleted => drop(deleted.unwrap()),
+        }
+    }
 }
