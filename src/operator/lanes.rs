@@ -1,7 +1,7 @@
 //! Who works side by side. A tenant whose requests wait, as for an admission webhook that hangs, must not hold a place
 //! that another could use: it moves on to a lane for such.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -22,6 +22,10 @@ const SLOW: usize = 32;
 const HANGING: usize = 24;
 /// Between two looks whether a place that is held for long is wanted.
 const AGAIN: Duration = Duration::from_millis(50);
+/// By so many answers the API server's pace is known.
+const LAST_ANSWERS: usize = 16;
+/// However slow the API server is, what takes longer hangs.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(5);
 /// How long an answer is waited for at the operator's end.
 const LAST_PATIENCE: Duration = Duration::from_secs(1);
 /// How slow a tenant was is forgotten after this long: longer than between two tries.
@@ -41,13 +45,15 @@ pub enum Speed {
 }
 
 impl Speed {
-    /// How long one request may take for its tenant to stay in this lane.
-    fn patience(self) -> Option<Duration> {
-        match self {
-            Self::Quick => Some(Duration::from_millis(200)),
-            Self::Slow => Some(Duration::from_secs(1)),
-            Self::Hanging => None,
-        }
+    /// How long one request may take for its tenant to stay in this lane, where the API server answers as fast as it can
+    /// in so long.
+    fn patience(self, fastest: Duration) -> Option<Duration> {
+        let (least, times) = match self {
+            Self::Quick => (Duration::from_millis(200), 4),
+            Self::Slow => (Duration::from_secs(1), 20),
+            Self::Hanging => return None,
+        };
+        Some((fastest * times).clamp(least, LONGEST_PATIENCE))
     }
 
     fn next(self) -> Self {
@@ -57,10 +63,10 @@ impl Speed {
         }
     }
 
-    fn of(slowest: Duration) -> Self {
+    fn of(slowest: Duration, fastest: Duration) -> Self {
         [Self::Quick, Self::Slow]
             .into_iter()
-            .find(|speed| speed.patience().is_some_and(|p| slowest < p))
+            .find(|speed| speed.patience(fastest).is_some_and(|p| slowest < p))
             .unwrap_or(Self::Hanging)
     }
 }
@@ -71,7 +77,26 @@ pub struct Lanes {
     slow: Lane,
     hanging: Lane,
     last: Locked<HashMap<Reference, (Speed, Instant)>>,
+    pace: Locked<Pace>,
     stopping: Notify,
+}
+
+/// How long the last answers took, whoever they were for, but those that hung. Where even the fastest took long, the API server is slow and
+/// no tenant is.
+#[derive(Default)]
+struct Pace(VecDeque<Duration>);
+
+impl Pace {
+    fn note(&mut self, took: Duration) {
+        if self.0.len() == LAST_ANSWERS {
+            self.0.pop_front();
+        }
+        self.0.push_back(took);
+    }
+
+    fn fastest(&self) -> Duration {
+        self.0.iter().min().copied().unwrap_or_default()
+    }
 }
 
 struct Lane {
@@ -115,6 +140,7 @@ impl Lanes {
             slow: Lane::new(SLOW),
             hanging: Lane::new(HANGING),
             last: Locked::default(),
+            pace: Locked::default(),
             stopping: Notify::new(),
         }
     }
@@ -168,6 +194,10 @@ impl Lanes {
         self.stopping.notify_waiters();
     }
 
+    fn fastest(&self) -> Duration {
+        self.pace.lock().fastest()
+    }
+
     fn is_closed(&self) -> bool {
         self.quick.places.is_closed()
     }
@@ -207,7 +237,7 @@ impl Place<'_> {
         let mut request = std::pin::pin!(request);
         let answer = loop {
             let speed = self.speed();
-            let Some(patience) = speed.patience() else {
+            let Some(patience) = speed.patience(self.lanes.fastest()) else {
                 break self.wait_unless_stopping(&mut request).await;
             };
             let left = patience.saturating_sub(began.elapsed()).max(AGAIN);
@@ -222,8 +252,12 @@ impl Place<'_> {
                 pending::<()>().await;
             }
         };
+        let took = began.elapsed();
+        if !self.hangs() {
+            self.lanes.pace.lock().note(took);
+        }
         let mut held = self.held.lock();
-        held.slowest = held.slowest.max(began.elapsed());
+        held.slowest = held.slowest.max(took);
         answer
     }
 
@@ -301,7 +335,7 @@ impl Place<'_> {
 
     /// Notes that all was answered: how fast that was decides where the next try begins.
     pub fn finish(self) {
-        let speed = Speed::of(self.held.lock().slowest);
+        let speed = Speed::of(self.held.lock().slowest, self.lanes.fastest());
         self.lanes.remember(&self.tenant, speed);
     }
 }
@@ -380,6 +414,28 @@ mod tests {
             .flat_map(|round| std::iter::repeat_n(round, HANGING))
             .collect();
         assert_eq!(took, expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_the_api_server_is_slow_for_all_nobody_is_a_slow_tenant() {
+        const SLOW_ANSWER: Duration = Duration::from_millis(400);
+        let lanes = Lanes::new(8);
+        join_all((0..50).map(|number| request(&lanes, number, SLOW_ANSWER))).await;
+        // By now that is known.
+        let mut place = lanes.enter(&tenant(1000)).await.unwrap();
+        for _ in 0..3 {
+            place.wait(tokio::time::sleep(SLOW_ANSWER)).await;
+            assert_eq!(place.speed(), Speed::Quick);
+        }
+        place.finish();
+        assert!(lanes.is_quick(&tenant(1000)));
+        // And forgotten with the first answers that come soon.
+        place = lanes.enter(&tenant(1001)).await.unwrap();
+        place
+            .wait(tokio::time::sleep(Duration::from_millis(10)))
+            .await;
+        place.wait(tokio::time::sleep(SLOW_ANSWER)).await;
+        assert_eq!(place.speed(), Speed::Slow);
     }
 
     #[tokio::test(start_paused = true)]
