@@ -32,7 +32,10 @@ const BATCH: usize = 1024;
 #[derive(Clone, Debug, PartialEq)]
 enum Step {
     Create,
+    /// The label is gone.
     Delete(Arc<MetricsNamespace>),
+    /// The namespace had an object of its own.
+    DeleteSurplus(Arc<MetricsNamespace>),
     /// The label has a value that means nothing.
     Tell(String),
 }
@@ -221,13 +224,27 @@ fn step(
 ) -> Option<Step> {
     let namespace = namespace.filter(|n| !n.terminating)?;
     match asks(namespace) {
-        Asks::Enrolled => objects.is_empty().then_some(Step::Create),
+        Asks::Enrolled if objects.is_empty() => Some(Step::Create),
+        Asks::Enrolled => surplus(objects).map(|o| Step::DeleteSurplus(o.clone())),
         Asks::NotEnrolled => objects
             .iter()
             .find(|o| o.metadata.deletion_timestamp.is_none() && is_as_enrolled(o))
             .map(|o| Step::Delete(o.clone())),
         Asks::Unclear(value) => (told != Some(value)).then(|| Step::Tell(value.to_owned())),
     }
+}
+
+/// What enrolment made beside an object that was there before, but not yet seen.
+fn surplus(objects: &[Arc<MetricsNamespace>]) -> Option<&Arc<MetricsNamespace>> {
+    let age = |o: &MetricsNamespace| o.creation_timestamp();
+    objects
+        .iter()
+        .filter(|o| o.metadata.deletion_timestamp.is_none() && is_as_enrolled(o))
+        .find(|made| {
+            objects
+                .iter()
+                .any(|o| !is_as_enrolled(o) && age(o) <= age(made))
+        })
 }
 
 /// Whether enrolment made it and nobody else wrote to it since. A status is no edit.
@@ -260,30 +277,32 @@ async fn carry_out(
             Err(_) => warn!(namespace, "an event was not taken in time"),
         }
     };
-    if let Step::Tell(value) = step {
-        tell(Note::unclear_label(&value)).await;
-        return Ok(Done::Told(value));
-    }
-    let (result, ended) = match step {
-        Step::Delete(object) => {
-            let result = timeout(LONGEST, delete(client, namespace, &object)).await;
-            (
-                result.map(|r| r.map(|deleted| deleted.then_some(object))),
-                true,
-            )
-        }
-        _ => (
-            timeout(LONGEST, create(client, namespace))
-                .await
-                .map(|r| r.map(|()| None)),
-            false,
-        ),
+    let ending = matches!(step, Step::Delete(_) | Step::DeleteSurplus(_));
+    let work = async {
+        Ok::<_, KubeError>(match &step {
+            Step::Tell(value) => Some(Note::unclear_label(value)),
+            Step::Create => {
+                create(client, namespace).await?;
+                None
+            }
+            Step::Delete(object) => delete(client, namespace, object)
+                .await?
+                .then(|| Note::ended(object)),
+            Step::DeleteSurplus(object) => {
+                delete(client, namespace, object).await?;
+                None
+            }
+        })
     };
-    let error = match result {
-        Ok(Ok(None)) => return Ok(Done::Written),
-        Ok(Ok(Some(deleted))) => {
-            tell(Note::ended(&deleted)).await;
-            return Ok(Done::Written);
+    let error = match timeout(LONGEST, work).await {
+        Ok(Ok(note)) => {
+            if let Some(note) = note {
+                tell(note).await;
+            }
+            return Ok(match step {
+                Step::Tell(value) => Done::Told(value),
+                _ => Done::Written,
+            });
         }
         Ok(Err(error)) => words(&error),
         Err(_) => format!(
@@ -292,7 +311,7 @@ async fn carry_out(
         ),
     };
     if first {
-        tell(Note::failed(ended, &error)).await;
+        tell(Note::failed(ending, &error)).await;
     }
     Err(error)
 }
@@ -359,6 +378,7 @@ mod tests {
     use crate::operator::caches::{Namespaces, Prometheuses};
     use crate::operator::child_cache::ChildCache;
     use crate::operator::objects::Objects;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use rstest::rstest;
     use serde_json::json;
 
@@ -414,7 +434,23 @@ mod tests {
     #[test]
     fn a_namespace_that_has_an_object_or_is_going_gets_none() {
         let own = object(1, false, &[("kubectl", "")]);
-        assert_eq!(step(Some(&namespace(Some("true"))), &[own], None), None);
+        let own_alone = [own.clone()];
+        assert_eq!(step(Some(&namespace(Some("true"))), &own_alone, None), None);
+        // Made before that one was seen.
+        let made = object(1, true, &[("simplepipe", "")]);
+        let younger = |mut object: Arc<MetricsNamespace>, seconds| {
+            let created = jiff::Timestamp::from_second(seconds).unwrap();
+            Arc::make_mut(&mut object).metadata.creation_timestamp = Some(Time(created));
+            object
+        };
+        for (own_at, made_at, goes) in [(10, 11, true), (11, 11, true), (12, 11, false)] {
+            let made = younger(made.clone(), made_at);
+            let both = [younger(own.clone(), own_at), made.clone()];
+            assert_eq!(
+                step(Some(&namespace(Some("true"))), &both, None),
+                goes.then(|| Step::DeleteSurplus(made))
+            );
+        }
         let going = Namespace {
             terminating: true,
             ..namespace(Some("true"))

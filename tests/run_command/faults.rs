@@ -161,7 +161,7 @@ fn a_gateway_that_is_slow_to_say_what_it_refuses_is_asked_once_all_is_pushed_and
     let write = "mkdir $SIMPLEPIPE_METRICS; echo 'a 1' > $SIMPLEPIPE_METRICS/own; echo '{\"job\": \"other\", \"metrics\": \
                  [{\"name\": \"b\", \"value\": 1, \"metric_type\": \"gauge\"}]}' > $SIMPLEPIPE_METRICS/other";
     let server = FaultyServer::start([answer(collision()), answer(TAKEN), answer(TAKEN), hang()]);
-    let mut running = Run::script(&waiting(&format!("{write}; trap 'exit 3' TERM")))
+    let running = Run::script(&waiting(&format!("{write}; trap 'exit 3' TERM")))
         .gateway(server.address())
         .option("--retry-for", "0")
         .start();
