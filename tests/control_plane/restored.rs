@@ -1,11 +1,16 @@
 //! A namespace that is restored from a backup: its objects are back, with other UIDs and without managed fields.
 
+use k8s_openapi::api::admissionregistration::v1::{
+    ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+};
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
-use kube::api::{DynamicObject, PostParams};
+use kube::api::{Api, DeleteParams, DynamicObject, PostParams};
 use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::child_names::{CHILDREN, SERVICE_MONITOR, everything};
+use crate::eventually::{eventually, so};
 use crate::own_fields::{held, own_fields};
 use crate::stages::shared;
 use crate::tenant::Tenant;
@@ -15,9 +20,11 @@ use crate::tenant::Tenant;
 enum Owners {
     /// Nothing.
     None,
-    /// Those of the time, which are gone. The garbage collector may be faster than the operator.
+    /// Those of the time, which are gone.
     Old,
 }
+
+const REFUSAL: &str = "nothing is deleted here";
 
 #[rstest]
 #[case::without_owners("restored-alone", Owners::None)]
@@ -38,6 +45,8 @@ async fn its_children_are_taken_over_again(#[case] namespace: &str, #[case] owne
         tenant.until_gone(child).await;
     }
 
+    // The garbage collector deletes what only owners have that are gone, and may be faster than the operator.
+    refuse_deletions(&tenant).await;
     let parameters = PostParams {
         field_manager: Some("velero-server".into()),
         ..PostParams::default()
@@ -83,21 +92,62 @@ async fn its_children_are_taken_over_again(#[case] namespace: &str, #[case] owne
             Value::Null,
             "a field of an earlier time"
         );
-        if owners == Owners::None {
-            assert_eq!(
-                now.uid(),
-                restored.uid(),
-                "{} was made anew",
-                child.in_words()
-            );
-            assert_eq!(now.labels()["team"], "ml", "a label of another's");
-        }
+        assert_eq!(
+            now.uid(),
+            restored.uid(),
+            "{} was made anew",
+            child.in_words()
+        );
+        assert_eq!(now.labels()["team"], "ml", "a label of another's");
     }
     tenant.until_converged().await;
     tenant.gateway_comes_up().await;
     tenant
         .until_condition("metrics", "Ready", "True", "AllWorking")
         .await;
+}
+
+async fn refuse_deletions(tenant: &Tenant) {
+    let (client, name) = (&tenant.client, &tenant.namespace);
+    let policy = json!({
+        "metadata": {"name": name},
+        "spec": {
+            "matchConstraints": {
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}},
+                "resourceRules": [{"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["DELETE"], "resources": ["*"]}],
+            },
+            "validations": [{"expression": "false", "message": REFUSAL}],
+        },
+    });
+    let binding = json!({
+        "metadata": {"name": name},
+        "spec": {"policyName": name, "validationActions": ["Deny"]},
+    });
+    let parameters = PostParams::default();
+    Api::<ValidatingAdmissionPolicy>::all(client.clone())
+        .create(&parameters, &serde_json::from_value(policy).unwrap())
+        .await
+        .unwrap();
+    Api::<ValidatingAdmissionPolicyBinding>::all(client.clone())
+        .create(&parameters, &serde_json::from_value(binding).unwrap())
+        .await
+        .unwrap();
+    let probes: Api<ConfigMap> = Api::namespaced(client.clone(), name);
+    let probe = serde_json::from_value(json!({"metadata": {"name": "probe"}})).unwrap();
+    probes.create(&parameters, &probe).await.unwrap();
+    // The API server takes a new policy up a moment later.
+    eventually("deletions are refused", async || {
+        let parameters = DeleteParams {
+            dry_run: true,
+            ..DeleteParams::default()
+        };
+        let answer = probes.delete("probe", &parameters).await.map(drop);
+        let refused = answer
+            .as_ref()
+            .is_err_and(|e| e.to_string().contains(REFUSAL));
+        so(refused, answer)
+    })
+    .await;
 }
 
 /// What the operator wrote, but for the digest, in which the owner's UID is.
