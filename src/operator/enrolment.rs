@@ -448,7 +448,7 @@ mod tests {
             let both = [younger(own.clone(), own_at), made.clone()];
             assert_eq!(
                 step(Some(&namespace(Some("true"))), &both, None),
-                goes.then(|| Step::DeleteSurplus(made))
+                goes.then_some(Step::DeleteSurplus(made))
             );
         }
         let going = Namespace {
