@@ -114,7 +114,7 @@ async fn refuse_deletions(tenant: &Tenant) {
         "spec": {
             "matchConstraints": {
                 "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}},
-                "resourceRules": [{"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["DELETE"], "resources": ["*"]}],
+                "resourceRules": [{"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["DELETE"], "resources": ["*"], "scope": "Namespaced"}],
             },
             "validations": [{"expression": "false", "message": REFUSAL}],
         },
