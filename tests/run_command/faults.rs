@@ -152,7 +152,7 @@ fn collision() -> String {
     )
 }
 
-fn method(request: &String) -> &str {
+fn method(request: &str) -> &str {
     request.split(' ').next().unwrap_or_default()
 }
 
@@ -175,7 +175,7 @@ fn a_gateway_that_is_slow_to_say_what_it_refuses_is_asked_once_all_is_pushed_and
     );
     assert!(ended.errors.starts_with(&refused), "{}", ended.errors);
     let requests = server.requests();
-    let methods: Vec<&str> = requests.iter().map(method).collect();
+    let methods: Vec<&str> = requests.iter().map(|r| method(r)).collect();
     assert_eq!(methods, ["POST", "POST", "POST", "GET"]);
 }
 
@@ -199,7 +199,7 @@ fn only_the_first_heartbeat_that_is_refused_asks_why() {
     running.stdin().write_all(b"end\n").unwrap();
     running.end().assert_code(3);
     requests.extend(server.requests());
-    let methods: Vec<&str> = requests.iter().map(method).collect();
+    let methods: Vec<&str> = requests.iter().map(|r| method(r)).collect();
     assert_eq!(methods, ["POST", "GET", "POST", "POST", "POST"]);
 }
 
