@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::api::{
     Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions,
     ValidationDirective,
@@ -496,38 +497,39 @@ impl Writer<'_> {
         let Some(entries) = ownership::moved_to_apply(live) else {
             return Ok(());
         };
-        // With the version that was read: whoever wrote since has fields of their own to be kept.
-        let patch = json!({"metadata": {
-            "resourceVersion": live.resource_version,
-            "managedFields": entries,
-        }});
-        self.api(kind)
-            .patch(
-                live.name.as_deref().unwrap_or_default(),
-                &PatchParams::default(),
-                &Patch::Merge(patch),
-            )
-            .await
-            .map(|_| ())
+        self.move_fields(kind, live, entries).await
     }
 
     /// Whoever changes the key of an item in a list of ours makes another item of it, which is theirs: beside it, ours
     /// can't come back. True if there was such a one.
     async fn own_others_items(&self, child: &Child, uid: &str) -> Result<bool, KubeError> {
-        let api = self.api(child.kind);
-        let found = api.get(&child.name).await?;
+        let found = self.api(child.kind).get(&child.name).await?;
         let same = found.uid().as_deref() == Some(uid);
         let entries = same.then(|| ownership::with_others_items(&found.metadata, &child.object));
         let Some(entries) = entries.flatten() else {
             return Ok(false);
         };
-        let patch = json!({"metadata": {
-            "resourceVersion": found.metadata.resource_version,
-            "managedFields": entries,
-        }});
-        api.patch(&child.name, &PatchParams::default(), &Patch::Merge(patch))
+        self.move_fields(child.kind, &found.metadata, entries)
             .await?;
         Ok(true)
+    }
+
+    /// With the version that was read: whoever wrote since has fields of their own to be kept.
+    async fn move_fields(
+        &self,
+        kind: Kind,
+        read: &ObjectMeta,
+        entries: Vec<ManagedFieldsEntry>,
+    ) -> Result<(), KubeError> {
+        let patch = json!({"metadata": {
+            "resourceVersion": read.resource_version,
+            "managedFields": entries,
+        }});
+        let name = read.name.as_deref().unwrap_or_default();
+        self.api(kind)
+            .patch(name, &PatchParams::default(), &Patch::Merge(patch))
+            .await
+            .map(drop)
     }
 
     /// True if it was there.

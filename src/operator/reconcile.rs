@@ -18,6 +18,7 @@ use crate::api::{MetricsNamespace, MetricsNamespaceStatus};
 
 use super::api_error::cause;
 use super::apply::{LONGEST_WRITE, Progress, Writer, held_back, no_answer};
+use super::backoff::retry_delay;
 use super::budget::Budgets;
 use super::caches::Caches;
 use super::child_cache::Served;
@@ -42,10 +43,6 @@ use super::watches::Watches;
 
 /// Delay after the first failure; it doubles with each further one.
 const FIRST_RETRY: Duration = Duration::from_millis(500);
-/// Delay after many failures.
-const LONGEST_RETRY: Duration = Duration::from_secs(8);
-/// Where very many fail, a try of one of them comes at most this often.
-const BETWEEN_RETRIES: Duration = Duration::from_millis(10);
 /// Objects of somebody else's are not watched, so one that is in the way is looked for this often.
 const NAME_TAKEN_RETRY: Duration = Duration::from_secs(8);
 /// A kind whose watch has not noticed that it is gone is looked for this often.
@@ -287,7 +284,7 @@ fn failed(object: &ObjectRef<MetricsNamespace>, error: &Error, context: &Context
         let mut failures = context.failures.lock();
         let failing = failures.len();
         let count = failures.entry(object.clone()).or_insert(0);
-        let delay = delay_after(*count, failing);
+        let delay = retry_delay(FIRST_RETRY, *count, failing);
         *count += 1;
         delay
     };
@@ -301,14 +298,6 @@ fn failed(object: &ObjectRef<MetricsNamespace>, error: &Error, context: &Context
         );
     }
     delay
-}
-
-/// Delay before the next try after so many failures in a row before this one, where so many objects fail.
-fn delay_after(failures: u32, failing: usize) -> Duration {
-    let failing = u32::try_from(failing).unwrap_or(u32::MAX);
-    FIRST_RETRY
-        .saturating_mul(2_u32.saturating_pow(failures))
-        .min(LONGEST_RETRY.max(BETWEEN_RETRIES.saturating_mul(failing)))
 }
 
 async fn reconcile(
@@ -485,13 +474,15 @@ impl Report<'_> {
         let reference = ObjectRef::from_obj(&**self.object);
         let seen = Children::of(self.object, &self.wish.children, &context.caches);
         // The gateway is that of the one that serves.
-        let serves = self.wish.decision.is_ok();
-        let rollout = seen.rollout.as_ref().filter(|_| serves);
-        let pod_problem = serves.then(|| context.pods.words(&reference, rollout, now));
+        let pod_problem = match self.wish.decision {
+            Ok(_) => context.pods.words(&reference, seen.rollout.as_ref(), now),
+            Err(_) => None,
+        };
         // Who pauses has ended the fight.
-        let contested = Some(&context.contests)
-            .filter(|_| !self.object.spec.paused)
-            .and_then(|contests| contests.in_words(&reference, Instant::now()));
+        let contested = match self.object.spec.paused {
+            true => None,
+            false => context.contests.in_words(&reference, Instant::now()),
+        };
         let unseen_prometheuses = Watches::PROMETHEUSES
             .into_iter()
             .find_map(|watch| context.health.problem(watch));
@@ -502,7 +493,7 @@ impl Report<'_> {
                 problems,
                 contested: contested.as_deref(),
                 rollout: seen.rollout.as_ref(),
-                pod_problem: pod_problem.flatten().as_deref(),
+                pod_problem: pod_problem.as_deref(),
                 selections: &seen.selections,
                 unseen: self.unseen().as_deref(),
                 unseen_prometheuses: unseen_prometheuses.as_deref(),
@@ -553,20 +544,6 @@ impl Report<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tries_come_from_half_a_second_to_eight_seconds_apart() {
-        let delays: Vec<_> = [0, 1, 2, 3, 4, 5, 6, u32::MAX]
-            .map(|failures| delay_after(failures, 500).as_secs_f64())
-            .into();
-        assert_eq!(delays, [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0]);
-    }
-
-    #[test]
-    fn ten_thousand_that_fail_are_tried_a_hundred_times_a_second() {
-        assert_eq!(delay_after(20, 10_000), Duration::from_secs(100));
-        assert_eq!(delay_after(0, 10_000), FIRST_RETRY);
-    }
 
     #[test]
     fn the_soonest_of_all_reasons_to_look_again_wins() {

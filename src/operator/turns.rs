@@ -8,6 +8,8 @@
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
+use super::backoff::retry_delay;
+
 /// Tries side by side.
 const SLOTS: usize = 40;
 /// Of those, the longest running ones keep their slots.
@@ -18,10 +20,6 @@ const RETRIES: usize = 32;
 const HEAD_START: Duration = Duration::from_millis(250);
 /// Delay after the first failure; it doubles with each further one.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
-/// Delay after many failures.
-const LONGEST_RETRY: Duration = Duration::from_secs(8);
-/// Where very many fail, a try of one of them comes at most this often.
-const BETWEEN_RETRIES: Duration = Duration::from_millis(10);
 
 /// Who runs, who waits, and who failed.
 #[derive(Default)]
@@ -147,10 +145,7 @@ impl Turns {
             }
             Ended::Badly => {
                 let failures = self.failed.get(name).map_or(0, |f| f.failures);
-                let failing = u32::try_from(self.failed.len()).unwrap_or(u32::MAX);
-                let longest = LONGEST_RETRY.max(BETWEEN_RETRIES.saturating_mul(failing));
-                let delay = FIRST_RETRY.saturating_mul(1 << failures.min(10));
-                let due = now + delay.min(longest);
+                let due = now + retry_delay(FIRST_RETRY, failures, self.failed.len());
                 self.due.insert((due, run.name.clone()));
                 let failures = failures + 1;
                 self.failed.insert(run.name, Failed { failures, due });

@@ -162,14 +162,12 @@ fn push(
     patience: Patience,
 ) -> Result<(), PushFailure> {
     match method {
-        Method::Put => {
+        Method::Put | Method::Post => {
             let text = exposition(families);
-            let pushed = deliver(client, patience, || client.replace(group, &text));
-            Ok(pushed.map_err(|error| explained(client, group, error))?)
-        }
-        Method::Post => {
-            let text = exposition(families);
-            let pushed = deliver(client, patience, || client.merge(group, &text));
+            let pushed = deliver(client, patience, || match method {
+                Method::Put => client.replace(group, &text),
+                _ => client.merge(group, &text),
+            });
             Ok(pushed.map_err(|error| explained(client, group, error))?)
         }
         Method::Accumulate => {
