@@ -399,50 +399,37 @@ fn is_unreadable(error: &KubeError) -> bool {
 mod tests {
     use super::*;
     use std::collections::VecDeque;
-    use std::pin::Pin;
     use std::sync::Arc;
-    use std::task::{Context, Poll};
 
     use http::{Request, Response};
     use k8s_openapi::api::core::v1::ConfigMap;
     use kube::Client;
     use kube::client::Body;
     use serde_json::{Value, json};
-    use tower::{BoxError, Service};
+    use tower::{BoxError, service_fn};
 
     use super::super::locked::Locked;
 
     /// An API server that says these answers, and notes what it was asked.
-    #[derive(Clone)]
     struct Server(Arc<Locked<Script>>);
 
     /// What is answered, and what was asked.
     type Script = (VecDeque<(u16, String)>, Vec<String>);
 
-    impl Service<Request<Body>> for Server {
-        type Response = Response<Body>;
-        type Error = BoxError;
-        type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, BoxError>> + Send>>;
-
-        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-            Poll::Ready(Ok(()))
-        }
-
-        fn call(&mut self, request: Request<Body>) -> Self::Future {
-            let (answers, asked) = &mut *self.0.lock();
-            asked.push(request.uri().to_string());
-            let answer = answers.pop_front();
-            Box::pin(async {
-                let (status, body) = answer.ok_or("no more answers")?;
-                let body = Body::from(body.into_bytes());
-                Ok(Response::builder().status(status).body(body)?)
-            })
-        }
-    }
-
     fn following(answers: Vec<(u16, String)>) -> (Server, Following<ConfigMap>) {
         let server = Server(Arc::new(Locked::from((answers.into(), Vec::new()))));
-        let api = Api::all(Client::new(server.clone(), "default"));
+        let script = server.0.clone();
+        let answer = move |request: Request<Body>| {
+            let (answers, asked) = &mut *script.lock();
+            asked.push(request.uri().to_string());
+            let answer = answers.pop_front();
+            async {
+                let (status, body) = answer.ok_or("no more answers")?;
+                let body = Body::from(body.into_bytes());
+                Ok::<_, BoxError>(Response::builder().status(status).body(body)?)
+            }
+        };
+        let api = Api::all(Client::new(service_fn(answer), "default"));
         (server, Following::new(api, None))
     }
 

@@ -541,34 +541,16 @@ impl Holding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::convert::Infallible;
-    use std::future::{Ready, ready};
-    use std::task::{Context, Poll};
 
-    use http::{Method, Request, Response, StatusCode};
+    use http::{Method, Request, Response};
     use kube::client::Body;
-    use tower::Service;
+    use tower::service_fn;
 
-    /// An API server that has no Lease, takes all, and notes whether writes could still be sent when it was patched.
-    #[derive(Clone, Default)]
-    struct Server {
-        fence: Arc<Locked<Option<Fence>>>,
-        open_at_patches: Arc<Locked<Vec<bool>>>,
-    }
-
-    impl Service<Request<Body>> for Server {
-        type Response = Response<Body>;
-        type Error = Infallible;
-        type Future = Ready<Result<Response<Body>, Infallible>>;
-
-        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-            Poll::Ready(Ok(()))
-        }
-
-        fn call(&mut self, request: Request<Body>) -> Self::Future {
+    /// Of an API server that has no Lease, and takes all. `patched` is called at each patch.
+    fn client(patched: impl Fn() + Send + 'static) -> Client {
+        let answer = move |request: Request<Body>| {
             if request.method() == Method::PATCH {
-                let is_open = self.fence.lock().as_ref().is_some_and(Fence::is_open);
-                self.open_at_patches.lock().push(is_open);
+                patched();
             }
             let (code, body) = match *request.method() {
                 Method::GET => (404, json!({"code": 404, "reason": "NotFound"})),
@@ -577,10 +559,10 @@ mod tests {
                     json!({"metadata": {"name": "simplepipe", "resourceVersion": "1"}}),
                 ),
             };
-            let mut answer = Response::new(Body::from(body.to_string().into_bytes()));
-            *answer.status_mut() = StatusCode::from_u16(code).unwrap();
-            ready(Ok(answer))
-        }
+            let body = Body::from(body.to_string().into_bytes());
+            async move { Response::builder().status(code).body(body) }
+        };
+        Client::new(service_fn(answer), "default")
     }
 
     #[tokio::test]
@@ -591,15 +573,22 @@ mod tests {
             identity: None,
             duration: Duration::from_secs(15),
         };
-        let server = Server::default();
-        let client = Client::new(server.clone(), "default");
+        let fence: Arc<Locked<Option<Fence>>> = Arc::default();
+        let open_at_patches: Arc<Locked<Vec<bool>>> = Arc::default();
+        let client = client({
+            let (fence, open_at_patches) = (fence.clone(), open_at_patches.clone());
+            move || {
+                let is_open = fence.lock().as_ref().is_some_and(Fence::is_open);
+                open_at_patches.lock().push(is_open);
+            }
+        });
         let lease = Waiting::new(client, &settings, Arc::new(Health::new(&[], &[])))
             .held()
             .await;
         assert!(lease.fence().is_open());
-        *server.fence.lock() = Some(lease.fence().clone());
+        *fence.lock() = Some(lease.fence().clone());
         lease.release().await;
-        let open = server.open_at_patches.lock().clone();
+        let open = open_at_patches.lock().clone();
         assert_eq!(
             open,
             [false],

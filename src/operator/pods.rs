@@ -389,44 +389,30 @@ fn state_in_words(state: &ContainerState) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::pin::Pin;
-    use std::task::{Context, Poll};
+    use std::convert::Infallible;
 
     use http::{Request, Response};
     use kube::client::Body;
     use serde_json::json;
-    use tower::{BoxError, Service};
+    use tower::service_fn;
 
     use super::*;
 
-    /// An API server that takes its time for each page of a list, and has as many as it has to.
-    #[derive(Clone)]
-    struct Slow(Duration);
-
-    impl Service<Request<Body>> for Slow {
-        type Response = Response<Body>;
-        type Error = BoxError;
-        type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, BoxError>> + Send>>;
-
-        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-            Poll::Ready(Ok(()))
-        }
-
-        fn call(&mut self, _: Request<Body>) -> Self::Future {
-            let answered = sleep(self.0);
+    /// Of an API server that takes so long for each page of a list, and has as many as it has to.
+    fn client(answered_after: Duration) -> Client {
+        let answer = move |_: Request<Body>| async move {
+            sleep(answered_after).await;
             let metadata = json!({"continue": "more", "resourceVersion": "1"});
             let list =
                 json!({"kind": "PodList", "apiVersion": "v1", "metadata": metadata, "items": []});
-            Box::pin(async move {
-                answered.await;
-                Ok(Response::new(Body::from(list.to_string().into_bytes())))
-            })
-        }
+            let body = Body::from(list.to_string().into_bytes());
+            Ok::<_, Infallible>(Response::new(body))
+        };
+        Client::new(service_fn(answer), "default")
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_list_of_many_pages_is_given_up_only_where_one_page_is_not_answered() {
-        let client = |answered_after| Client::new(Slow(answered_after), "default");
         let second = Duration::from_secs(1);
         let pods = list_all(&client(LONGEST_ANSWER - second), 0).await;
         assert!(pods.is_ok_and(|pods| pods.more));

@@ -32,35 +32,21 @@ pub async fn is_there(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::convert::Infallible;
-    use std::future::{Ready, ready};
-    use std::task::{Context, Poll};
-
-    use http::{Request, Response, StatusCode};
+    use http::{Request, Response};
     use kube::client::Body;
     use kube::core::Status;
     use rstest::rstest;
     use serde_json::{Value, json};
-    use tower::Service;
+    use tower::service_fn;
 
-    /// An API server that always answers this.
-    #[derive(Clone)]
-    struct Server(StatusCode, Value);
-
-    impl Service<Request<Body>> for Server {
-        type Response = Response<Body>;
-        type Error = Infallible;
-        type Future = Ready<Result<Response<Body>, Infallible>>;
-
-        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-            Poll::Ready(Ok(()))
-        }
-
-        fn call(&mut self, _: Request<Body>) -> Self::Future {
-            let mut answer = Response::new(Body::from(self.1.to_string().into_bytes()));
-            *answer.status_mut() = self.0;
-            ready(Ok(answer))
-        }
+    /// Of an API server that always answers this.
+    fn client(code: u16, body: &Value) -> Client {
+        let body = body.to_string();
+        let answer = move |_: Request<Body>| {
+            let body = Body::from(body.clone().into_bytes());
+            async move { Response::builder().status(code).body(body) }
+        };
+        Client::new(service_fn(answer), "default")
     }
 
     #[rstest]
@@ -77,17 +63,14 @@ mod tests {
             .map(|uid| json!({"metadata": {"name": "metrics", "uid": uid}}))
             .collect();
         let list = json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items});
-        let client = Client::new(Server(StatusCode::OK, list), "default");
+        let client = client(200, &list);
         let found = is_there(&client, "alice", "metrics", "uid-of-it").await;
         assert_eq!(found.unwrap(), there);
     }
 
     #[tokio::test]
     async fn where_the_api_server_does_not_say_it_nobody_knows() {
-        let client = Client::new(
-            Server(StatusCode::SERVICE_UNAVAILABLE, json!({})),
-            "default",
-        );
+        let client = client(503, &json!({}));
         let found = is_there(&client, "alice", "metrics", "uid-of-it").await;
         assert!(found.is_err(), "{found:?}");
     }

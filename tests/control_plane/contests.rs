@@ -5,6 +5,7 @@ use std::time::Duration;
 use kube::api::Patch;
 use serde_json::json;
 
+use crate::audit::Request;
 use crate::child_names::{CLIENT_SETTINGS, DEPLOYMENT};
 use crate::damage::Damage;
 use crate::eventually::{so, within};
@@ -67,12 +68,7 @@ async fn a_fight_is_told_and_slowed_down_and_forgotten_when_it_ends() {
             Ok(writes)
         })
         .await;
-        let times: Vec<_> = answers.iter().map(|w| w.received).collect();
-        for two in times.windows(2) {
-            let pause = Duration::try_from(two[1].duration_since(two[0])).unwrap();
-            // The first of both may have been sent a little late.
-            assert!(pause >= EVERY - PAUSE * 2, "answers at {times:?}");
-        }
+        assert_slow(&answers);
     };
     tokio::select! {
         () = scale_down(&tenant) => {}
@@ -112,6 +108,15 @@ async fn a_child_that_is_deleted_again_and_again_is_told() {
         message.starts_with("somebody keeps deleting ConfigMap simplepipe"),
         "{message}"
     );
+}
+
+fn assert_slow(answers: &[Request]) {
+    let times: Vec<_> = answers.iter().map(|w| w.received).collect();
+    for two in times.windows(2) {
+        let pause = Duration::try_from(two[1].duration_since(two[0])).unwrap();
+        // The first of both may have been sent a little late.
+        assert!(pause >= EVERY - PAUSE * 2, "answers at {times:?}");
+    }
 }
 
 /// As somebody does who wants to be seen as ready.
@@ -154,12 +159,7 @@ async fn a_fight_over_the_status_is_told_and_slowed_down_and_won_when_it_ends() 
             Ok(writes)
         })
         .await;
-        let times: Vec<_> = answers.iter().map(|w| w.received).collect();
-        for two in times.windows(2) {
-            let pause = Duration::try_from(two[1].duration_since(two[0])).unwrap();
-            // The first of both may have been sent a little late.
-            assert!(pause >= EVERY - PAUSE * 2, "answers at {times:?}");
-        }
+        assert_slow(&answers);
     };
     tokio::select! {
         () = write_another_status(&tenant) => {}

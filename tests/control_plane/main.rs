@@ -6,6 +6,8 @@
 
 #![allow(clippy::unwrap_used)] // The lint knows tests by their attribute; the rest here serves nothing but tests.
 
+#[path = "../support/admission_policy.rs"]
+mod admission_policy;
 #[path = "../support/audit.rs"]
 mod audit;
 #[path = "../support/child_names.rs"]

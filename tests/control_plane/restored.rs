@@ -1,14 +1,12 @@
 //! A namespace that is restored from a backup: its objects are back, with other UIDs and without managed fields.
 
-use k8s_openapi::api::admissionregistration::v1::{
-    ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
-};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, DynamicObject, PostParams};
 use rstest::rstest;
 use serde_json::{Value, json};
 
+use crate::admission_policy;
 use crate::child_names::{CHILDREN, SERVICE_MONITOR, everything};
 use crate::eventually::{eventually, so};
 use crate::own_fields::{held, own_fields};
@@ -109,32 +107,19 @@ async fn its_children_are_taken_over_again(#[case] namespace: &str, #[case] owne
 
 async fn refuse_deletions(tenant: &Tenant) {
     let (client, name) = (&tenant.client, &tenant.namespace);
-    let policy = json!({
-        "metadata": {"name": name},
-        "spec": {
-            "matchConstraints": {
-                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}},
-                "resourceRules": [{"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["DELETE"], "resources": ["*"], "scope": "Namespaced"}],
-            },
-            "validations": [{"expression": "false", "message": REFUSAL}],
+    let spec = json!({
+        "matchConstraints": {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}},
+            "resourceRules": [{
+                "apiGroups": ["*"], "apiVersions": ["*"], "operations": ["DELETE"], "resources": ["*"], "scope": "Namespaced",
+            }],
         },
+        "validations": [{"expression": "false", "message": REFUSAL}],
     });
-    let binding = json!({
-        "metadata": {"name": name},
-        "spec": {"policyName": name, "validationActions": ["Deny"]},
-    });
-    let parameters = PostParams::default();
-    Api::<ValidatingAdmissionPolicy>::all(client.clone())
-        .create(&parameters, &serde_json::from_value(policy).unwrap())
-        .await
-        .unwrap();
-    Api::<ValidatingAdmissionPolicyBinding>::all(client.clone())
-        .create(&parameters, &serde_json::from_value(binding).unwrap())
-        .await
-        .unwrap();
+    admission_policy::create(client, name, spec).await;
     let probes: Api<ConfigMap> = Api::namespaced(client.clone(), name);
     let probe = serde_json::from_value(json!({"metadata": {"name": "probe"}})).unwrap();
-    probes.create(&parameters, &probe).await.unwrap();
+    probes.create(&PostParams::default(), &probe).await.unwrap();
     // The API server takes a new policy up a moment later.
     eventually("deletions are refused", async || {
         let parameters = DeleteParams {

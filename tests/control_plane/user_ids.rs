@@ -1,15 +1,13 @@
 //! A cluster that gives each namespace user ids of its own, as OpenShift's `restricted-v2` does, and refuses others. A
 //! policy plays it: it looks at Deployments too, since nothing makes pods of them here.
 
-use k8s_openapi::api::admissionregistration::v1::{
-    ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
-};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Client;
-use kube::api::{Api, DeleteParams, PostParams};
+use kube::api::{Api, PostParams};
 use serde_json::json;
 
+use crate::admission_policy;
 use crate::child_names::DEPLOYMENT;
 use crate::eventually::{eventually, so};
 use crate::operator::Operator;
@@ -28,60 +26,33 @@ async fn give_user_ids_by_namespace(client: &Client) {
     };
     let containers =
         |rule: &str| format!("variables.pod.containers.all(c, has(c.securityContext) && {rule})");
-    let policy = json!({
-        "metadata": {"name": POLICY},
-        "spec": {
-            "failurePolicy": "Fail",
-            "matchConstraints": {
-                "namespaceSelector": {"matchLabels": {"user-ids": "by-namespace"}},
-                "resourceRules": [
-                    {"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["deployments"]},
-                    {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]},
-                ],
-            },
-            "variables": [
-                {"name": "pod", "expression": "has(object.spec.template) ? object.spec.template.spec : object.spec"},
-                {"name": "securityContexts", "expression":
-                    "[variables.pod].filter(p, has(p.securityContext)).map(p, p.securityContext)"},
-            ],
-            "validations": [
-                {"expression": in_range("runAsUser"), "message": REFUSAL},
-                {"expression": in_range("fsGroup"), "message": "fsGroup is not the namespace's"},
-                {"expression": containers("!has(c.securityContext.runAsUser)"), "message": REFUSAL},
-                {"expression": containers("c.securityContext.allowPrivilegeEscalation == false"),
-                 "message": "allowPrivilegeEscalation must be false"},
-                {"expression": containers("'ALL' in c.securityContext.capabilities.drop"),
-                 "message": "all capabilities must be dropped"},
-                {"expression": "variables.securityContexts.all(c, !has(c.seccompProfile) || c.seccompProfile.type == 'RuntimeDefault')",
-                 "message": "seccomp may only be runtime/default"},
+    let spec = json!({
+        "failurePolicy": "Fail",
+        "matchConstraints": {
+            "namespaceSelector": {"matchLabels": {"user-ids": "by-namespace"}},
+            "resourceRules": [
+                {"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["deployments"]},
+                {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]},
             ],
         },
+        "variables": [
+            {"name": "pod", "expression": "has(object.spec.template) ? object.spec.template.spec : object.spec"},
+            {"name": "securityContexts", "expression":
+                "[variables.pod].filter(p, has(p.securityContext)).map(p, p.securityContext)"},
+        ],
+        "validations": [
+            {"expression": in_range("runAsUser"), "message": REFUSAL},
+            {"expression": in_range("fsGroup"), "message": "fsGroup is not the namespace's"},
+            {"expression": containers("!has(c.securityContext.runAsUser)"), "message": REFUSAL},
+            {"expression": containers("c.securityContext.allowPrivilegeEscalation == false"),
+             "message": "allowPrivilegeEscalation must be false"},
+            {"expression": containers("'ALL' in c.securityContext.capabilities.drop"),
+             "message": "all capabilities must be dropped"},
+            {"expression": "variables.securityContexts.all(c, !has(c.seccompProfile) || c.seccompProfile.type == 'RuntimeDefault')",
+             "message": "seccomp may only be runtime/default"},
+        ],
     });
-    let binding = json!({
-        "metadata": {"name": POLICY},
-        "spec": {"policyName": POLICY, "validationActions": ["Deny"]},
-    });
-    let parameters = PostParams::default();
-    Api::<ValidatingAdmissionPolicy>::all(client.clone())
-        .create(&parameters, &serde_json::from_value(policy).unwrap())
-        .await
-        .unwrap();
-    Api::<ValidatingAdmissionPolicyBinding>::all(client.clone())
-        .create(&parameters, &serde_json::from_value(binding).unwrap())
-        .await
-        .unwrap();
-}
-
-async fn refuse_nothing(client: &Client) {
-    let parameters = DeleteParams::default();
-    Api::<ValidatingAdmissionPolicyBinding>::all(client.clone())
-        .delete(POLICY, &parameters)
-        .await
-        .unwrap();
-    Api::<ValidatingAdmissionPolicy>::all(client.clone())
-        .delete(POLICY, &parameters)
-        .await
-        .unwrap();
+    admission_policy::create(client, POLICY, spec).await;
 }
 
 /// The pod that a tenant's Deployment asks for, asked for.
@@ -153,5 +124,5 @@ async fn where_the_cluster_gives_user_ids_a_setting_lets_gateways_be_admitted() 
     let pod = admit_pod(&tenant).await.unwrap();
     let spec = pod.spec.unwrap();
     assert_eq!(spec.security_context.unwrap().run_as_user, None);
-    refuse_nothing(&client).await;
+    admission_policy::delete(&client, POLICY).await;
 }
