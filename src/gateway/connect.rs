@@ -11,12 +11,10 @@ use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
-    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, NextTimeout, TcpConnector,
-    Transport,
+    ConnectProxyConnector, ConnectionDetails, Connector, NextTimeout, TcpConnector, Transport,
 };
 use ureq::{Agent, Error};
 
-use super::error::is_about_tls;
 use super::tls_connection::Tls;
 
 /// Looking up the host or connecting failed: nothing was sent.
@@ -33,11 +31,7 @@ pub(super) fn agent(config: Config, tls: Option<Arc<ClientConfig>>, pin: Pin) ->
         inner: TcpConnector::default(),
         pin,
     };
-    let connectors =
-        ().chain(ConnectProxyConnector::default())
-            .chain(tcp)
-            .chain(Tls(tls))
-            .chain(LastWords);
+    let connectors = ().chain(ConnectProxyConnector::default()).chain(tcp).chain(Tls(tls));
     Agent::with_parts(config, connectors, Lookup::default())
 }
 
@@ -97,57 +91,6 @@ impl<In: Transport> Connector<In> for Tcp {
         self.inner
             .connect(details, chained)
             .map_err(NeverSent::mark)
-    }
-}
-
-/// Reads once more where writing failed: a server that refuses a client's certificate says so and closes, and may have
-/// done both before the request is written.
-#[derive(Debug)]
-struct LastWords;
-
-#[derive(Debug)]
-struct Heard<T>(T);
-
-impl<In: Transport> Connector<In> for LastWords {
-    type Out = Heard<In>;
-
-    fn connect(
-        &self,
-        _: &ConnectionDetails,
-        chained: Option<In>,
-    ) -> Result<Option<Self::Out>, Error> {
-        Ok(chained.map(Heard))
-    }
-}
-
-impl<T: Transport> Transport for Heard<T> {
-    fn buffers(&mut self) -> &mut dyn Buffers {
-        self.0.buffers()
-    }
-
-    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        let Err(error) = self.0.transmit_output(amount, timeout) else {
-            return Ok(());
-        };
-        if !matches!(error, Error::Io(_)) || !self.0.is_tls() {
-            return Err(error);
-        }
-        match self.0.await_input(timeout) {
-            Err(refusal) if is_about_tls(&refusal) => Err(refusal),
-            _ => Err(error),
-        }
-    }
-
-    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        self.0.await_input(timeout)
-    }
-
-    fn is_open(&mut self) -> bool {
-        self.0.is_open()
-    }
-
-    fn is_tls(&self) -> bool {
-        self.0.is_tls()
     }
 }
 

@@ -197,14 +197,6 @@ impl PushError {
 }
 
 /// Whether either side of a TLS connection refused the other.
-pub(super) fn is_about_tls(error: &ureq::Error) -> bool {
-    match error {
-        ureq::Error::Rustls(_) => true,
-        ureq::Error::Io(error) => is_of_tls(error),
-        _ => false,
-    }
-}
-
 fn is_of_tls(error: &io::Error) -> bool {
     causes(error).any(|cause| cause.is::<rustls::Error>())
 }

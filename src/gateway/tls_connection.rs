@@ -1,7 +1,7 @@
 //! TLS over a connection. The HTTP library's own would let nobody but authorities vouch for a gateway.
 
 use std::fmt;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
@@ -51,7 +51,9 @@ impl<In: Transport> Connector<In> for Tls {
         let mut socket = TransportAdapter::new(transport.boxed(), details.current_time.clone());
         let now = (details.current_time)();
         socket.set_timeout(left(details.timeout, details.now, now)?);
-        connection.complete_io(&mut socket)?;
+        if let Err(error) = connection.complete_io(&mut socket) {
+            return Err(last_words(&mut connection, &mut socket, error));
+        }
         let buffers = LazyBuffers::new(
             details.config.input_buffer_size(),
             details.config.output_buffer_size(),
@@ -61,6 +63,27 @@ impl<In: Transport> Connector<In> for Tls {
             stream: StreamOwned::new(connection, socket),
         })))
     }
+}
+
+/// Why a connection broke: a server that refuses a client's certificate says so and closes, and may have done both before
+/// the request is written. The stream itself would write again before it reads, and fail again.
+fn last_words(
+    connection: &mut ClientConnection,
+    socket: &mut TransportAdapter,
+    error: io::Error,
+) -> Error {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    if matches!(
+        error.kind(),
+        BrokenPipe | ConnectionAborted | ConnectionReset
+    ) {
+        while connection.read_tls(socket).is_ok_and(|read| read > 0) {
+            if let Err(refusal) = connection.process_new_packets() {
+                return refusal.into();
+            }
+        }
+    }
+    error.into()
 }
 
 /// What connecting has left of the time for both.
@@ -90,12 +113,15 @@ impl Transport for Encrypted {
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         self.stream.sock.set_timeout(timeout);
-        Ok(self.stream.write_all(&self.buffers.output()[..amount])?)
+        let written = self.stream.write_all(&self.buffers.output()[..amount]);
+        written.map_err(|error| last_words(&mut self.stream.conn, &mut self.stream.sock, error))
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         self.stream.sock.set_timeout(timeout);
-        let read = self.stream.read(self.buffers.input_append_buf())?;
+        let read = self.stream.read(self.buffers.input_append_buf());
+        let read =
+            read.map_err(|error| last_words(&mut self.stream.conn, &mut self.stream.sock, error))?;
         self.buffers.input_appended(read);
         Ok(read > 0)
     }
@@ -190,9 +216,72 @@ impl fmt::Debug for Verifier {
 
 #[cfg(test)]
 mod tests {
-    use ureq::Timeout;
+    use std::net::TcpListener;
+    use std::sync::mpsc;
 
+    use rustls::pki_types::PrivateKeyDer;
+    use rustls::server::WebPkiClientVerifier;
+    use rustls::{RootCertStore, ServerConfig, ServerConnection};
+    use ureq::config::Config;
+    use ureq::{SendBody, Timeout};
+
+    use super::super::connect::{Pin, agent};
     use super::*;
+
+    /// The second part of a body, after which nothing comes, once the server has closed the connection.
+    struct AfterClosing(mpsc::Receiver<()>);
+
+    impl Read for AfterClosing {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            if self.0.recv().is_err() {
+                return Ok(0);
+            }
+            buffer.fill(b'x');
+            Ok(buffer.len())
+        }
+    }
+
+    #[test]
+    fn a_server_that_wants_a_certificate_is_heard_though_writing_fails() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let names = vec!["127.0.0.1".to_owned()];
+        let certificate = rcgen::CertificateParams::new(names).unwrap();
+        let certificate = certificate.self_signed(&key).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate.der().clone()).unwrap();
+        let roots = Arc::new(roots);
+        let wanted = WebPkiClientVerifier::builder(roots.clone());
+        let server = ServerConfig::builder()
+            .with_client_cert_verifier(wanted.build().unwrap())
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+            )
+            .unwrap();
+        let client = ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (closed, body) = mpsc::channel();
+        let serving = std::thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            let mut connection = ServerConnection::new(Arc::new(server)).unwrap();
+            connection.complete_io(&mut socket).unwrap_err();
+            drop(socket);
+            // One part that the server's end answers with a reset, and those that can't be written any more.
+            for _ in 0..3 {
+                closed.send(()).unwrap();
+            }
+        });
+        let agent = agent(Config::default(), Some(Arc::new(client)), Pin::default());
+        let error = agent
+            .put(format!("https://{address}/"))
+            .send(SendBody::from_owned_reader(AfterClosing(body)))
+            .unwrap_err();
+        serving.join().unwrap();
+        assert!(error.to_string().contains("CertificateRequired"), "{error}");
+    }
 
     #[test]
     fn the_handshake_has_what_connecting_left_of_the_time() {
