@@ -36,6 +36,8 @@ const PACE: usize = 5;
 const STEPS: [usize; 6] = [5, 10, 20, 50, 100, 200];
 /// Writers, fields and children that are named at most.
 const NAMED: usize = 3;
+/// Writers of one thing that are told apart at most. Who writes under ever new names is one more.
+const WRITERS: usize = 8;
 /// Characters of a writer's or a field's name at most.
 const LONGEST_NAME: usize = 100;
 
@@ -288,10 +290,18 @@ impl Contests {
         all.prune(now);
         let contests = all.contests_to_change(object);
         contests.retain(|c| !c.ground.was(&ground));
-        let known = contests
-            .iter_mut()
-            .find(|c| c.ground == ground && c.is_by(&rivalry));
-        match known {
+        let here = || contests.iter().filter(|c| c.ground == ground);
+        let rivalry = match rivalry {
+            Rivalry::Changed { fields, .. }
+                if !here().any(|c| c.is_by(&rivalry)) && here().count() >= WRITERS =>
+            {
+                let by = Vec::new();
+                Rivalry::Changed { by, fields }
+            }
+            rivalry => rivalry,
+        };
+        let is_it = |c: &&mut Contest| c.ground == ground && c.is_by(&rivalry);
+        match contests.iter_mut().find(is_it) {
             Some(contest) => contest.note(rivalry, now),
             None => {
                 let mut contest = Contest::new(ground, rivalry.clone(), now);
@@ -607,6 +617,29 @@ mod tests {
         }
         let words = contests.in_words(&object(), now).unwrap();
         assert!(words.starts_with("somebody keeps deleting"), "{words}");
+    }
+
+    #[test]
+    fn who_writes_under_ever_new_names_is_answered_less_often_too() {
+        let contests = Contests::default();
+        let (start, object, child) = (Instant::now(), object(), deployment());
+        let (mut now, mut answers) = (start, 0);
+        while now.duration_since(start) < Duration::from_secs(600) {
+            now += contests.wait(&object, &child, now).unwrap_or_default();
+            let rivalry = Rivalry::Changed {
+                by: vec![format!("name-{answers}")],
+                fields: vec!["spec.replicas".into()],
+            };
+            contests.answered(&object, &child, rivalry, now);
+            answers += 1;
+            now += Duration::from_secs(1);
+        }
+        assert!(answers < 100, "{answers}");
+        assert!(contests.0.lock().contests(&object).count() <= WRITERS + 1);
+        let words = contests.in_words(&object, now).unwrap();
+        let expected =
+            "somebody keeps changing spec.replicas of Deployment pushgateway, at least 50 times";
+        assert!(words.starts_with(expected), "{words}");
     }
 
     fn changed_by(entries: &Value) -> Rivalry {

@@ -2,13 +2,15 @@
 //! that another could use: it moves on to a lane for such.
 
 use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::pending;
 use kube::runtime::reflector::ObjectRef;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use crate::api::MetricsNamespace;
@@ -18,8 +20,10 @@ use super::locked::Locked;
 /// Tenants in the slow lane. With those in the last lane, and their requests side by side, they hold fewer than half of
 /// the seats that an API server has by default for all service accounts.
 const SLOW: usize = 32;
-/// Tenants in the last lane.
-const HANGING: usize = 24;
+/// Tenants in the last lane that are waited for to the end.
+const HANGING: usize = 20;
+/// Tenants in the last lane that try whether they still hang.
+const TRYING: usize = 12;
 /// Between two looks whether a place that is held for long is wanted.
 const AGAIN: Duration = Duration::from_millis(50);
 /// By so many answers the API server's pace is known.
@@ -40,7 +44,9 @@ pub enum Speed {
     Quick,
     /// Late.
     Slow,
-    /// Perhaps never.
+    /// Perhaps never; that is found out again and again, so that whose trouble has ended does not wait for the others.
+    Trying,
+    /// Perhaps never, and waited for to the end.
     Hanging,
 }
 
@@ -49,7 +55,7 @@ impl Speed {
     /// in so long.
     fn patience(self, fastest: Duration) -> Option<Duration> {
         let (least, times) = match self {
-            Self::Quick => (Duration::from_millis(200), 4),
+            Self::Quick | Self::Trying => (Duration::from_millis(200), 4),
             Self::Slow => (Duration::from_secs(1), 20),
             Self::Hanging => return None,
         };
@@ -59,7 +65,7 @@ impl Speed {
     fn next(self) -> Self {
         match self {
             Self::Quick => Self::Slow,
-            Self::Slow | Self::Hanging => Self::Hanging,
+            Self::Slow | Self::Trying | Self::Hanging => Self::Hanging,
         }
     }
 
@@ -75,6 +81,7 @@ impl Speed {
 pub struct Lanes {
     quick: Lane,
     slow: Lane,
+    trying: Lane,
     hanging: Lane,
     last: Locked<HashMap<Reference, (Speed, Instant)>>,
     pace: Locked<Pace>,
@@ -138,6 +145,7 @@ impl Lanes {
         Self {
             quick: Lane::new(quick.into()),
             slow: Lane::new(SLOW),
+            trying: Lane::new(TRYING),
             hanging: Lane::new(HANGING),
             last: Locked::default(),
             pace: Locked::default(),
@@ -149,6 +157,7 @@ impl Lanes {
         match speed {
             Speed::Quick => &self.quick,
             Speed::Slow => &self.slow,
+            Speed::Trying => &self.trying,
             Speed::Hanging => &self.hanging,
         }
     }
@@ -172,23 +181,49 @@ impl Lanes {
     }
 
     async fn enter_lane(&self, tenant: &Reference, speed: Speed) -> Option<Place<'_>> {
+        if speed == Speed::Hanging {
+            let turn = self.hanging.places.clone().acquire_owned();
+            return self.enter_last(tenant, Box::pin(turn)).await;
+        }
         let permit = self.lane(speed).enter().await?;
-        Some(Place {
+        Some(self.place(tenant, speed, permit, None))
+    }
+
+    /// Waits for a turn in the last lane or, until it comes, for a try whether that is needed.
+    async fn enter_last(&self, tenant: &Reference, mut turn: Turn) -> Option<Place<'_>> {
+        let (speed, permit) = tokio::select! {
+            biased;
+            permit = &mut turn => (Speed::Hanging, permit.ok()?),
+            permit = self.trying.enter() => (Speed::Trying, permit?),
+        };
+        let turn = (speed == Speed::Trying).then_some(turn);
+        Some(self.place(tenant, speed, permit, turn))
+    }
+
+    fn place(
+        &self,
+        tenant: &Reference,
+        speed: Speed,
+        permit: OwnedSemaphorePermit,
+        turn: Option<Turn>,
+    ) -> Place<'_> {
+        Place {
             lanes: self,
             tenant: tenant.clone(),
             held: Locked::from(Held {
                 speed,
                 slowest: Duration::ZERO,
                 _permit: permit,
+                turn,
             }),
             slowed: Notify::new(),
             left: Notify::new(),
-        })
+        }
     }
 
     /// Nobody gets a place any more, and who waits for slow answers gives them up: another operator finishes that.
     pub fn close(&self) {
-        for speed in [Speed::Quick, Speed::Slow, Speed::Hanging] {
+        for speed in [Speed::Quick, Speed::Slow, Speed::Trying, Speed::Hanging] {
             self.lane(speed).places.close();
         }
         self.stopping.notify_waiters();
@@ -227,7 +262,12 @@ struct Held {
     speed: Speed,
     slowest: Duration,
     _permit: OwnedSemaphorePermit,
+    /// Where one is waited for.
+    turn: Option<Turn>,
 }
+
+/// A turn in the last lane, first come, first served.
+type Turn = Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send>>;
 
 impl Place<'_> {
     /// Waits for an answer. Where that takes long, the tenant moves on to a slower lane; where that is full, and others
@@ -284,7 +324,23 @@ impl Place<'_> {
             return true;
         }
         let next = held.speed.next();
-        let Ok(permit) = self.lanes.lane(next).places.clone().try_acquire_owned() else {
+        let permit = match held.turn.take() {
+            Some(mut turn) => match (&mut turn).now_or_never() {
+                Some(permit) => permit.ok(),
+                None => {
+                    held.turn = Some(turn);
+                    None
+                }
+            },
+            None => self
+                .lanes
+                .lane(next)
+                .places
+                .clone()
+                .try_acquire_owned()
+                .ok(),
+        };
+        let Some(permit) = permit else {
             return false;
         };
         held.speed = next;
@@ -320,7 +376,7 @@ impl Place<'_> {
 
     /// Whether who leaves this lane goes on to the last one.
     pub fn leads_to_the_last(&self) -> bool {
-        self.speed().next() == Speed::Hanging && !self.lanes.is_closed()
+        self.speed() == Speed::Slow && !self.lanes.is_closed()
     }
 
     /// Leaves this lane, and waits for a place in the next one.
@@ -328,9 +384,13 @@ impl Place<'_> {
         let lanes = self.lanes;
         let tenant = self.tenant.clone();
         let next = self.speed().next();
+        let turn = self.held.lock().turn.take();
         drop(self);
         lanes.remember(&tenant, next);
-        lanes.enter_lane(&tenant, next).await
+        match turn {
+            Some(turn) => lanes.enter_last(&tenant, turn).await,
+            None => lanes.enter_lane(&tenant, next).await,
+        }
     }
 
     /// Notes that all was answered: how fast that was decides where the next try begins.
@@ -343,7 +403,6 @@ impl Place<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures::FutureExt;
     use futures::future::{Either, join_all, select};
     use std::pin::pin;
 
@@ -400,20 +459,46 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn hanging_tenants_have_their_turns_in_order_and_no_more_places_than_are_theirs() {
         let lanes = Lanes::new(8);
-        let rounds = 3;
-        let all = (0..HANGING * rounds).map(|number| request(&lanes, number, HANGS));
+        let rounds = 4;
+        let all = || (0..HANGING * rounds).map(|number| request(&lanes, number, HANGS));
+        join_all(all()).await;
+        // Each is known now. Who comes first is served first, and some of the others try meanwhile.
+        let took = join_all(all()).await;
+        assert!(
+            took[..HANGING].iter().all(|took| *took == HANGS),
+            "{took:?}"
+        );
+        let mut ended = took.clone();
+        ended.sort();
+        for (number, took) in ended.iter().enumerate() {
+            let round = number / (HANGING + TRYING);
+            assert!(*took >= HANGS * (round as u32 + 1), "{ended:?}");
+        }
+        assert!(took[took.len() - 1] <= HANGS * (rounds as u32), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whose_trouble_has_ended_does_not_wait_for_those_that_still_hang() {
+        const MANY: usize = 200;
+        let lanes = Lanes::new(8);
+        let all = (0..=MANY).map(|number| request(&lanes, number, HANGS));
         join_all(all).await;
-        // Each is known now. Who comes first is served first.
-        let all = (0..HANGING * rounds).map(|number| request(&lanes, number, HANGS));
-        let took: Vec<u32> = join_all(all)
-            .await
-            .iter()
-            .map(|took| (took.as_secs() / HANGS.as_secs()) as u32)
-            .collect();
-        let expected: Vec<u32> = (1..=rounds as u32)
-            .flat_map(|round| std::iter::repeat_n(round, HANGING))
-            .collect();
-        assert_eq!(took, expected);
+        let hanging = (1..=MANY).map(async |number| {
+            loop {
+                request(&lanes, number, HANGS).await;
+            }
+        });
+        let mended = async {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            request(&lanes, 0, Duration::from_millis(10)).await
+        };
+        let (hanging, mended) = (pin!(join_all(hanging)), pin!(mended));
+        let took = match select(hanging, mended).await {
+            Either::Left(_) => panic!("those that hang ended"),
+            Either::Right((took, _)) => took,
+        };
+        assert!(took < Duration::from_secs(5), "{took:?}");
+        assert!(lanes.is_quick(&tenant(0)));
     }
 
     #[tokio::test(start_paused = true)]
