@@ -3,13 +3,16 @@
 //!
 //! `SEEDS=50 cargo test --test control_plane one_writer` runs more of them.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
+use kube::Client;
 use serde_json::json;
 
 use crate::audit::{AuditLog, Request};
+use crate::control_plane::ControlPlane;
 use crate::eventually::{so, within};
 use crate::fault_proxy::{Fault, FaultProxy, Requests};
 use crate::operator::Operator;
@@ -22,6 +25,8 @@ const LEASE: SignedDuration = SignedDuration::from_secs(5);
 /// Longer than an operator takes to lead after another's Lease has ended.
 const PATIENCE: Duration = Duration::from_secs(40);
 const TENANTS: usize = 4;
+/// More than an operator serves side by side: it stands still in the middle of its work.
+const MANY: usize = 40;
 /// Between two looks, and between two changes.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -67,15 +72,7 @@ impl Try {
 async fn after_its_leases_end_an_operator_writes_nothing() {
     let control_plane = exclusive().await;
     let client = control_plane.client().await;
-    let tenants = join_all((0..TENANTS).map(|number| {
-        let client = client.clone();
-        async move {
-            let tenant = Tenant::empty(client, &format!("writer-{number}")).await;
-            tenant.create("metrics", json!({})).await;
-            tenant
-        }
-    }))
-    .await;
+    let tenants = tenants(&client, "writer", TENANTS).await;
     let seeds = std::env::var("SEEDS").map_or(SEEDS, |seeds| seeds.parse().unwrap());
     let (mut lost, mut written) = (0, 0);
     for seed in 0..seeds {
@@ -87,17 +84,7 @@ async fn after_its_leases_end_an_operator_writes_nothing() {
             control_plane.token("new").await,
         );
         let proxy = FaultProxy::before(&old_token.kubeconfig);
-        let seconds = LEASE_SECONDS.to_string();
-        let start = |kubeconfig, name: &str| {
-            let identity = format!("{name}-{seed}");
-            let flags = [
-                "--identity",
-                &identity,
-                "--lease-duration-seconds",
-                &seconds,
-            ];
-            Operator::start_as(kubeconfig, &control_plane, &flags)
-        };
+        let start = |kubeconfig, name| start(&control_plane, kubeconfig, &format!("{name}-{seed}"));
         let old = start(proxy.kubeconfig(), "old");
         old.until_leading(PATIENCE).await;
         old.until_ready().await;
@@ -141,6 +128,73 @@ async fn after_its_leases_end_an_operator_writes_nothing() {
     let least = usize::try_from(seeds).unwrap() * TENANTS;
     assert!(written > least, "the old operators wrote {written} times");
     assert!(lost > 0, "no operator lost its Lease");
+}
+
+/// A node that is suspended, or a process that gets no time, wakes up in the middle of its work.
+#[tokio::test]
+async fn who_stood_still_for_longer_than_its_lease_writes_nothing_more() {
+    let control_plane = exclusive().await;
+    let client = control_plane.client().await;
+    let tenants = tenants(&client, "still", MANY).await;
+    let change_all = async |interval: &str| {
+        let spec = json!({"scrape": {"interval": interval}});
+        join_all(
+            tenants
+                .iter()
+                .map(|tenant| tenant.change_spec(spec.clone())),
+        )
+        .await;
+    };
+    let (old_token, new_token) = (
+        control_plane.token("old").await,
+        control_plane.token("new").await,
+    );
+    let audit = control_plane.audit().starting_now();
+    let old = start(&control_plane, &old_token.kubeconfig, "old-still");
+    old.until_leading(PATIENCE).await;
+    old.until_all_are_looked_at(MANY).await;
+    let new = start(&control_plane, &new_token.kubeconfig, "new-still");
+    new.until_ready().await;
+
+    let changed = audit.starting_now();
+    change_all("20s").await;
+    within(PATIENCE, "the old operator writes", async || {
+        let writes = changed.writes_with(&old_token.id);
+        let work = writes.iter().filter(|write| write.resource() != "leases");
+        so(work.count() > 0, writes.len())
+    })
+    .await;
+    let frozen = old.freeze();
+    new.until_leading(PATIENCE).await;
+    // It hears of this when it goes on.
+    change_all("25s").await;
+    within(PATIENCE, "the new operator writes", async || {
+        let writes = audit.writes_with(&new_token.id);
+        so(writes.len() > MANY, writes.len())
+    })
+    .await;
+    drop(frozen);
+    let (code, log) = old.until_ended(PATIENCE).await;
+    assert_eq!(code, Some(1), "{log}");
+    assert!(log.contains("the Lease was lost"), "{log}");
+    new.terminate(PATIENCE).await;
+    assert!(written_by_the_old(&audit, &old_token.id, &new_token.id) > 0);
+}
+
+/// New ones, each with an object.
+async fn tenants(client: &Client, name: &str, count: usize) -> Vec<Tenant> {
+    let tenants = (0..count).map(async |number| {
+        let tenant = Tenant::empty(client.clone(), &format!("{name}-{number}")).await;
+        tenant.create("metrics", json!({})).await;
+        tenant
+    });
+    join_all(tenants).await
+}
+
+fn start(control_plane: &ControlPlane, kubeconfig: &Path, identity: &str) -> Operator {
+    let seconds = LEASE_SECONDS.to_string();
+    let flags = ["--identity", identity, "--lease-duration-seconds", &seconds];
+    Operator::start_as(kubeconfig, control_plane, &flags)
 }
 
 async fn leads(operator: &Operator) -> bool {

@@ -57,9 +57,7 @@ impl ControlPlane {
     /// When its process is not known.
     pub fn freeze(&self) -> Frozen {
         let file = std::fs::read_to_string(self.folder.join("run/kube-apiserver.pid")).unwrap();
-        let frozen = Frozen(file.split_whitespace().next().unwrap().to_owned());
-        frozen.signal("STOP");
-        frozen
+        Frozen::process(file.split_whitespace().next().unwrap())
     }
 
     /// Applies the CRDs and the operator's manifests; what is as it should be stays as it is.
@@ -205,10 +203,17 @@ fn said(command: &mut Command) -> String {
         .to_owned()
 }
 
-/// An API server that does not answer.
+/// A process that stands still.
 pub struct Frozen(String);
 
 impl Frozen {
+    /// Until it is dropped, the process with this id stands still.
+    pub fn process(id: &str) -> Self {
+        let frozen = Self(id.to_owned());
+        frozen.signal("STOP");
+        frozen
+    }
+
     fn signal(&self, name: &str) {
         let status = Command::new("kill")
             .args([&format!("-{name}"), &self.0])

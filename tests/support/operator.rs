@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::control_plane::{ControlPlane, OPERATOR_NAMESPACE};
+use crate::control_plane::{ControlPlane, Frozen, OPERATOR_NAMESPACE};
 use crate::eventually::{eventually, so, within};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_simplepipe");
@@ -114,6 +114,11 @@ impl Operator {
             .lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
         value.ok_or_else(|| format!("{name} is not in\n{text}"))
+    }
+
+    /// It does nothing, until the guard is dropped.
+    pub fn freeze(&self) -> Frozen {
+        Frozen::process(&self.process.id().to_string())
     }
 
     /// Ends it on the spot.
