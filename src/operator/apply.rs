@@ -53,7 +53,7 @@ pub struct Writer<'a> {
     /// What others keep changing back.
     pub contests: &'a Contests,
     /// Where answers are waited for.
-    pub place: &'a Place<'a>,
+    pub place: &'a Place,
     /// Whom to tell that there was one.
     pub health: &'a Health,
     /// Whose children they are.
@@ -370,6 +370,7 @@ impl Writer<'_> {
             http::header::ACCEPT,
             http::HeaderValue::from_static(METADATA_ONLY),
         );
+        let _coming = self.cache.comes(self.namespace, child.kind, &child.name);
         let made: Watched = self.client.request(request).await?;
         self.note(child.kind, &made.metadata);
         Ok(())

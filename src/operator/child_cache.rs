@@ -204,12 +204,37 @@ struct State {
     served: HashMap<Kind, Served>,
     field_sets: Interned<Value>,
     names: Interned<str>,
+    /// Namespace, kind and name of what is being created.
+    coming: Vec<(Box<str>, Kind, Box<str>)>,
     /// UIDs of children that went last. A watch can tell of an object's end before the answer to our write of it
     /// is here, and that answer must not bring it back.
     deleted: VecDeque<String>,
 }
 
+/// While it is there, a child is being created: that it comes is no news.
+pub struct Coming<'a> {
+    cache: &'a ChildCache,
+    child: (Box<str>, Kind, Box<str>),
+}
+
+impl Drop for Coming<'_> {
+    fn drop(&mut self) {
+        let coming = &mut self.cache.state.lock().coming;
+        if let Some(place) = coming.iter().position(|child| *child == self.child) {
+            coming.swap_remove(place);
+        }
+    }
+}
+
 impl ChildCache {
+    /// Notes that a child is about to be created. A watch may show it before the API server has answered, and then
+    /// whoever waits for the answer knows what to do.
+    pub fn comes(&self, namespace: &str, kind: Kind, name: &str) -> Coming<'_> {
+        let child: (Box<str>, _, Box<str>) = (namespace.into(), kind, name.into());
+        self.state.lock().coming.push(child.clone());
+        Coming { cache: self, child }
+    }
+
     /// The live children of a namespace.
     pub fn in_namespace(&self, namespace: &str) -> Vec<Live> {
         let state = self.state.lock();
@@ -237,8 +262,9 @@ impl ChildCache {
         let mut state = self.state.lock();
         state.intern(&mut live);
         let Some(mut known) = state.known(namespace, &live) else {
+            let expected = state.expects(namespace, &live);
             state.keep(namespace, live);
-            return true;
+            return !expected;
         };
         if known.uid == live.uid {
             let order = live.version.zip(known.version).map(|(l, k)| l.cmp(&k));
@@ -331,6 +357,14 @@ impl State {
         found
     }
 
+    /// Whether this one is being created, as far as can be seen by this operator.
+    fn expects(&self, namespace: &str, live: &Live) -> bool {
+        let is_it = |(in_namespace, kind, name): &(Box<str>, Kind, Box<str>)| {
+            **in_namespace == *namespace && *kind == live.kind && **name == *live.name
+        };
+        live.ours.is_some() && live.pods() == Rollout::default() && self.coming.iter().any(is_it)
+    }
+
     /// What is known of the child of this kind and name.
     fn known(&self, namespace: &str, child: &Live) -> Option<Live> {
         let children = self.by_namespace.get(namespace)?;
@@ -393,6 +427,24 @@ mod tests {
         cache.saw("alice", live(6, json!({"f:b": {}}), LATE));
         cache.wrote("alice", live(6, json!({"f:b": {}}), LATE));
         assert!(!cache.in_namespace("alice")[0].touched);
+    }
+
+    #[test]
+    fn a_child_that_is_being_created_is_no_news() {
+        let cache = ChildCache::default();
+        let ours = |version| live(version, json!({"f:a": {}}), EARLY);
+        let coming = cache.comes("alice", ours(5).kind, &ours(5).name);
+        assert!(!cache.saw("alice", ours(5)));
+        assert!(cache.gone("alice", ours(5).kind, &ours(5).name, None));
+        let others = Live {
+            ours: None,
+            ..ours(6)
+        };
+        assert!(cache.saw("alice", others));
+        assert!(cache.saw("bob", ours(7)), "of another namespace");
+        cache.gone("alice", ours(6).kind, &ours(6).name, None);
+        drop(coming);
+        assert!(cache.saw("alice", ours(8)));
     }
 
     #[test]

@@ -22,8 +22,9 @@ use super::locked::Locked;
 const SLOW: usize = 32;
 /// Tenants in the last lane that are waited for to the end.
 const HANGING: usize = 20;
-/// Tenants in the last lane that try whether they still hang.
-const TRYING: usize = 12;
+/// Tenants in the last lane that try whether they still hang. Each try that does is given up, and the API server had it
+/// for nothing: these places and their patience bound how many that are.
+const TRYING: usize = 8;
 /// Between two looks whether a place that is held for long is wanted.
 const AGAIN: Duration = Duration::from_millis(50);
 /// By so many answers the API server's pace is known.
@@ -38,16 +39,17 @@ const REMEMBERED: Duration = Duration::from_secs(120);
 type Reference = ObjectRef<MetricsNamespace>;
 
 /// How fast a tenant's requests are answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Speed {
     /// At once, as nearly everywhere.
     Quick,
     /// Late.
     Slow,
-    /// Perhaps never; that is found out again and again, so that whose trouble has ended does not wait for the others.
-    Trying,
     /// Perhaps never, and waited for to the end.
     Hanging,
+    /// As long as nobody would wait for. Whether that is so is found out again and again, so that whose trouble has
+    /// ended does not wait for the others.
+    Trying,
 }
 
 impl Speed {
@@ -55,7 +57,8 @@ impl Speed {
     /// in so long.
     fn patience(self, fastest: Duration) -> Option<Duration> {
         let (least, times) = match self {
-            Self::Quick | Self::Trying => (Duration::from_millis(200), 4),
+            Self::Quick => (Duration::from_millis(200), 4),
+            Self::Trying => (Duration::from_millis(500), 8),
             Self::Slow => (Duration::from_secs(1), 20),
             Self::Hanging => return None,
         };
@@ -70,10 +73,12 @@ impl Speed {
     }
 
     fn of(slowest: Duration, fastest: Duration) -> Self {
-        [Self::Quick, Self::Slow]
-            .into_iter()
-            .find(|speed| speed.patience(fastest).is_some_and(|p| slowest < p))
-            .unwrap_or(Self::Hanging)
+        let is_it = |speed: &Self| speed.patience(fastest).is_some_and(|p| slowest < p);
+        match [Self::Quick, Self::Slow].into_iter().find(is_it) {
+            Some(speed) => speed,
+            None if slowest < LONGEST_PATIENCE => Self::Hanging,
+            None => Self::Trying,
+        }
     }
 }
 
@@ -141,8 +146,8 @@ impl Drop for Waiting<'_> {
 
 impl Lanes {
     /// With so many places for tenants whose requests are answered at once.
-    pub fn new(quick: u16) -> Self {
-        Self {
+    pub fn new(quick: u16) -> Arc<Self> {
+        Arc::new(Self {
             quick: Lane::new(quick.into()),
             slow: Lane::new(SLOW),
             trying: Lane::new(TRYING),
@@ -150,7 +155,7 @@ impl Lanes {
             last: Locked::default(),
             pace: Locked::default(),
             stopping: Notify::new(),
-        }
+        })
     }
 
     fn lane(&self, speed: Speed) -> &Lane {
@@ -164,7 +169,7 @@ impl Lanes {
 
     /// Waits for a place in the lane of a tenant's last try, first come, first served. `None`: no work is begun any
     /// more.
-    pub async fn enter(&self, tenant: &Reference) -> Option<Place<'_>> {
+    pub async fn enter(self: &Arc<Self>, tenant: &Reference) -> Option<Place> {
         self.enter_lane(tenant, self.speed(tenant)).await
     }
 
@@ -180,8 +185,8 @@ impl Lanes {
         lately.map_or(Speed::Quick, |(speed, _)| speed)
     }
 
-    async fn enter_lane(&self, tenant: &Reference, speed: Speed) -> Option<Place<'_>> {
-        if speed == Speed::Hanging {
+    async fn enter_lane(self: &Arc<Self>, tenant: &Reference, speed: Speed) -> Option<Place> {
+        if speed == Speed::Trying {
             let turn = self.hanging.places.clone().acquire_owned();
             return self.enter_last(tenant, Box::pin(turn)).await;
         }
@@ -190,7 +195,7 @@ impl Lanes {
     }
 
     /// Waits for a turn in the last lane or, until it comes, for a try whether that is needed.
-    async fn enter_last(&self, tenant: &Reference, mut turn: Turn) -> Option<Place<'_>> {
+    async fn enter_last(self: &Arc<Self>, tenant: &Reference, mut turn: Turn) -> Option<Place> {
         let (speed, permit) = tokio::select! {
             biased;
             permit = &mut turn => (Speed::Hanging, permit.ok()?),
@@ -201,14 +206,14 @@ impl Lanes {
     }
 
     fn place(
-        &self,
+        self: &Arc<Self>,
         tenant: &Reference,
         speed: Speed,
         permit: OwnedSemaphorePermit,
         turn: Option<Turn>,
-    ) -> Place<'_> {
+    ) -> Place {
         Place {
-            lanes: self,
+            lanes: self.clone(),
             tenant: tenant.clone(),
             held: Locked::from(Held {
                 speed,
@@ -250,8 +255,8 @@ impl Lanes {
 }
 
 /// A tenant's place in a lane.
-pub struct Place<'a> {
-    lanes: &'a Lanes,
+pub struct Place {
+    lanes: Arc<Lanes>,
     tenant: Reference,
     held: Locked<Held>,
     slowed: Notify,
@@ -269,7 +274,7 @@ struct Held {
 /// A turn in the last lane, first come, first served.
 type Turn = Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send>>;
 
-impl Place<'_> {
+impl Place {
     /// Waits for an answer. Where that takes long, the tenant moves on to a slower lane; where that is full, and others
     /// want this place, the answer is waited for no longer, and never comes.
     pub async fn wait<T>(&self, request: impl Future<Output = T>) -> T {
@@ -320,7 +325,7 @@ impl Place<'_> {
     /// True if there was room, or if another request has moved this tenant on already.
     fn move_on(&self, from: Speed) -> bool {
         let mut held = self.held.lock();
-        if held.speed > from {
+        if held.speed != from {
             return true;
         }
         let next = held.speed.next();
@@ -381,15 +386,17 @@ impl Place<'_> {
 
     /// Leaves this lane, and waits for a place in the next one.
     pub async fn into_next(self) -> Option<Self> {
-        let lanes = self.lanes;
+        let lanes = self.lanes.clone();
         let tenant = self.tenant.clone();
         let next = self.speed().next();
         let turn = self.held.lock().turn.take();
         drop(self);
-        lanes.remember(&tenant, next);
         match turn {
             Some(turn) => lanes.enter_last(&tenant, turn).await,
-            None => lanes.enter_lane(&tenant, next).await,
+            None => {
+                lanes.remember(&tenant, next);
+                lanes.enter_lane(&tenant, next).await
+            }
         }
     }
 
@@ -413,7 +420,7 @@ mod tests {
     const HANGS: Duration = Duration::from_secs(10);
 
     /// As a reconcile does with one request: how long it took from the start until it was answered.
-    async fn request(lanes: &Lanes, number: usize, answered_after: Duration) -> Duration {
+    async fn request(lanes: &Arc<Lanes>, number: usize, answered_after: Duration) -> Duration {
         let began = Instant::now();
         let mut place = lanes.enter(&tenant(number)).await.unwrap();
         loop {
@@ -542,7 +549,7 @@ mod tests {
     async fn who_is_quick_again_is_back_in_the_first_lane() {
         let lanes = Lanes::new(1);
         request(&lanes, 0, HANGS).await;
-        assert_eq!(lanes.last.lock()[&tenant(0)].0, Speed::Hanging);
+        assert_eq!(lanes.last.lock()[&tenant(0)].0, Speed::Trying);
         request(&lanes, 0, Duration::from_millis(500)).await;
         assert_eq!(lanes.last.lock()[&tenant(0)].0, Speed::Slow);
         request(&lanes, 0, Duration::ZERO).await;

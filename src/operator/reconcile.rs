@@ -1,16 +1,17 @@
 //! One object, from what is seen to what is so: observe, plan, build, apply, status. And when to look again.
 
 use std::collections::HashMap;
+use std::panic::resume_unwind;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::{Either, join, select};
-use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Client, ResourceExt};
 use thiserror::Error;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
@@ -85,7 +86,7 @@ pub struct Context {
     /// Why gateways do not come up.
     pub pods: Pods,
     /// Who works side by side.
-    pub lanes: Lanes,
+    pub lanes: Arc<Lanes>,
 }
 
 impl Context {
@@ -176,25 +177,45 @@ fn next_look(later: Later, retry: Option<Duration>) -> Option<Duration> {
 }
 
 /// Looks at each object whose turn it is, until `stop`; then ends what runs.
-pub async fn run(context: &Context, stop: impl Future<Output = ()>) {
-    let begun = stream::unfold((), async |()| Some((begin(context).await, ())));
-    // How many work side by side, the lanes decide.
-    let running = begun
-        .take_until(stop)
-        .for_each_concurrent(None, |begun| async {
-            let (object, place) = begun;
+pub async fn run(context: &Arc<Context>, stop: impl Future<Output = ()>) {
+    let (mut stop, mut next) = (pin!(stop), pin!(begin(context)));
+    // How many work side by side, the lanes decide. When this is dropped, they end.
+    let mut running = JoinSet::new();
+    loop {
+        let (object, place) = tokio::select! {
+            () = &mut stop => break,
+            Some(ended) = running.join_next() => {
+                pass_on_panic(ended);
+                continue;
+            }
+            begun = &mut next => begun,
+        };
+        next.set(begin(context));
+        let context = context.clone();
+        running.spawn(async move {
             let look = match place {
-                Some(place) => look_at(&object, place, context).await,
-                None => wait_and_look_at(&object, context).await,
+                Some(place) => look_at(&object, place, &context).await,
+                None => wait_and_look_at(&object, &context).await,
             };
             context.queue.ended(&object, look);
         });
-    running.await;
+    }
+    while let Some(ended) = running.join_next().await {
+        pass_on_panic(ended);
+    }
+}
+
+fn pass_on_panic(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && let Ok(panic) = error.try_into_panic()
+    {
+        resume_unwind(panic);
+    }
 }
 
 /// Waits for the next object, and for its place where that is soon there: nothing else is begun before. Who may wait for
 /// long holds up nobody.
-async fn begin(context: &Context) -> (Arc<ObjectRef<MetricsNamespace>>, Option<Place<'_>>) {
+async fn begin(context: &Context) -> (Arc<ObjectRef<MetricsNamespace>>, Option<Place>) {
     let object = context.queue.next().await;
     let place = match context.lanes.is_quick(&object) {
         true => context.lanes.enter(&object).await,
@@ -215,7 +236,7 @@ async fn wait_and_look_at(
 /// to look again: what fails is tried again.
 async fn look_at(
     reference: &ObjectRef<MetricsNamespace>,
-    mut place: Place<'_>,
+    mut place: Place,
     context: &Context,
 ) -> Option<Duration> {
     let progress = Progress::default();
@@ -304,7 +325,7 @@ async fn reconcile(
     object: &Arc<MetricsNamespace>,
     before: &MetricsNamespace,
     context: &Context,
-    place: &Place<'_>,
+    place: &Place,
     progress: &Progress,
 ) -> Ended {
     let Some(wish) = Wish::of(object, context) else {
@@ -435,7 +456,7 @@ impl Wish {
 struct Report<'a> {
     object: &'a Arc<MetricsNamespace>,
     context: &'a Context,
-    place: &'a Place<'a>,
+    place: &'a Place,
     wish: &'a Wish,
 }
 

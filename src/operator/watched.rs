@@ -44,9 +44,10 @@ impl<'de, P: Part> Deserialize<'de> for Watched<P> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
         let WithMetadata { metadata } =
             serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
+        let part = if P::METADATA_ONLY { "{}" } else { raw.get() };
         Ok(Self {
-            metadata: read_metadata(&metadata).map_err(D::Error::custom)?,
-            part: serde_json::from_str(raw.get()).map_err(D::Error::custom)?,
+            metadata: read_metadata(metadata).map_err(D::Error::custom)?,
+            part: serde_json::from_str(part).map_err(D::Error::custom)?,
         })
     }
 }
@@ -93,8 +94,9 @@ impl<P: Part> Resource for Watched<P> {
 pub struct WatchedObject(pub Watched<Result<MetricsNamespace, String>>);
 
 #[derive(Deserialize)]
-struct WithMetadata {
-    metadata: Box<RawValue>,
+struct WithMetadata<'a> {
+    #[serde(borrow)]
+    metadata: &'a RawValue,
 }
 
 impl<'de> Deserialize<'de> for WatchedObject {
@@ -153,7 +155,7 @@ impl Resource for WatchedObject {
 fn read_metadata(raw: &RawValue) -> Result<ObjectMeta, serde_json::Error> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    struct Metadata {
+    struct Metadata<'a> {
         name: Option<String>,
         namespace: Option<String>,
         uid: Option<String>,
@@ -164,7 +166,8 @@ fn read_metadata(raw: &RawValue) -> Result<ObjectMeta, serde_json::Error> {
         labels: Option<BTreeMap<String, String>>,
         annotations: Option<BTreeMap<String, String>>,
         owner_references: Option<Vec<OwnerReference>>,
-        managed_fields: Option<Vec<Box<RawValue>>>,
+        #[serde(borrow)]
+        managed_fields: Option<Vec<&'a RawValue>>,
     }
     let read: Metadata = serde_json::from_str(raw.get())?;
     // One that can't be read is not ours: ours was written by the API server.
