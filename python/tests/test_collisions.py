@@ -21,7 +21,8 @@ time_sum 1
 time_count 1
 """
 HOLDER = 'group job "train", zone "eu"'
-END = f". The gateway refused this push only. Delete {HOLDER}, or rename metric "
+REFUSED = ". The gateway refused this push only. "
+DELETE = f"or delete {HOLDER} if that is yours"
 
 
 def client_of(address: str) -> Client:
@@ -44,18 +45,21 @@ def refused(client: Client, job: str, text: bytes) -> str:
         (
             b'# TYPE rows gauge\nrows{kind="b",zone="eu"} 2\n',
             "train",
-            f'metric "rows" has the same labels in {HOLDER} as in this push, which is of group job "train"{END}"rows"',
+            f'metric "rows" has the same labels in {HOLDER} as in this push, which is of group job "train"{REFUSED}'
+            f'Rename metric "rows", {DELETE}',
         ),
         (
             b"# TYPE rows counter\nrows 2\n",
             "other",
-            f'metric "rows" has another type in {HOLDER} than in this push, which is of group job "other"{END}"rows"',
+            f'metric "rows" has another type in {HOLDER} than in this push, which is of group job "other"{REFUSED}'
+            'Give it the type gauge too (in text by the line "# TYPE rows gauge"; without such a line a metric is '
+            f"untyped), or rename it, {DELETE}",
         ),
         (
             b"time_sum 2\n",
             "other",
             f'metric "time_sum" of this push, which is of group job "other", and metric "time" in {HOLDER} take the '
-            f'same name{END}"time_sum"',
+            f'same name{REFUSED}Rename metric "time_sum", {DELETE}',
         ),
     ],
     ids=["series", "type", "name"],
@@ -92,7 +96,7 @@ def test_a_gateway_that_does_not_tell_its_groups_is_asked_once_and_not_for_long(
     began = time.monotonic()
     end = (
         "was collected before with the same name and label values; another group has this metric with the same labels. "
-        "The gateway refused this push only. Delete that group, or rename the metric, then push again"
+        "The gateway refused this push only. Rename the metric, or delete that group if it is yours, then push again"
     )
     assert refused(client, "train", b"rows 1\n").endswith(end)
     assert time.monotonic() - began < 10

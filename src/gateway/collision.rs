@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::held::{HeldGroup, Labels};
 use super::{Client, Group, PushError};
-use crate::terminal::{listed, quoted};
+use crate::terminal::{listed, one_line, quoted};
 
 /// Metrics that the gateway writes into each group. Twice the same of them, and it refuses every push.
 const OF_THE_GATEWAY: [&str; 2] = ["push_time_seconds", "push_failure_time_seconds"];
@@ -13,6 +13,8 @@ const OF_THE_GATEWAY: [&str; 2] = ["push_time_seconds", "push_failure_time_secon
 const ASKED_WITHIN: Duration = Duration::from_secs(2);
 /// How many groups are named.
 const NAMED: usize = 3;
+/// How much of a type is shown, in characters: it is the gateway's word.
+const SHOWN_TYPE: usize = 20;
 
 /// Why a push and what the gateway holds can't both be.
 #[derive(Debug, PartialEq)]
@@ -28,8 +30,8 @@ pub(super) struct Collision {
 enum Kind {
     /// Another group has the metric with the same labels.
     Series(String),
-    /// Another group has the metric with another type.
-    Type(String),
+    /// Another group has the metric with another type, the second.
+    Type(String, String),
     /// Another group has the second, which takes the name of the first.
     Names(String, String),
     /// The groups are one but for an empty label: nothing is taken any more.
@@ -115,8 +117,11 @@ impl Clash {
                 }
             }
             Self::Type(name) => {
-                let others = holders.iter().filter(is_other);
-                (Kind::Type(name), others.map(words).collect())
+                let others: Vec<_> = holders.iter().filter(is_other).collect();
+                let held = &others.first()?.families.get(&name)?.metric_type;
+                let held = one_line(&held.to_lowercase(), SHOWN_TYPE);
+                let others = others.into_iter().map(words).collect();
+                (Kind::Type(name, held), others)
             }
             // The first of the two may be what is held, and the second what is pushed.
             Self::Names(one, other) => {
@@ -185,7 +190,7 @@ impl fmt::Display for Collision {
                 )?;
                 metric
             }
-            Kind::Type(metric) => {
+            Kind::Type(metric, _) => {
                 write!(
                     formatter,
                     "metric {} has another type in {groups} than in this push, which is of group {ours}",
@@ -210,11 +215,22 @@ impl fmt::Display for Collision {
                 );
             }
         };
-        write!(
-            formatter,
-            ". The gateway refused this push only. Delete {groups}, or rename metric {}, then push again",
-            quoted(renamed)
-        )
+        formatter.write_str(". The gateway refused this push only. ")?;
+        // Somebody else's group is no remedy for a line that is forgotten.
+        if let Kind::Type(metric, held) = kind {
+            let line = quoted(&format!("# TYPE {metric} {held}"));
+            write!(
+                formatter,
+                "Give it the type {held} too (in text by the line {line}; without such a line a metric is untyped), or \
+                 rename it, or delete {groups} if that is yours, then push again"
+            )
+        } else {
+            write!(
+                formatter,
+                "Rename metric {}, or delete {groups} if that is yours, then push again",
+                quoted(renamed)
+            )
+        }
     }
 }
 

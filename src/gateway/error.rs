@@ -163,12 +163,12 @@ fn refusal_advice(answer: &Answer) -> &'static str {
     } else if answer.status == StatusCode::NOT_FOUND {
         "; no Pushgateway answers there: see to the host, the port and the path of its address"
     } else if answer.mentions("was collected before") {
-        "; another group has this metric with the same labels. The gateway refused this push only. Delete that group, or \
-         rename the metric, then push again"
+        "; another group has this metric with the same labels. The gateway refused this push only. Rename the metric, or \
+         delete that group if it is yours, then push again"
     } else if answer.mentions("collides with previously collected") {
         "; the first of the two takes the name of the other. The gateway refused this push only. Rename one, then push again"
     } else if answer.body.contains("is not a ") {
-        "; it holds a metric of this name with another type, so give it that type or another name"
+        "; it holds a metric of this name with another type, so give it that type (in text by a line # TYPE; without one it is untyped) or another name"
     } else {
         ""
     }

@@ -9,7 +9,8 @@ use crate::simplepipe::{Ended, Simplepipe};
 /// Of group job "train", zone "eu".
 const HELD: &str = "# TYPE rows gauge\nrows{kind=\"a\"} 1\nrows{kind=\"b\"} 1\n# TYPE time summary\ntime_sum 1\ntime_count 1\n";
 const HOLDER: &str = r#"group job "train", zone "eu""#;
-const END: &str = ". The gateway refused this push only. Delete group job \"train\", zone \"eu\", or rename metric ";
+const REFUSED: &str = ". The gateway refused this push only. ";
+const DELETE: &str = "or delete group job \"train\", zone \"eu\" if that is yours";
 
 fn push(gateway: &str, file: &str, job: &str, words: &[&str]) -> Ended {
     let push = Simplepipe::push(file, job).and(words);
@@ -27,18 +28,19 @@ fn gateway_with(text: &str) -> Pushgateway {
 #[case::series(
     "# TYPE rows gauge\nrows{kind=\"b\",zone=\"eu\"} 2\n",
     "train",
-    "metric \"rows\" has the same labels in {HOLDER} as in this push, which is of group job \"train\"{END}\"rows\""
+    "metric \"rows\" has the same labels in {HOLDER} as in this push, which is of group job \"train\"{REFUSED}Rename metric \"rows\", {DELETE}"
 )]
 #[case::metric_type(
     "# TYPE rows counter\nrows 2\n",
     "other",
-    "metric \"rows\" has another type in {HOLDER} than in this push, which is of group job \"other\"{END}\"rows\""
+    "metric \"rows\" has another type in {HOLDER} than in this push, which is of group job \"other\"{REFUSED}Give it the type gauge too \
+     (in text by the line \"# TYPE rows gauge\"; without such a line a metric is untyped), or rename it, {DELETE}"
 )]
 #[case::name_of_a_sum(
     "time_sum 2\n",
     "other",
     "metric \"time_sum\" of this push, which is of group job \"other\", and metric \"time\" in {HOLDER} take the same \
-     name{END}\"time_sum\""
+     name{REFUSED}Rename metric \"time_sum\", {DELETE}"
 )]
 fn a_collision_names_the_metric_and_both_groups_and_the_next_push_is_taken(
     #[values(&[], &["--method", "post"], &["--accumulate"])] words: &[&str],
@@ -48,7 +50,10 @@ fn a_collision_names_the_metric_and_both_groups_and_the_next_push_is_taken(
 ) {
     let gateway = gateway_with(HELD);
     let ended = push(gateway.address(), file, job, words);
-    let message = message.replace("{HOLDER}", HOLDER).replace("{END}", END);
+    let message = message
+        .replace("{HOLDER}", HOLDER)
+        .replace("{REFUSED}", REFUSED)
+        .replace("{DELETE}", DELETE);
     let message = format!(
         "not pushed: http://{} refused the push: {message}, then push again",
         gateway.address()
@@ -142,7 +147,8 @@ fn a_gateway_that_does_not_tell_its_groups_is_not_waited_for_long(
     let ended = push(server.address(), "rows 1\n", "train", &["--timeout", "1"]);
     ended.assert_code(1);
     let end = "was collected before with the same name and label values; another group has this metric with the same \
-               labels. The gateway refused this push only. Delete that group, or rename the metric, then push again\n";
+               labels. The gateway refused this push only. Rename the metric, or delete that group if it is yours, then push \
+               again\n";
     assert!(
         ended.standard_error.ends_with(end),
         "{}",

@@ -231,8 +231,18 @@ def _check(response: http.client.HTTPResponse, pair: str) -> None:
         advice = "; no Pushgateway answers there: see to the host, the port and the path of its address"
     if "was collected before" in body:
         advice = (
-            "; another group has this metric with the same labels. The gateway refused this push only. Delete that "
-            "group, or rename the metric, then push again"
+            "; another group has this metric with the same labels. The gateway refused this push only. Rename the "
+            "metric, or delete that group if it is yours, then push again"
+        )
+    if "collides with previously collected" in body:
+        advice = (
+            "; the first of the two takes the name of the other. The gateway refused this push only. Rename one, then "
+            "push again"
+        )
+    if "is not a " in body:
+        advice = (
+            "; it holds a metric of this name with another type, so give it that type (in text by a line # TYPE; "
+            "without one it is untyped) or another name"
         )
     raise _Refused(f"refused the push: it answered {answer}{advice}", body)
 

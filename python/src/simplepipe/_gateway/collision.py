@@ -10,10 +10,13 @@ from typing import Any
 
 from simplepipe import _names
 from simplepipe._gateway.group import Group
-from simplepipe._terminal import quoted
+from simplepipe._terminal import one_line, quoted
 
 NAMED = 3
 """How many groups are named."""
+
+SHOWN_TYPE = 20
+"""How much of a type is shown, in characters: it is the gateway's word."""
 
 Labels = Mapping[str, str]
 
@@ -82,7 +85,18 @@ class Clash:
                 f"metric {metric} of this push, which is of group {group}, and metric {quoted(held)} in {told} take "
                 "the same name"
             )
-        return f"{what}. The gateway refused this push only. Delete {told}, or rename metric {metric}, then push again"
+        remedy = f"Rename metric {metric}"
+        if self.kind == "type":
+            held = one_line(str(others[0][renamed].get("type", "")), SHOWN_TYPE).lower()
+            line = quoted(f"# TYPE {renamed} {held}")
+            # Somebody else's group is no remedy for a line that is forgotten.
+            remedy = (
+                f"Give it the type {held} too (in text by the line {line}; without such a line a metric is untyped), "
+                "or rename it"
+            )
+        return (
+            f"{what}. The gateway refused this push only. {remedy}, or delete {told} if that is yours, then push again"
+        )
 
     def _held(self, group: Mapping[str, Any]) -> list[str]:
         """Which of the names it holds."""
