@@ -18,7 +18,12 @@ const SHOWN_TYPE: usize = 20;
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum CantAdd {
     /// The group has it as something else.
-    #[error("holds {} in this group as a {}, not as a {pushed}; give one another name", quoted(.metric), one_line(.held, SHOWN_TYPE))]
+    #[error(
+        "holds {} in this group as a {}, not as a {pushed}; give it another name, or push it once with --method post, which \
+         replaces what is there",
+        quoted(.metric),
+        one_line(.held, SHOWN_TYPE)
+    )]
     Type {
         /// Its name.
         metric: String,
@@ -26,6 +31,32 @@ pub enum CantAdd {
         held: String,
         /// Its type here.
         pushed: &'static str,
+    },
+    /// The group has it from a push that forgot its type.
+    #[error(
+        "holds {} in this group without a type, not as a {pushed}; push it once with --method post, which replaces what is \
+         there, or give it another name",
+        quoted(.metric)
+    )]
+    HeldUntyped {
+        /// Its name.
+        metric: String,
+        /// Its type here.
+        pushed: &'static str,
+    },
+    /// This push forgot its type.
+    #[error(
+        "holds {} in this group as a {}, and in this push it has no type; give it one (in text by the line {}), or another \
+         name",
+        quoted(.metric),
+        one_line(.held, SHOWN_TYPE),
+        quoted(&format!("# TYPE {metric} {}", one_line(.held, SHOWN_TYPE)))
+    )]
+    PushedUntyped {
+        /// Its name.
+        metric: String,
+        /// Its type there.
+        held: String,
     },
     /// The buckets have other bounds.
     #[error(
@@ -126,10 +157,18 @@ fn check_type(family: &Family, held: &HeldFamily) -> Result<(), CantAdd> {
     if held.metric_type.eq_ignore_ascii_case(pushed) {
         return Ok(());
     }
-    Err(CantAdd::Type {
-        metric: family.name.as_str().to_owned(),
-        held: held.metric_type.to_lowercase(),
-        pushed,
+    let metric = family.name.as_str().to_owned();
+    let held = held.metric_type.to_lowercase();
+    Err(if held == MetricType::Untyped.word() {
+        CantAdd::HeldUntyped { metric, pushed }
+    } else if family.metric_type == MetricType::Untyped {
+        CantAdd::PushedUntyped { metric, held }
+    } else {
+        CantAdd::Type {
+            metric,
+            held,
+            pushed,
+        }
     })
 }
 

@@ -66,6 +66,7 @@ pub struct Arguments {
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     ttl: Option<Duration>,
     /// Refuse metrics and jobs that Prometheus drops: those that it writes itself, and those that the platform reserves.
+    /// With --accumulate, refuse a metric named ..._total that has no type too, since it is not added.
     #[arg(long)]
     strict: bool,
     /// Print what would be sent, and send nothing; needs no gateway.

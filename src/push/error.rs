@@ -32,9 +32,9 @@ pub enum Error {
     /// Files that can't be pushed.
     #[error("nothing was pushed: {}", listed(.0))]
     Files(Vec<FileError>),
-    /// What Prometheus would drop, where that is refused.
+    /// What Prometheus would drop, or what would not be added up, where that is refused.
     #[error("nothing was pushed: {}", .0.join("\n  "))]
-    Reserved(Vec<String>),
+    Strict(Vec<String>),
     /// The gateway does not have everything.
     #[error("not pushed: {gateway} {cause}{}", arrived_note(.arrived, .missing))]
     Push {
@@ -144,7 +144,7 @@ impl Error {
     /// The program's exit code after this error.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Arguments { .. } | Self::Options { .. } | Self::Files(_) | Self::Reserved(_) => {
+            Self::Arguments { .. } | Self::Options { .. } | Self::Files(_) | Self::Strict(_) => {
                 ExitCode::BadInput
             }
             Self::Push { .. } | Self::Delete { .. } | Self::Output(_) => ExitCode::Failure,

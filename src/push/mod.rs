@@ -126,33 +126,36 @@ fn what_was_done(method: Method, families: &[Family]) -> String {
 /// # Errors
 /// When something of that is refused.
 fn warn(method: Method, parcels: &[Parcel], reserved: &Reserved) -> Result<(), Error> {
-    let remarks = reserved.of_parcels(parcels);
+    let mut remarks = reserved.of_parcels(parcels);
+    if method == Method::Accumulate {
+        remarks.extend(untyped_counters(parcels));
+    }
     if reserved.is_strict() && !remarks.is_empty() {
-        return Err(Error::Reserved(remarks));
+        return Err(Error::Strict(remarks));
     }
     for remark in reserved.unread().iter().chain(&remarks) {
         tell(&format!("note: {remark}"));
     }
-    if method == Method::Accumulate {
-        warn_of_untyped(parcels);
-    }
     Ok(())
 }
 
-fn warn_of_untyped(parcels: &[Parcel]) {
+/// What looks as if it were added, a remark for each.
+fn untyped_counters(parcels: &[Parcel]) -> Vec<String> {
+    let mut remarks = Vec::new();
     // Once, in however many groups it is.
     let mut seen = HashSet::new();
     let families = parcels.iter().flat_map(|parcel| &parcel.families);
     for family in families.filter(|family| family.metric_type == MetricType::Untyped) {
         let name = family.name.as_str();
         if name.ends_with("_total") && seen.insert(name) {
-            tell(&format!(
-                "note: metric {} has no type, so it is not added but replaces what the group holds; a counter has a line \
+            remarks.push(format!(
+                "metric {} has no type, so it is not added but replaces what the group holds; a counter has a line \
                  # TYPE {name} counter",
                 quoted(name)
             ));
         }
     }
+    remarks
 }
 
 fn push(

@@ -617,7 +617,8 @@ fn a_gateway_that_checks_nothing_is_refused() {
 #[case::type_differs(
     "# TYPE rows_total gauge\nrows_total 1\n",
     "# TYPE rows_total counter\nrows_total 1\n",
-    "holds \"rows_total\" in this group as a gauge, not as a counter; give one another name"
+    "holds \"rows_total\" in this group as a gauge, not as a counter; give it another name, or push it once with --method post, \
+     which replaces what is there"
 )]
 #[case::buckets_differ(
     "# TYPE a histogram\na_bucket{le=\"1\"} 1\na_bucket{le=\"+Inf\"} 1\na_sum 1\na_count 1\n",
@@ -632,7 +633,20 @@ fn a_gateway_that_checks_nothing_is_refused() {
 #[case::type_is_not_even_one_that_adds_up(
     "# TYPE rows_total counter\nrows_total 1\n",
     "# TYPE rows_total gauge\nrows_total 1\n",
-    "holds \"rows_total\" in this group as a counter, not as a gauge; give one another name"
+    "holds \"rows_total\" in this group as a counter, not as a gauge; give it another name, or push it once with --method post, \
+     which replaces what is there"
+)]
+#[case::pushed_before_without_a_type(
+    "rows_total 1\n",
+    "# TYPE rows_total counter\nrows_total 1\n",
+    "holds \"rows_total\" in this group without a type, not as a counter; push it once with --method post, which replaces \
+     what is there, or give it another name"
+)]
+#[case::pushed_without_a_type(
+    "# TYPE rows counter\nrows 1\n",
+    "rows 1\n",
+    "holds \"rows\" in this group as a counter, and in this push it has no type; give it one (in text by the line \
+     \"# TYPE rows counter\"), or another name"
 )]
 #[case::bounds_differ_from_none(
     "# TYPE a histogram\na_bucket{le=\"+Inf\"} 1\na_sum 1\na_count 1\n",
@@ -676,6 +690,48 @@ fn what_can_not_be_added_is_refused_and_stays(
     );
     assert_eq!(gateway.pushed(), before);
     wait_until("the lock is gone", || gateway.groups() == ["job=train"]);
+}
+
+/// The file names the counter otherwise than its sample: `rows`, and `rows_total`.
+#[test]
+fn a_counter_that_was_pushed_without_its_type_adds_up_after_one_plain_push() {
+    let gateway = Pushgateway::start();
+    let push = |file: &str, words: &[&str]| {
+        let push = Simplepipe::push(file, "train").and(words);
+        push.gateway(gateway.address()).run()
+    };
+    let forgotten = "# TYPE rows counter\nrows_total 1\n";
+    push(forgotten, &["--accumulate"]).assert_code(0);
+    push("# TYPE epochs counter\nepochs 1\n", &["--accumulate"]).assert_code(0);
+    push(&counter(2), &["--accumulate"]).assert_code(1);
+    push(&counter(2), &["--method", "post"]).assert_code(0);
+    push(&counter(3), &["--accumulate"]).assert_code(0);
+    assert_eq!(rows(&gateway).as_deref(), Some("5"));
+    assert!(gateway.pushed().contains("epochs{"), "the others stay");
+}
+
+#[test]
+fn strict_refuses_a_counter_without_its_type_that_would_not_be_added() {
+    let gateway = Pushgateway::start();
+    let forgotten = "# TYPE rows counter\nrows_total 1\n";
+    let ended = accumulate(forgotten, gateway.address())
+        .and(["--strict"])
+        .run();
+    assert_eq!(
+        ended,
+        Ended::badly(
+            2,
+            "nothing was pushed: metric \"rows_total\" has no type, so it is not added but replaces what the group holds; \
+             a counter has a line # TYPE rows_total counter"
+        )
+    );
+    assert!(gateway.groups().is_empty());
+    // It is what a plain push does.
+    Simplepipe::push(forgotten, "train")
+        .and(["--strict"])
+        .gateway(gateway.address())
+        .run()
+        .assert_code(0);
 }
 
 #[rstest]
