@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use dashboard_expressions::dashboard_expressions;
 use promql_parser::label::{MatchOp, Matcher};
-use promql_parser::parser::{self, Expr, VectorSelector, token};
+use promql_parser::parser::{self, AggregateExpr, Expr, LabelModifier, VectorSelector, token};
 use promql_parser::util::{ExprVisitor, walk_expr};
 use rstest::rstest;
 use serde_json::Value;
@@ -218,6 +218,43 @@ fn metrics_of_any_name_are_counted_or_cut_off(#[case] dashboard: &str) {
     }
 }
 
+/// Whoever pushes many groups would fill a list of all tenants alone.
+#[test]
+fn no_tenant_crowds_the_others_out_of_the_administrators_lists() {
+    let mut cut = 0;
+    for (panel, expression) in dashboard_expressions(&parsed(ADMIN)) {
+        for aggregate in aggregates(&expression) {
+            let operator = aggregate.op.id();
+            if ![token::T_TOPK, token::T_BOTTOMK].contains(&operator) {
+                continue;
+            }
+            cut += 1;
+            assert!(
+                is_by_namespace(&aggregate) || few_of_a_namespace(&aggregate.expr),
+                "{panel}: one tenant can be all of it: {expression}"
+            );
+        }
+    }
+    assert!(cut > 10, "only {cut} lists are cut off");
+}
+
+/// Whether it has at most a few series of each namespace.
+fn few_of_a_namespace(expression: &Expr) -> bool {
+    match expression {
+        Expr::Aggregate(aggregate) => is_by_namespace(aggregate),
+        Expr::Paren(inner) => few_of_a_namespace(&inner.expr),
+        Expr::Binary(both) => few_of_a_namespace(&both.lhs) || few_of_a_namespace(&both.rhs),
+        _ => false,
+    }
+}
+
+fn is_by_namespace(aggregate: &AggregateExpr) -> bool {
+    match &aggregate.modifier {
+        Some(LabelModifier::Include(labels)) => labels.labels == ["namespace"],
+        _ => false,
+    }
+}
+
 #[test]
 fn a_tenant_sees_only_its_namespace() {
     for (panel, expression) in dashboard_expressions(&parsed(&tenant_with_model_servers())) {
@@ -341,6 +378,24 @@ fn selectors(expression: &str) -> Vec<VectorSelector> {
                 Expr::VectorSelector(selector) => self.0.push(selector.clone()),
                 Expr::MatrixSelector(range) => self.0.push(range.vs.clone()),
                 _ => {}
+            }
+            Ok(true)
+        }
+    }
+    let mut found = Found(Vec::new());
+    if let Ok(parsed) = parser::parse(expression) {
+        let Ok(_) = walk_expr(&mut found, &parsed);
+    }
+    found.0
+}
+
+fn aggregates(expression: &str) -> Vec<AggregateExpr> {
+    struct Found(Vec<AggregateExpr>);
+    impl ExprVisitor for Found {
+        type Error = std::convert::Infallible;
+        fn pre_visit(&mut self, expression: &Expr) -> Result<bool, Self::Error> {
+            if let Expr::Aggregate(aggregate) = expression {
+                self.0.push(aggregate.clone());
             }
             Ok(true)
         }
