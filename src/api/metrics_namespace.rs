@@ -182,9 +182,9 @@ impl LogLevel {
 #[x_kube(
     cel,
     validation = Rule::new("!has(self.requests.cpu) || !has(self.limits.cpu) || !isQuantity(string(self.requests.cpu)) || !isQuantity(string(self.limits.cpu)) || quantity(string(self.requests.cpu)).compareTo(quantity(string(self.limits.cpu))) <= 0")
-        .message("requests.cpu must not be more than limits.cpu"),
+        .message("requests.cpu must not be more than limits.cpu (where `requests` is not given, requests.cpu is 10m; set both)"),
     validation = Rule::new("!has(self.requests.memory) || !has(self.limits.memory) || !isQuantity(string(self.requests.memory)) || !isQuantity(string(self.limits.memory)) || quantity(string(self.requests.memory)).compareTo(quantity(string(self.limits.memory))) <= 0")
-        .message("requests.memory must not be more than limits.memory"),
+        .message("requests.memory must not be more than limits.memory (where `requests` is not given, requests.memory is 32Mi, and where `limits` is not given, limits.memory is 128Mi; set both)"),
     validation = Rule::new("!has(self.limits.memory) || !isQuantity(string(self.limits.memory)) || quantity(string(self.limits.memory)).compareTo(quantity('16Mi')) >= 0")
         .message("limits.memory must be at least 16Mi: the gateway does not start with less"),
 )]
@@ -243,7 +243,7 @@ pub struct ResourceList {
 #[x_kube(
     cel,
     validation = Rule::new(TIMEOUT_WITHIN_INTERVAL_RULE)
-        .message("timeout must not be longer than interval")
+        .message("timeout must not be longer than interval (which is 30s where it is not given; set both)")
         .field_path(".timeout"),
 )]
 pub struct ScrapeSpec {
@@ -311,7 +311,7 @@ pub struct ScrapeLimits {
     #[schemars(
         length(max = 8),
         extend("x-kubernetes-validations" = rule(
-            "self.matches('^([1-9][0-9]{0,4}Ki|[1-9]Mi|[1-5][0-9]Mi|6[0-4]Mi)$')",
+            "self.matches('^[1-9][0-9]{0,4}(Ki|Mi)$') && quantity(self).compareTo(quantity('64Mi')) <= 0",
             "expected a size from 1Ki to 64Mi with the unit Ki or Mi, like 512Ki or 16Mi",
         ))
     )]

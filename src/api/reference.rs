@@ -13,7 +13,8 @@ const HEAD: &str = "\
 # API reference
 
 What `kubectl explain mns.spec` and its like show, on one page. Every field of `spec` may be left out. The API server
-refuses what does not fit, and says what would be right.
+refuses what does not fit, and says what would be right, or which type a field has. What it can judge only as
+part of a Deployment, such as the operator of a toleration, [`Ready`](conditions.md) tells with the reason `Refused`.
 
 ```yaml
 apiVersion: simplepipe.dev/v1alpha1

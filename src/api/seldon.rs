@@ -39,11 +39,11 @@ pub struct SeldonSpec {
         validation = Rule::new(LABEL_VALUE_RULE).message(LABEL_VALUE_WORDS),
     )]
     pub selector: BTreeMap<String, String>,
-    /// Name of the containers' port that has the metrics. Default: the kind's.
+    /// Name of the containers' port that has the metrics, not its number. Default: the kind's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 15))]
-    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$')")
-        .message("expected the name of a port, like `metrics`: lower-case letters and digits, and between them also '-'"))]
+    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$') && self.matches('[a-z]') && !self.contains('--')")
+        .message("expected the name of a port, like `metrics`, and not its number: lower-case letters and digits, at least one letter, and between them also single '-'"))]
     pub port: Option<String>,
     /// Path of the metrics. Default: the kind's.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -61,7 +61,8 @@ pub fn pods(spec: &SeldonSpec) -> Result<LabelSelector, Objection> {
 pub fn endpoints(spec: &SeldonSpec) -> Result<Vec<Endpoint>, Objection> {
     let (ports, path) = usual_endpoints(spec.kind);
     if let Some(port) = &spec.port {
-        let problem = (!is_port_name(port)).then_some("a port's name, like metrics");
+        let problem =
+            (!is_port_name(port)).then_some("a port's name, like metrics, and not its number");
         refuse_if("spec.seldon.port", port, problem)?;
     }
     let ports = spec
@@ -115,6 +116,8 @@ fn is_port_name(name: &str) -> bool {
         && name.starts_with(edge)
         && name.ends_with(edge)
         && name.chars().all(|c| edge(c) || c == '-')
+        && name.contains(|c: char| c.is_ascii_lowercase())
+        && !name.contains("--")
 }
 
 fn refuse_if(
@@ -173,6 +176,8 @@ mod tests {
     #[rstest]
     #[case("{port: 'metrics('}", "spec.seldon.port")]
     #[case("{port: ''}", "spec.seldon.port")]
+    #[case("{port: '9000'}", "spec.seldon.port")]
+    #[case("{port: a--b}", "spec.seldon.port")]
     #[case("{port: a-name-of-16-chr}", "spec.seldon.port")]
     #[case("{selector: {'a b': c}}", "spec.seldon.selector")]
     #[case("{selector: {app: '(x'}}", "spec.seldon.selector")]

@@ -16,6 +16,8 @@ use super::platform::{Platform, UserIds};
 
 /// Scrape timeout where the object sets none and the interval is not shorter.
 const DEFAULT_TIMEOUT_SECONDS: u64 = 10;
+/// Largest answer that Prometheus reads, in KiB.
+const MOST_KIBIBYTES: u64 = 64 * 1024;
 
 /// Everything that a plan depends on.
 pub struct Inputs {
@@ -121,7 +123,7 @@ pub fn plan(inputs: &Inputs) -> Result<Plan, Hold> {
             timeout: scrape_timeout(&spec.scrape.interval, spec.scrape.timeout.as_deref())
                 .map_err(Hold::Objection)?,
             labels,
-            limits: spec.scrape.limits.clone(),
+            limits: scrape_limits(&spec.scrape.limits)?,
             reserved_metrics: platform.reserved_metrics.clone(),
             reserved_jobs: platform.reserved_jobs.clone(),
         },
@@ -177,6 +179,28 @@ fn scrape_timeout(interval: &str, timeout: Option<&str>) -> Result<String, Objec
             expected: "from 1s to the interval",
         }),
     }
+}
+
+/// As the schema has it, which older ones had not: a limit above it lets one tenant fill Prometheus' memory.
+fn scrape_limits(limits: &ScrapeLimits) -> Result<ScrapeLimits, Hold> {
+    if kibibytes(&limits.body_size).is_some_and(|size| (1..=MOST_KIBIBYTES).contains(&size)) {
+        return Ok(limits.clone());
+    }
+    Err(Hold::Objection(Objection::InvalidSpec {
+        field: "spec.scrape.limits.bodySize",
+        value: limits.body_size.clone(),
+        expected: "a size from 1Ki to 64Mi with the unit Ki or Mi, like 512Ki or 16Mi",
+    }))
+}
+
+/// Of a size like `16Mi`; `None` where it is none.
+fn kibibytes(size: &str) -> Option<u64> {
+    let (number, factor) = match size.strip_suffix("Ki") {
+        Some(number) => (number, 1),
+        None => (size.strip_suffix("Mi")?, 1024),
+    };
+    let digits = number.chars().all(|c| c.is_ascii_digit());
+    digits.then(|| number.parse::<u64>().ok()?.checked_mul(factor))?
 }
 
 /// Seconds of a duration like `1h30m10s`, the units from large to small as Prometheus wants them; `None` where it is
@@ -331,6 +355,32 @@ mod tests {
             panic!("it was taken");
         };
         assert_eq!(field, "spec.seldon.interval");
+    }
+
+    #[rstest]
+    #[case("65536Ki", true)]
+    #[case("64Mi", true)]
+    #[case("1Ki", true)]
+    #[case("65537Ki", false)]
+    #[case("99999Ki", false)]
+    #[case("65Mi", false)]
+    #[case("0Ki", false)]
+    #[case("+1Ki", false)]
+    #[case("Ki", false)]
+    #[case("16M", false)]
+    fn an_answer_above_64_mebibytes_is_refused_here_too(
+        #[case] size: &str,
+        #[case] is_taken: bool,
+    ) {
+        let spec = format!("{{scrape: {{limits: {{bodySize: {size}}}}}}}");
+        match plan(&inputs(object(&ALICE.replace("{}", &spec)))) {
+            Ok(plan) => assert!(is_taken && plan.scrape.limits.body_size == size),
+            Err(Hold::Objection(Objection::InvalidSpec { field, .. })) => {
+                assert!(!is_taken);
+                assert_eq!(field, "spec.scrape.limits.bodySize");
+            }
+            Err(other) => panic!("{other:?}"),
+        }
     }
 
     #[rstest]

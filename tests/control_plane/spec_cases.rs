@@ -106,7 +106,9 @@ pub fn spec_cases() -> Vec<(&'static str, Value, Expected)> {
         (
             "timeout > default interval",
             scrape(json!({"timeout": "31s"})),
-            ByRule("timeout must not be longer than interval"),
+            ByRule(
+                "timeout must not be longer than interval (which is 30s where it is not given; set both)",
+            ),
         ),
         (
             "timeout 0s",
@@ -189,6 +191,16 @@ pub fn spec_cases() -> Vec<(&'static str, Value, Expected)> {
         ),
         ("bodySize 64Mi", limits(json!({"bodySize": "64Mi"})), Taken),
         (
+            "bodySize 65536Ki",
+            limits(json!({"bodySize": "65536Ki"})),
+            Taken,
+        ),
+        (
+            "bodySize 65537Ki",
+            limits(json!({"bodySize": "65537Ki"})),
+            ByRule("expected a size from 1Ki to 64Mi with the unit Ki or Mi, like 512Ki or 16Mi"),
+        ),
+        (
             "bodySize 65Mi",
             limits(json!({"bodySize": "65Mi"})),
             ByRule("expected a size from 1Ki to 64Mi with the unit Ki or Mi, like 512Ki or 16Mi"),
@@ -266,7 +278,17 @@ pub fn spec_cases() -> Vec<(&'static str, Value, Expected)> {
         (
             "memory request > default limit",
             resources(json!({"requests": {"memory": "1Gi"}})),
-            ByRule("requests.memory must not be more than limits.memory"),
+            ByRule("where `limits` is not given, limits.memory is 128Mi"),
+        ),
+        (
+            "memory limit < default request",
+            resources(json!({"limits": {"memory": "16Mi"}})),
+            ByRule("where `requests` is not given, requests.memory is 32Mi"),
+        ),
+        (
+            "cpu limit < default request",
+            resources(json!({"limits": {"cpu": "5m"}})),
+            ByRule("where `requests` is not given, requests.cpu is 10m"),
         ),
         (
             "cpu request > limit",
@@ -317,6 +339,16 @@ pub fn spec_cases() -> Vec<(&'static str, Value, Expected)> {
             "port of model servers that is a pattern",
             seldon(json!({"port": "metrics|http"})),
             ByRule("expected the name of a port, like `metrics`"),
+        ),
+        (
+            "port of model servers as a number in quotes",
+            seldon(json!({"port": "9000"})),
+            ByRule("expected the name of a port, like `metrics`, and not its number"),
+        ),
+        (
+            "port of model servers as kubernetes has none",
+            seldon(json!({"port": "a--b"})),
+            ByRule("single '-'"),
         ),
         (
             "port of model servers as a number",
