@@ -73,12 +73,12 @@ def test_addresses_are_shown_as_typed_without_password(text: str, shown: str) ->
         (
             "http://host:9091/push/metrics/",
             'gateway from argument gateway "http://host:9091/push/metrics/" has the path of a push, which is added by '
-            "itself; write the address up to /metrics",
+            "itself; write it without /metrics and what follows",
         ),
         (
             "host:9091/metrics/job/train",
             'gateway from argument gateway "host:9091/metrics/job/train" has the path of a push, which is added by '
-            "itself; write the address up to /metrics",
+            "itself; write it without /metrics and what follows",
         ),
         (
             f"http://user:{PASSWORD}@host:x",

@@ -36,7 +36,7 @@ pub enum AddressError {
         part: &'static str,
     },
     /// The address of what is pushed, not of the gateway.
-    #[error("{} has the path of a push, which is added by itself; write the address up to /metrics", quoted(.0))]
+    #[error("{} has the path of a push, which is added by itself; write it without /metrics and what follows", quoted(.0))]
     Push(String),
     /// No URL at all.
     #[error("{} is not an address ({cause}); write http://HOST:PORT", quoted(.shown))]
@@ -244,11 +244,11 @@ mod tests {
     )]
     #[case(
         "http://host:9091/push/metrics/",
-        r#""http://host:9091/push/metrics/" has the path of a push, which is added by itself; write the address up to /metrics"#
+        r#""http://host:9091/push/metrics/" has the path of a push, which is added by itself; write it without /metrics and what follows"#
     )]
     #[case(
         "host:9091/metrics/job/train",
-        r#""host:9091/metrics/job/train" has the path of a push, which is added by itself; write the address up to /metrics"#
+        r#""host:9091/metrics/job/train" has the path of a push, which is added by itself; write it without /metrics and what follows"#
     )]
     #[case(
         "http://host:9091/#a",

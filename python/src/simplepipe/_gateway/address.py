@@ -58,7 +58,9 @@ class Address:
         if not separator and port is None:
             raise wrong(f"{shown} has no port; write HOST:9091, or http://HOST for port 80")
         if url.path.rstrip("/").endswith("/metrics") or "/metrics/job" in url.path:
-            raise wrong(f"{shown} has the path of a push, which is added by itself; write the address up to /metrics")
+            raise wrong(
+                f"{shown} has the path of a push, which is added by itself; write it without /metrics and what follows"
+            )
         return cls(
             scheme=url.scheme,
             host=host,
