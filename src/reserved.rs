@@ -77,6 +77,13 @@ impl Reserved {
     /// What Prometheus does to a metric, where its name is reserved.
     pub fn metric(&self, family: &Family) -> Option<String> {
         let name = family.name.as_str();
+        if name.contains(':') {
+            return Some(format!(
+                "metric {} will be dropped between gateway and Prometheus: names with a colon are for its recording rules; \
+                 take the colon out",
+                quoted(name)
+            ));
+        }
         if family.name.is_prometheus_own() {
             return Some(format!(
                 "metric {} will be dropped between gateway and Prometheus, which writes metrics of this name itself; give \

@@ -68,6 +68,23 @@ def test_hostile_content_is_refused_in_words_that_are_safe_to_print(content: byt
     assert all(each.isprintable() or each == "\n" for each in text)
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("run_time=6", 'line 1: "run_time=6" has a = between name and value; write a blank there: run_time 6'),
+        ("run_time : 6", 'line 1: "run_time : 6" has a : between name and value; write a blank there: run_time 6'),
+        ("[{'name': 'a'}]", "; JSON wants double quotes"),
+        ("[{\"name\": 'a'}]", "; JSON wants double quotes"),
+        (
+            '[{"name": "build", "value": "v1", "metric_type": "info"}]',
+            'without units or separators; text of an info stands in "labels": {"NAME": "TEXT"}',
+        ),
+    ],
+)
+def test_what_other_formats_write_is_refused_with_what_this_one_does(content: str, message: str) -> None:
+    assert refusal(content).endswith(message)
+
+
 def test_what_is_in_memory_is_checked_alike() -> None:
     metrics = [{"name": "a", "value": 1.5, "metric_type": "gauge", "labels": {"fold": "1"}}]
     histogram = {"name": "b", "metric_type": "histogram", "buckets": {0.1: 1, 1: 2}, "sum": 1, "count": 2}

@@ -218,7 +218,7 @@ fn not_json(text: &str, failure: json::Failure) -> Rejection {
     Rejection::NotJson(format!("{place}{error}{}", not_json_advice(text, &error)))
 }
 
-/// Programs that know no better write a float that is not finite as a bare word.
+/// Programs that know no better write a float that is not finite as a bare word, or Python's own form of a dict.
 fn not_json_advice(text: &str, error: &serde_json::Error) -> &'static str {
     let line = text
         .lines()
@@ -235,6 +235,8 @@ fn not_json_advice(text: &str, error: &serde_json::Error) -> &'static str {
         .unwrap_or_default();
     if error.is_syntax() && (rest.starts_with("NaN") || rest.starts_with("Infinity")) {
         "; write NaN and infinities as strings: \"NaN\", \"+Inf\", \"-Inf\""
+    } else if error.is_syntax() && before.last() == Some(&b'\'') {
+        "; JSON wants double quotes"
     } else {
         ""
     }

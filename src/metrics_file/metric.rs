@@ -20,6 +20,8 @@ pub(super) const FIELDS: [&str; 10] = [
     "sum",
     "count",
 ];
+/// Added to what is wrong with a text that is an info's value.
+const INFO_ADVICE: &str = r#"; text of an info stands in "labels": {"NAME": "TEXT"}"#;
 const TYPES: &str = "gauge, counter, summary, histogram or info";
 
 /// A metric whose name and type are known.
@@ -114,12 +116,21 @@ type Note<'a> = &'a mut dyn FnMut(&str, String);
 impl Fields {
     fn read(given: Vec<(String, Json)>, note: Note) -> Self {
         let mut fields = Self::default();
+        // The type may come after the value.
+        let is_info = given.iter().any(|(field, json)| {
+            field == "metric_type"
+                && matches!(json, Json::Text(word) if word == Declared::Info.word())
+        });
         for (field, json) in given {
             if fields.has(&field) {
                 note(&field, "is there twice; write it once".to_owned());
                 continue;
             }
-            if let Err(problem) = fields.set(&field, json, note) {
+            let is_text_of_info = is_info && field == "value" && matches!(json, Json::Text(_));
+            if let Err(mut problem) = fields.set(&field, json, note) {
+                if is_text_of_info {
+                    problem += INFO_ADVICE;
+                }
                 note(&field, problem);
             }
             fields.given.insert(field);

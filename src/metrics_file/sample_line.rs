@@ -35,6 +35,12 @@ pub(super) fn sample(line: &str, exemplars: bool) -> Result<Sample<'_>, String> 
             (name, labels, rest)
         }
         None => {
+            if let Some((name, sign, value)) = assignment(line) {
+                return Err(format!(
+                    "{} has a {sign} between name and value; write a blank there: {name} {value}",
+                    quoted(line)
+                ));
+            }
             let (name, rest) = metric_name(line, &NAME_ENDS)?;
             let rest = rest.trim_start_matches(BLANKS);
             let (labels, rest) = match rest.strip_prefix('{') {
@@ -67,6 +73,20 @@ pub(super) fn sample(line: &str, exemplars: bool) -> Result<Sample<'_>, String> 
             quoted(other)
         )),
     }
+}
+
+/// Name, sign and value of a line as other formats have it: `name=6`, or `name : 6`. With a colon right behind the name
+/// and a blank behind that, the colon is the name's.
+fn assignment(line: &str) -> Option<(&str, char, &str)> {
+    let at = line.find(['=', ':'])?;
+    let (name, rest) = line.split_at(at);
+    let sign = rest.chars().next()?;
+    let value = rest[1..].trim_start_matches(BLANKS);
+    if sign == ':' && !name.ends_with(BLANKS) && rest[1..].starts_with(BLANKS) {
+        return None;
+    }
+    let name = name.trim_end_matches(BLANKS);
+    (MetricName::new(name).is_ok() && numeric(value).is_ok()).then_some((name, sign, value))
 }
 
 /// The metric's name at the beginning, in quotes or up to one of these characters, and what follows it.
@@ -110,7 +130,7 @@ pub(super) fn begins_with_a_name_in_braces(text: &str) -> bool {
 /// Whether a line, which can't be read, doesn't even begin as one of the text formats does.
 pub(super) fn is_of_no_text_format(line: &str) -> bool {
     let line = line.trim_start_matches(BLANKS);
-    if line.starts_with('#') {
+    if line.starts_with('#') || assignment(line.trim_end_matches(BLANKS)).is_some() {
         return false;
     }
     let value = match metric_name(line, &NAME_ENDS) {

@@ -45,6 +45,11 @@ fn what_the_platform_reserves_is_pushed_and_told(
     "metric \"up\" will be dropped between gateway and Prometheus, which writes metrics of this name itself; give it \
      another name"
 )]
+#[case::as_yaml_is_written(
+    "run_time: 6\n",
+    "metric \"run_time:\" will be dropped between gateway and Prometheus: names with a colon are for its recording rules; \
+     take the colon out"
+)]
 fn strict_refuses_what_would_be_dropped(#[case] text: &str, #[case] remark: &str) {
     let gateway = Pushgateway::start();
     for more in [&["--strict"][..], &["--strict", "--dry-run"]] {

@@ -33,7 +33,12 @@ class Reserved:
 
     def metric(self, name: str, samples: Iterable[str]) -> str | None:
         """What Prometheus does to a metric with samples of these names, where one is reserved."""
-        if name in PROMETHEUS_OWN or name.startswith("scrape_") or ":" in name:
+        if ":" in name:
+            return (
+                f"metric {quoted(name)} will be dropped between gateway and Prometheus: names with a colon are for its "
+                "recording rules; take the colon out"
+            )
+        if name in PROMETHEUS_OWN or name.startswith("scrape_"):
             return (
                 f"metric {quoted(name)} will be dropped between gateway and Prometheus, which writes metrics of this "
                 "name itself; give it another name"

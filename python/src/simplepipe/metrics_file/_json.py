@@ -44,7 +44,8 @@ def read(text: str) -> Json:
             parse_constant=_constant,
         )
     except json.JSONDecodeError as error:
-        raise NotJson(f"is not JSON: {error.msg} at line {error.lineno} column {error.colno}") from None
+        advice = "; JSON wants double quotes" if text[error.pos : error.pos + 1] == "'" else ""
+        raise NotJson(f"is not JSON: {error.msg} at line {error.lineno} column {error.colno}{advice}") from None
     except RecursionError:
         raise _too_deep() from None
     if "\\ud" in text.lower():

@@ -29,6 +29,8 @@ FIELDS = (
 )
 TYPES = ("gauge", "counter", "summary", "histogram", "info")
 TYPES_TEXT = "gauge, counter, summary, histogram or info"
+INFO_ADVICE = '; text of an info stands in "labels": {"NAME": "TEXT"}'
+"""Added to what is wrong with a text that is an info's value."""
 
 OBSERVING = ("histogram", "summary")
 ONLY_FOR = {
@@ -137,12 +139,18 @@ class _Notes:
 
 def _read_fields(json: Object, notes: _Notes) -> _Fields:
     fields = _Fields()
+    # The type may come after the value.
+    is_info = ("metric_type", "info") in json.fields
     for name, value in json.fields:
         if name in fields.given:
             notes.add(name, "is there twice; write it once")
             continue
         fields.given.add(name)
-        notes.attempt(name, partial(_set, fields, name, value, notes))
+        try:
+            _set(fields, name, value, notes)
+        except ValueError as error:
+            advice = INFO_ADVICE if is_info and name == "value" and isinstance(value, str) else ""
+            notes.add(name, f"{error}{advice}")
     return fields
 
 

@@ -35,6 +35,10 @@ def read_sample(line: str, exemplars: bool) -> SampleLine:
         name, rest = _name_in_braces(line[1:])
         labels, rest = _labels(rest)
     else:
+        assigned = _assignment(line)
+        if assigned is not None:
+            name, sign, value = assigned
+            raise ValueError(f"{quoted(line)} has a {sign} between name and value; write a blank there: {name} {value}")
         name, rest = metric_name(line, NAME_ENDS)
         rest = rest.lstrip(BLANKS)
         if rest.startswith("{"):
@@ -49,6 +53,20 @@ def read_sample(line: str, exemplars: bool) -> SampleLine:
     if len(words) > 1:
         raise ValueError(f"{quoted(words[1])} after the value; write NAME{{LABELS}} VALUE")
     return SampleLine(name, labels, words[0])
+
+
+def _assignment(line: str) -> tuple[str, str, str] | None:
+    """Name, sign and value of a line as other formats have it: `name=6`, or `name : 6`. With a colon right behind the
+    name and a blank behind that, the colon is the name's."""
+    found = re.search("[=:]", line)
+    if found is None:
+        return None
+    sign, name, rest = found[0], line[: found.start()], line[found.end() :]
+    if sign == ":" and not name.endswith(tuple(BLANKS)) and rest.startswith(tuple(BLANKS)):
+        return None
+    name, value = name.rstrip(BLANKS), rest.lstrip(BLANKS)
+    is_name = _names.METRIC_NAME.fullmatch(name) and name not in _names.GATEWAY_NAMES
+    return (name, sign, value) if is_name and _is_number(value) else None
 
 
 def metric_name(text: str, ends: str) -> tuple[str, str]:
@@ -81,7 +99,7 @@ def begins_with_a_name_in_braces(text: str) -> bool:
 def is_of_no_text_format(line: str) -> bool:
     """Whether a line, which can't be read, doesn't even begin as one of the text formats does."""
     line = line.lstrip(BLANKS)
-    if line.startswith("#"):
+    if line.startswith("#") or _assignment(line.rstrip(BLANKS)) is not None:
         return False
     try:
         _, rest = metric_name(line, NAME_ENDS)
