@@ -2,15 +2,13 @@
 //! that another could use: it moves on to a lane for such.
 
 use std::collections::{HashMap, VecDeque};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures::FutureExt;
 use futures::future::pending;
 use kube::runtime::reflector::ObjectRef;
-use tokio::sync::{AcquireError, Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use crate::api::MetricsNamespace;
@@ -20,11 +18,8 @@ use super::locked::Locked;
 /// Tenants in the slow lane. With those in the last lane, and their requests side by side, they hold fewer than half of
 /// the seats that an API server has by default for all service accounts.
 const SLOW: usize = 32;
-/// Tenants in the last lane that are waited for to the end.
-const HANGING: usize = 20;
-/// Tenants in the last lane that try whether they still hang. Each try that does is given up, and the API server had it
-/// for nothing: these places and their patience bound how many that are.
-const TRYING: usize = 8;
+/// Tenants in the last lane.
+const HANGING: usize = 24;
 /// Between two looks whether a place that is held for long is wanted.
 const AGAIN: Duration = Duration::from_millis(50);
 /// By so many answers the API server's pace is known.
@@ -39,17 +34,14 @@ const REMEMBERED: Duration = Duration::from_secs(120);
 type Reference = ObjectRef<MetricsNamespace>;
 
 /// How fast a tenant's requests are answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Speed {
     /// At once, as nearly everywhere.
     Quick,
     /// Late.
     Slow,
-    /// Perhaps never, and waited for to the end.
+    /// Perhaps never.
     Hanging,
-    /// As long as nobody would wait for. Whether that is so is found out again and again, so that whose trouble has
-    /// ended does not wait for the others.
-    Trying,
 }
 
 impl Speed {
@@ -58,7 +50,6 @@ impl Speed {
     fn patience(self, fastest: Duration) -> Option<Duration> {
         let (least, times) = match self {
             Self::Quick => (Duration::from_millis(200), 4),
-            Self::Trying => (Duration::from_millis(500), 8),
             Self::Slow => (Duration::from_secs(1), 20),
             Self::Hanging => return None,
         };
@@ -68,17 +59,15 @@ impl Speed {
     fn next(self) -> Self {
         match self {
             Self::Quick => Self::Slow,
-            Self::Slow | Self::Trying | Self::Hanging => Self::Hanging,
+            Self::Slow | Self::Hanging => Self::Hanging,
         }
     }
 
     fn of(slowest: Duration, fastest: Duration) -> Self {
-        let is_it = |speed: &Self| speed.patience(fastest).is_some_and(|p| slowest < p);
-        match [Self::Quick, Self::Slow].into_iter().find(is_it) {
-            Some(speed) => speed,
-            None if slowest < LONGEST_PATIENCE => Self::Hanging,
-            None => Self::Trying,
-        }
+        [Self::Quick, Self::Slow]
+            .into_iter()
+            .find(|speed| speed.patience(fastest).is_some_and(|p| slowest < p))
+            .unwrap_or(Self::Hanging)
     }
 }
 
@@ -86,7 +75,6 @@ impl Speed {
 pub struct Lanes {
     quick: Lane,
     slow: Lane,
-    trying: Lane,
     hanging: Lane,
     last: Locked<HashMap<Reference, (Speed, Instant)>>,
     pace: Locked<Pace>,
@@ -150,7 +138,6 @@ impl Lanes {
         Arc::new(Self {
             quick: Lane::new(quick.into()),
             slow: Lane::new(SLOW),
-            trying: Lane::new(TRYING),
             hanging: Lane::new(HANGING),
             last: Locked::default(),
             pace: Locked::default(),
@@ -162,7 +149,6 @@ impl Lanes {
         match speed {
             Speed::Quick => &self.quick,
             Speed::Slow => &self.slow,
-            Speed::Trying => &self.trying,
             Speed::Hanging => &self.hanging,
         }
     }
@@ -186,49 +172,23 @@ impl Lanes {
     }
 
     async fn enter_lane(self: &Arc<Self>, tenant: &Reference, speed: Speed) -> Option<Place> {
-        if speed == Speed::Trying {
-            let turn = self.hanging.places.clone().acquire_owned();
-            return self.enter_last(tenant, Box::pin(turn)).await;
-        }
         let permit = self.lane(speed).enter().await?;
-        Some(self.place(tenant, speed, permit, None))
-    }
-
-    /// Waits for a turn in the last lane or, until it comes, for a try whether that is needed.
-    async fn enter_last(self: &Arc<Self>, tenant: &Reference, mut turn: Turn) -> Option<Place> {
-        let (speed, permit) = tokio::select! {
-            biased;
-            permit = &mut turn => (Speed::Hanging, permit.ok()?),
-            permit = self.trying.enter() => (Speed::Trying, permit?),
-        };
-        let turn = (speed == Speed::Trying).then_some(turn);
-        Some(self.place(tenant, speed, permit, turn))
-    }
-
-    fn place(
-        self: &Arc<Self>,
-        tenant: &Reference,
-        speed: Speed,
-        permit: OwnedSemaphorePermit,
-        turn: Option<Turn>,
-    ) -> Place {
-        Place {
+        Some(Place {
             lanes: self.clone(),
             tenant: tenant.clone(),
             held: Locked::from(Held {
                 speed,
                 slowest: Duration::ZERO,
                 _permit: permit,
-                turn,
             }),
             slowed: Notify::new(),
             left: Notify::new(),
-        }
+        })
     }
 
     /// Nobody gets a place any more, and who waits for slow answers gives them up: another operator finishes that.
     pub fn close(&self) {
-        for speed in [Speed::Quick, Speed::Slow, Speed::Trying, Speed::Hanging] {
+        for speed in [Speed::Quick, Speed::Slow, Speed::Hanging] {
             self.lane(speed).places.close();
         }
         self.stopping.notify_waiters();
@@ -267,12 +227,7 @@ struct Held {
     speed: Speed,
     slowest: Duration,
     _permit: OwnedSemaphorePermit,
-    /// Where one is waited for.
-    turn: Option<Turn>,
 }
-
-/// A turn in the last lane, first come, first served.
-type Turn = Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send>>;
 
 impl Place {
     /// Waits for an answer. Where that takes long, the tenant moves on to a slower lane; where that is full, and others
@@ -325,27 +280,11 @@ impl Place {
     /// True if there was room, or if another request has moved this tenant on already.
     fn move_on(&self, from: Speed) -> bool {
         let mut held = self.held.lock();
-        if held.speed != from {
+        if held.speed > from {
             return true;
         }
         let next = held.speed.next();
-        let permit = match held.turn.take() {
-            Some(mut turn) => match (&mut turn).now_or_never() {
-                Some(permit) => permit.ok(),
-                None => {
-                    held.turn = Some(turn);
-                    None
-                }
-            },
-            None => self
-                .lanes
-                .lane(next)
-                .places
-                .clone()
-                .try_acquire_owned()
-                .ok(),
-        };
-        let Some(permit) = permit else {
+        let Ok(permit) = self.lanes.lane(next).places.clone().try_acquire_owned() else {
             return false;
         };
         held.speed = next;
@@ -381,7 +320,7 @@ impl Place {
 
     /// Whether who leaves this lane goes on to the last one.
     pub fn leads_to_the_last(&self) -> bool {
-        self.speed() == Speed::Slow && !self.lanes.is_closed()
+        self.speed().next() == Speed::Hanging && !self.lanes.is_closed()
     }
 
     /// Leaves this lane, and waits for a place in the next one.
@@ -389,15 +328,9 @@ impl Place {
         let lanes = self.lanes.clone();
         let tenant = self.tenant.clone();
         let next = self.speed().next();
-        let turn = self.held.lock().turn.take();
         drop(self);
-        match turn {
-            Some(turn) => lanes.enter_last(&tenant, turn).await,
-            None => {
-                lanes.remember(&tenant, next);
-                lanes.enter_lane(&tenant, next).await
-            }
-        }
+        lanes.remember(&tenant, next);
+        lanes.enter_lane(&tenant, next).await
     }
 
     /// Notes that all was answered: how fast that was decides where the next try begins.
@@ -410,6 +343,7 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::FutureExt;
     use futures::future::{Either, join_all, select};
     use std::pin::pin;
 
@@ -466,46 +400,20 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn hanging_tenants_have_their_turns_in_order_and_no_more_places_than_are_theirs() {
         let lanes = Lanes::new(8);
-        let rounds = 4;
-        let all = || (0..HANGING * rounds).map(|number| request(&lanes, number, HANGS));
-        join_all(all()).await;
-        // Each is known now. Who comes first is served first, and some of the others try meanwhile.
-        let took = join_all(all()).await;
-        assert!(
-            took[..HANGING].iter().all(|took| *took == HANGS),
-            "{took:?}"
-        );
-        let mut ended = took.clone();
-        ended.sort();
-        for (number, took) in ended.iter().enumerate() {
-            let round = number / (HANGING + TRYING);
-            assert!(*took >= HANGS * (round as u32 + 1), "{ended:?}");
-        }
-        assert!(took[took.len() - 1] <= HANGS * (rounds as u32), "{took:?}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn whose_trouble_has_ended_does_not_wait_for_those_that_still_hang() {
-        const MANY: usize = 200;
-        let lanes = Lanes::new(8);
-        let all = (0..=MANY).map(|number| request(&lanes, number, HANGS));
+        let rounds = 3;
+        let all = (0..HANGING * rounds).map(|number| request(&lanes, number, HANGS));
         join_all(all).await;
-        let hanging = (1..=MANY).map(async |number| {
-            loop {
-                request(&lanes, number, HANGS).await;
-            }
-        });
-        let mended = async {
-            tokio::time::sleep(Duration::from_secs(60)).await;
-            request(&lanes, 0, Duration::from_millis(10)).await
-        };
-        let (hanging, mended) = (pin!(join_all(hanging)), pin!(mended));
-        let took = match select(hanging, mended).await {
-            Either::Left(_) => panic!("those that hang ended"),
-            Either::Right((took, _)) => took,
-        };
-        assert!(took < Duration::from_secs(5), "{took:?}");
-        assert!(lanes.is_quick(&tenant(0)));
+        // Each is known now. Who comes first is served first.
+        let all = (0..HANGING * rounds).map(|number| request(&lanes, number, HANGS));
+        let took: Vec<u32> = join_all(all)
+            .await
+            .iter()
+            .map(|took| (took.as_secs() / HANGS.as_secs()) as u32)
+            .collect();
+        let expected: Vec<u32> = (1..=rounds as u32)
+            .flat_map(|round| std::iter::repeat_n(round, HANGING))
+            .collect();
+        assert_eq!(took, expected);
     }
 
     #[tokio::test(start_paused = true)]
@@ -549,7 +457,7 @@ mod tests {
     async fn who_is_quick_again_is_back_in_the_first_lane() {
         let lanes = Lanes::new(1);
         request(&lanes, 0, HANGS).await;
-        assert_eq!(lanes.last.lock()[&tenant(0)].0, Speed::Trying);
+        assert_eq!(lanes.last.lock()[&tenant(0)].0, Speed::Hanging);
         request(&lanes, 0, Duration::from_millis(500)).await;
         assert_eq!(lanes.last.lock()[&tenant(0)].0, Speed::Slow);
         request(&lanes, 0, Duration::ZERO).await;
