@@ -37,7 +37,7 @@ pub enum UserIds {
 
 /// Names that a cluster's own alerts and dashboards go by. A namespace is pinned on whatever is pushed, and that does
 /// not help against a rule that sums or joins over all.
-const RESERVED: [&str; 11] = [
+const RESERVED: [&str; 15] = [
     "kube_.*",
     "kubelet_.*",
     "node_.*",
@@ -49,15 +49,19 @@ const RESERVED: [&str; 11] = [
     "alertmanager_.*",
     "grafana_.*",
     "simplepipe_.*",
+    "reloader_.*",
+    "grpc_server_.*",
+    "rest_client_.*",
+    "kubernetes_build_info",
 ];
 
-/// Jobs that a cluster's own alerts ask for by name, whatever the metric.
+/// Jobs that a cluster's own alerts ask for, whatever the metric.
 const RESERVED_JOBS: [&str; 11] = [
     "apiserver",
     "kubelet",
     "kube-.*",
     "kubernetes-.*",
-    "etcd",
+    ".*etcd.*",
     "coredns",
     "cadvisor",
     "node-exporter",
@@ -215,5 +219,24 @@ mod tests {
         #[case] fine: bool,
     ) {
         assert_eq!(is_pattern(pattern), fine, "{pattern:?}");
+    }
+
+    /// Each is asked for by an alert of kube-prometheus-stack that sums over all namespaces, or in each.
+    #[rstest]
+    #[case::config_reloaders("reloader_last_reload_successful", "train")]
+    #[case::versions_of_kubernetes("kubernetes_build_info", "train")]
+    #[case::clients_of_the_api_server("rest_client_requests_total", "train")]
+    #[case::etcd("grpc_server_handled_total", "train")]
+    #[case::etcd_by_job("go_goroutines", "my-etcd-1")]
+    #[case::kubelet("go_goroutines", "kubelet")]
+    fn what_the_usual_alerts_ask_for_is_reserved(#[case] metric: &str, #[case] job: &str) {
+        let platform = Platform::default();
+        let among = |patterns: &[String], name: &str| {
+            let whole = regex_lite::Regex::new(&format!("^(?:{})$", patterns.join("|"))).unwrap();
+            whole.is_match(name)
+        };
+        assert!(among(&platform.reserved_metrics, metric) || among(&platform.reserved_jobs, job));
+        assert!(!among(&platform.reserved_metrics, "run_time"));
+        assert!(!among(&platform.reserved_jobs, "train"));
     }
 }

@@ -88,7 +88,7 @@ pub struct Flags {
         value_enum
     )]
     gateway_user_ids: Option<UserIds>,
-    /// Label on every ServiceMonitor and PodMonitor, for a Prometheus that selects by label; may be given several times
+    /// Label on every ServiceMonitor and PodMonitor, for a Prometheus that selects by label; may be given several times, and commas separate several
     #[arg(
         long = "service-monitor-label",
         env = "SIMPLEPIPE_SERVICE_MONITOR_LABELS",
@@ -96,7 +96,7 @@ pub struct Flags {
         value_delimiter = ','
     )]
     service_monitor_labels: Vec<String>,
-    /// Pattern of metric names that tenants may not push; may be given several times [default: those of Kubernetes and Prometheus, see docs/operator.md]
+    /// Pattern of metric names that tenants may not push; may be given several times, and commas separate several [default: those of Kubernetes and Prometheus, see docs/operator.md]
     #[arg(
         long = "reserved-metric",
         env = "SIMPLEPIPE_RESERVED_METRICS",
@@ -104,7 +104,7 @@ pub struct Flags {
         value_delimiter = ','
     )]
     reserved_metrics: Vec<String>,
-    /// Pattern of jobs that tenants may not push; may be given several times [default: those of Kubernetes and Prometheus, see docs/operator.md]
+    /// Pattern of jobs that tenants may not push; may be given several times, and commas separate several [default: those of Kubernetes and Prometheus, see docs/operator.md]
     #[arg(
         long = "reserved-job",
         env = "SIMPLEPIPE_RESERVED_JOBS",
