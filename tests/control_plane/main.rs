@@ -35,6 +35,7 @@ mod tenant;
 #[path = "../support/webhook.rs"]
 mod webhook;
 
+mod alerts;
 mod children;
 mod contests;
 mod cost;
