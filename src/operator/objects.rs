@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
+use crate::api::conditions::ConditionType;
 use crate::api::{MetricsNamespace, MetricsNamespaceStatus};
 
 use super::child_cache::version;
@@ -345,13 +346,21 @@ impl Objects {
         known.by_namespace.values().map(|r| r.all.len()).sum()
     }
 
-    /// Counts the conditions of all by type and status. `counts`: of which ones.
+    /// Counts the conditions of all that serve by type and status. `counts`: of which ones. One without `Ready`, as where
+    /// no status could be written yet, counts as one of which nothing is known.
     pub fn conditions(&self, counts: impl Fn(&str, &str) -> bool) -> Vec<((String, String), i64)> {
         let known = self.0.lock();
-        let residents = known.by_namespace.values().flat_map(|r| &r.all);
+        let residents = known.by_namespace.values();
+        let serving = residents.filter_map(|all| all.get(all.serving()?));
         let mut counted = HashMap::new();
-        for condition in residents.flat_map(|resident| resident.object.conditions()) {
-            *counted.entry(condition).or_default() += 1;
+        for resident in serving {
+            let ready = ConditionType::Ready.as_str();
+            let conditions = || resident.object.conditions();
+            let is_known = conditions().any(|(type_, _)| type_ == ready);
+            let unknown = (!is_known).then_some((ready, "Unknown"));
+            for condition in conditions().chain(unknown) {
+                *counted.entry(condition).or_default() += 1;
+            }
         }
         let counted = counted.into_iter().filter(|((t, s), _)| counts(t, s));
         counted
@@ -544,21 +553,31 @@ mod tests {
     }
 
     #[test]
-    fn conditions_are_counted_by_type_and_status() {
+    fn conditions_of_those_that_serve_are_counted_by_type_and_status() {
         let objects = Objects::default();
-        for (name, ready) in [("first", "True"), ("second", "False"), ("third", "True")] {
+        for (namespace, name, ready) in [
+            ("alice", "first", Some("True")),
+            // The older one serves.
+            ("alice", "second", Some("False")),
+            ("bob", "metrics", Some("False")),
+            ("carol", "metrics", Some("True")),
+            ("dave", "metrics", None),
+        ] {
             let mut object = object(name, OLD);
-            object.status = serde_json::from_value(serde_json::json!({"conditions": [
+            object.metadata.namespace = Some(namespace.into());
+            object.status = ready.map(|ready| serde_json::from_value(serde_json::json!({"conditions": [
                 {"type": "Ready", "status": ready, "reason": name, "message": "", "lastTransitionTime": OLD},
                 {"type": "Forged", "status": ready, "reason": name, "message": "", "lastTransitionTime": OLD},
             ]}))
-            .unwrap();
+            .unwrap());
             objects.saw(&object);
         }
         let mut counted = objects.conditions(|type_, _| type_ == "Ready");
         counted.sort();
         let ready = |status: &str, count| (("Ready".to_owned(), status.to_owned()), count);
-        assert_eq!(counted, [ready("False", 1), ready("True", 2)]);
+        // Of one without a status nothing is known, and that is worth an alert.
+        let expected = [ready("False", 1), ready("True", 2), ready("Unknown", 1)];
+        assert_eq!(counted, expected);
     }
 
     #[test]

@@ -118,7 +118,8 @@ impl Error {
     /// The reason as a metric's label: one of a few.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Child(Problem { cause, .. }) | Self::Status(cause) => match cause {
+            Self::Status(_) => "status_not_written",
+            Self::Child(Problem { cause, .. }) => match cause {
                 Cause::NameTaken => "name_taken",
                 Cause::KindNotServed => "kind_not_served",
                 Cause::Refused(_) => "refused",
@@ -565,6 +566,21 @@ impl Report<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::conditions::ConditionType;
+
+    #[test]
+    fn that_statuses_are_not_written_has_a_reason_of_its_own() {
+        let cause = || Cause::Refused("no right".into());
+        assert_eq!(Error::Status(cause()).reason(), "status_not_written");
+        let child = Problem {
+            kind: Kind::Service,
+            name: "pushgateway".into(),
+            serves: ConditionType::GatewayAvailable,
+            cause: cause(),
+            stays: false,
+        };
+        assert_eq!(Error::Child(child).reason(), "refused");
+    }
 
     #[test]
     fn the_soonest_of_all_reasons_to_look_again_wins() {

@@ -122,7 +122,7 @@ impl Metrics {
         );
         registry.register(
             "tenants",
-            "MetricsNamespaces, by condition and its status",
+            "MetricsNamespaces that serve their namespace, by condition and its status",
             metrics.tenants.clone(),
         );
         registry.register(

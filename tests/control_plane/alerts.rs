@@ -33,7 +33,7 @@ fn the_alerts_of_the_docs_fire_when_they_should_and_not_before() {
         all.push((series.to_owned(), values.to_owned()));
         all
     };
-    let cases: [(&str, Vec<(String, String)>, &[&str]); 6] = [
+    let cases: [(&str, Vec<(String, String)>, &[&str]); 8] = [
         (
             "all is well",
             and("simplepipe_watch_failing{watch=\"services\"}", "0x20"),
@@ -62,6 +62,22 @@ fn the_alerts_of_the_docs_fire_when_they_should_and_not_before() {
                 "1x20",
             ),
             &["simplepipe_tenants"],
+        ),
+        (
+            "nothing is known of a tenant",
+            and(
+                "simplepipe_tenants{condition=\"Ready\",status=\"Unknown\"}",
+                "1x20",
+            ),
+            &["simplepipe_tenants"],
+        ),
+        (
+            "statuses can't be written",
+            and(
+                "simplepipe_reconcile_errors_total{reason=\"status_not_written\"}",
+                "1+7x20",
+            ),
+            &["simplepipe_reconcile_errors_total"],
         ),
     ];
     let expressions = expressions();

@@ -125,6 +125,30 @@ async fn a_write_without_the_right_to_it_is_told_by_the_object_until_the_right_i
         .await;
 }
 
+/// No status can say it, so a metric and the log do.
+#[tokio::test]
+async fn without_the_right_to_statuses_metrics_say_so() {
+    let control_plane = exclusive().await;
+    let client = control_plane.client().await;
+    let roles: Api<ClusterRole> = Api::all(client.clone());
+    let operator = Operator::start_alone(&control_plane).await;
+    take_away(&roles, "metricsnamespaces/status").await;
+    let tenant = Tenant::empty(client, "rights-status").await;
+    tenant.create("metrics", json!({})).await;
+    for metric in [
+        "simplepipe_tenants{condition=\"Ready\",status=\"Unknown\"}",
+        "simplepipe_reconcile_errors_total{reason=\"status_not_written\"}",
+    ] {
+        eventually(metric, async || {
+            let count = operator.metric(metric).await?;
+            so(count >= 1.0, count)
+        })
+        .await;
+    }
+    control_plane.install().await;
+    tenant.until_converged().await;
+}
+
 #[tokio::test]
 async fn a_change_that_is_refused_leaves_standing_what_works_and_says_so() {
     let control_plane = exclusive().await;
