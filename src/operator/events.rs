@@ -131,7 +131,7 @@ fn written_event(news: &News) -> Option<Event> {
     let (type_, loss) = match written.iter().any(|w| w.replaces_gateway) {
         true => (
             EventType::Warning,
-            "; that replaces the gateway's pod, and what was pushed before is gone",
+            "; that replaces the gateway's pod: what was pushed is gone once the new one is ready",
         ),
         false => (EventType::Normal, ""),
     };
@@ -293,7 +293,7 @@ mod tests {
             now: &now,
         };
         let notes: Vec<_> = told(&news).filter_map(|event| event.note).collect();
-        let expected = "updated Deployment pushgateway; that replaces the gateway's pod, and what was pushed before is gone";
+        let expected = "updated Deployment pushgateway; that replaces the gateway's pod: what was pushed is gone once the new one is ready";
         assert_eq!(notes, [expected]);
     }
 

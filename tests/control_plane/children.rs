@@ -182,7 +182,7 @@ async fn what_changes_and_what_fails_is_told_as_events() {
     tenant
         .change_spec(json!({"gateway": {"logLevel": "debug"}}))
         .await;
-    let gone = "updated Deployment pushgateway; that replaces the gateway's pod, and what was pushed before is gone";
+    let gone = "updated Deployment pushgateway; that replaces the gateway's pod: what was pushed is gone once the new one is ready";
     tenant.until_told("Warning", "Applied", gone).await;
     tenant.gateway_goes_down("no node has room").await;
     tenant
