@@ -222,7 +222,9 @@ pub fn start_log(format: LogFormat, level: &str) -> Result<(), LogLevelError> {
     let filter = filter(level)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        // It would be told where the line itself could not be, as on a full disk, and that ends the process.
+        .log_internal_errors(false);
     // A second start, as in a test, keeps the first log.
     let _ = match format {
         LogFormat::Text => builder.with_ansi(false).finish().try_init(),

@@ -6,8 +6,13 @@ use kube::core::GroupVersionKind;
 use kube::discovery::ApiResource;
 use serde_json::{Value, json};
 
-use crate::eventually::{eventually, so};
-use crate::operator::Operator;
+use std::fs::File;
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::eventually::{eventually, so, within};
+use crate::operator::{Operator, PROGRAM};
 use crate::stages::exclusive;
 use crate::tenant::Tenant;
 
@@ -145,4 +150,45 @@ async fn a_refusal_that_lasts_is_told_once_and_its_end_once_and_debug_is_of_the_
         .filter(|line| !line.contains("\"target\":\"simplepipe::"))
         .collect();
     assert_eq!(of_others, [""; 0]);
+}
+
+/// Longer than it gives running reconciles at its end.
+const ENDS_WITHIN: Duration = Duration::from_secs(30);
+
+#[tokio::test]
+async fn a_log_that_can_be_written_nowhere_ends_no_operator() {
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = folder.path().join("kubeconfig");
+    let nobody = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "a",
+        "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
+        "clusters": [{"name": "a", "cluster": {"server": "http://127.0.0.1:1"}}],
+        "users": [{"name": "a", "user": {}}],
+    });
+    std::fs::write(&kubeconfig, nobody.to_string()).unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let mut operator = Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", PROGRAM, "operator"])
+        .args(["--listen", &address.to_string()])
+        .args(["--lease-namespace", "default"])
+        .env("KUBECONFIG", kubeconfig)
+        // Each write to it fails: there is no space.
+        .stderr(File::options().write(true).open("/dev/full").unwrap())
+        .spawn()
+        .unwrap();
+    eventually("it answers", async || {
+        let ended = operator.try_wait().unwrap();
+        assert_eq!(ended, None, "it has ended");
+        TcpStream::connect(address).map_err(|e| e.to_string())
+    })
+    .await;
+    let id = operator.id().to_string();
+    Command::new("kill").args(["-TERM", &id]).status().unwrap();
+    let ended = within(ENDS_WITHIN, "it ends when it is told to", async || {
+        operator.try_wait().unwrap().ok_or("it goes on".to_owned())
+    })
+    .await;
+    assert_eq!(ended.code(), Some(0));
 }

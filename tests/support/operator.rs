@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::control_plane::{ControlPlane, Frozen, OPERATOR_NAMESPACE};
 use crate::eventually::{eventually, so, within};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_simplepipe");
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_simplepipe");
 /// Lines of a log that a failure shows.
 const LINES: usize = 15;
 const LONGEST_ANSWER: Duration = Duration::from_secs(5);
