@@ -234,11 +234,13 @@ pub fn start_log(format: LogFormat, level: &str) -> Result<(), LogLevelError> {
 }
 
 /// What of other crates says again what is said here, and what it is limited to where the level does not name it.
-const QUIET: [(&str, LevelFilter); 2] = [
+const QUIET: [(&str, LevelFilter); 3] = [
     // Each error of a watch.
     ("kube_runtime::watcher", LevelFilter::OFF),
     // Shows answers whole that it can't read.
     ("kube_client", LevelFilter::OFF),
+    // Each connection to a server whose certificate it does not trust.
+    ("rustls_platform_verifier", LevelFilter::OFF),
 ];
 
 /// A level alone is this program's. Other crates say no more than what an administrator wants to know, unless the
@@ -353,18 +355,19 @@ mod tests {
     }
 
     #[rstest]
-    #[case("info", ["info", "info", "info", "off", "off"])]
-    #[case("debug", ["debug", "info", "info", "off", "off"])]
-    #[case("trace", ["trace", "info", "info", "off", "off"])]
-    #[case("warn", ["warn", "warn", "warn", "off", "off"])]
-    #[case("debug,hyper=trace", ["debug", "trace", "info", "off", "off"])]
-    #[case("hyper=trace,debug", ["debug", "trace", "info", "off", "off"])]
-    #[case("debug,simplepipe=warn", ["warn", "info", "info", "off", "off"])]
-    #[case("info,kube=debug", ["info", "info", "info", "debug", "debug"])]
-    #[case("info,kube_runtime=debug", ["info", "info", "info", "debug", "off"])]
+    #[case("info", ["info", "info", "info", "off", "off", "off"])]
+    #[case("debug", ["debug", "info", "info", "off", "off", "off"])]
+    #[case("trace", ["trace", "info", "info", "off", "off", "off"])]
+    #[case("warn", ["warn", "warn", "warn", "off", "off", "off"])]
+    #[case("debug,hyper=trace", ["debug", "trace", "info", "off", "off", "off"])]
+    #[case("hyper=trace,debug", ["debug", "trace", "info", "off", "off", "off"])]
+    #[case("debug,simplepipe=warn", ["warn", "info", "info", "off", "off", "off"])]
+    #[case("info,kube=debug", ["info", "info", "info", "debug", "debug", "off"])]
+    #[case("info,kube_runtime=debug", ["info", "info", "info", "debug", "off", "off"])]
+    #[case("info,rustls=debug", ["info", "info", "debug", "off", "off", "debug"])]
     fn a_level_is_this_programs_and_other_crates_are_heard_where_they_are_named(
         #[case] level: &str,
-        #[case] most: [&str; 5],
+        #[case] most: [&str; 6],
     ) {
         let log = tracing_subscriber::fmt()
             .with_env_filter(filter(level).unwrap())
@@ -376,6 +379,7 @@ mod tests {
                 heard!("rustls::conn"),
                 heard!("kube_runtime::watcher"),
                 heard!("kube_client::client"),
+                heard!("rustls_platform_verifier::verification::others"),
             ]
         });
         assert_eq!(heard, most);
