@@ -12,10 +12,21 @@ const LONGEST_WORDS: usize = 800;
 
 /// An error as a person reads it: the API server's own sentence, or each cause down to the first.
 pub fn words(error: &KubeError) -> String {
-    if let KubeError::Api(status) = error {
-        return one_line(&status.message, LONGEST_WORDS);
+    match error {
+        KubeError::Api(status) => words_of(status),
+        other => with_causes(other),
     }
-    with_causes(error)
+}
+
+fn words_of(status: &Status) -> String {
+    let words = one_line(&status.message, LONGEST_WORDS);
+    match status.code {
+        // The API server says "Unauthorized" and no more.
+        401 => {
+            format!("{words} (the token is not accepted: it has expired, or is of another cluster)")
+        }
+        _ => words,
+    }
 }
 
 /// An error, and each cause down to the first.
@@ -39,9 +50,9 @@ pub fn cause(error: KubeError) -> Cause {
         KubeError::Api(status)
             if (400..500).contains(&status.code) && status.code != 429 && !status.is_conflict() =>
         {
-            Cause::Refused(one_line(&status.message, LONGEST_WORDS))
+            Cause::Refused(words_of(&status))
         }
-        KubeError::Api(status) => Cause::Unavailable(one_line(&status.message, LONGEST_WORDS)),
+        KubeError::Api(status) => Cause::Unavailable(words_of(&status)),
         other => Cause::Unavailable(words(&other)),
     }
 }
@@ -49,4 +60,22 @@ pub fn cause(error: KubeError) -> Cause {
 /// A 404 for the kind has no details of an object that was not found.
 pub fn is_unknown_kind(status: &Status) -> bool {
     status.code == 404 && status.details.as_ref().is_none_or(|d| d.name.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_token_that_is_not_accepted_is_called_so() {
+        let status = serde_json::from_value(json!({
+            "status": "Failure", "message": "Unauthorized", "reason": "Unauthorized", "code": 401,
+        }));
+        let error = KubeError::Api(Box::new(status.unwrap()));
+        let says =
+            "Unauthorized (the token is not accepted: it has expired, or is of another cluster)";
+        assert_eq!(words(&error), says);
+        assert_eq!(cause(error), Cause::Refused(says.into()));
+    }
 }

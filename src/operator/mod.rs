@@ -146,6 +146,16 @@ fn first_line(error: &kube::config::InferConfigError) -> String {
     words.lines().next().unwrap_or_default().to_owned()
 }
 
+/// The API server's address, without a user's name and password.
+fn server_of(url: &http::Uri) -> String {
+    let authority = url.authority().map_or("", |a| a.as_str());
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    let scheme = url.scheme_str().unwrap_or("https");
+    format!("{scheme}://{host}{}", url.path().trim_end_matches('/'))
+}
+
 /// Runs the operator until SIGTERM or SIGINT.
 ///
 /// # Errors
@@ -158,7 +168,12 @@ pub async fn run(flags: Flags) -> Result<(), Error> {
     if config.proxy_url.is_some() {
         return Err(Error::Proxy);
     }
-    info!(version = env!("CARGO_PKG_VERSION"), listen = %listener.local_addr()?, "starting");
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        listen = %listener.local_addr()?,
+        server = server_of(&config.cluster_url),
+        "starting"
+    );
 
     let caches = Arc::new(Caches {
         objects: Objects::default(),
@@ -337,4 +352,18 @@ fn stop_signal() -> io::Result<watch::Receiver<bool>> {
         sender.closed().await;
     });
     Ok(receiver)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("https://10.96.0.1:443/", "https://10.96.0.1:443")]
+    #[case("https://rancher/k8s/clusters/c-1", "https://rancher/k8s/clusters/c-1")]
+    #[case("https://me:secret@cluster:6443", "https://cluster:6443")]
+    fn the_log_names_the_api_server_without_a_password(#[case] url: &str, #[case] named: &str) {
+        assert_eq!(server_of(&url.parse().unwrap()), named);
+    }
 }
