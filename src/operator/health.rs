@@ -127,7 +127,7 @@ impl Health {
         matches!(&*self.role.lock(), Role::Leading(fence) if fence.is_open())
     }
 
-    /// Notes that the Lease can't be read or renewed. What to say about it, if anything.
+    /// Notes that the Lease can't be had or renewed. What to say about it, if anything.
     pub fn lease_fails(&self, error: &str) -> Option<Told> {
         let mut lease = self.lease.lock();
         *lease = Some(Failing::again(lease.take(), error));
@@ -285,14 +285,14 @@ impl Health {
             Role::Starting => Report {
                 healthy: false,
                 text: match lease {
-                    Some(words) => format!("starting: the Lease can't be read, {words}\n"),
+                    Some(words) => format!("starting: the Lease can't be had, {words}\n"),
                     None => "starting: the API server has not answered yet\n".into(),
                 },
             },
             Role::Standby(why) => Report {
                 healthy: works,
                 text: match lease {
-                    Some(words) => format!("standing by; the Lease can't be read, {words}\n"),
+                    Some(words) => format!("standing by; the Lease can't be had, {words}\n"),
                     None => format!("ok: standing by; {why}\n"),
                 },
             },
@@ -453,13 +453,13 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_that_cannot_be_read_or_renewed_is_said_in_each_role() {
+    fn a_lease_that_cannot_be_read_or_written_is_said_in_each_role() {
         let health = Health::new(&[], &[]);
         for (role, says) in [
-            (Role::Starting, "starting: the Lease can't be read"),
+            (Role::Starting, "starting: the Lease can't be had"),
             (
                 Role::Standby("a holds it".into()),
-                "standing by; the Lease can't be read",
+                "standing by; the Lease can't be had",
             ),
             (leading(), "lease: failing"),
         ] {
