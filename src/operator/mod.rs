@@ -102,7 +102,7 @@ pub enum Error {
     #[error(transparent)]
     LogLevel(#[from] telemetry::LogLevelError),
     /// The API server can't be found.
-    #[error("no Kubernetes API server is known: {}; run in a cluster, or set KUBECONFIG", first_line(.0))]
+    #[error("no Kubernetes API server is known: {}; mend what is named here, run in a cluster, or set KUBECONFIG", first_line(.0))]
     Config(#[from] kube::config::InferConfigError),
     /// The API server can't be used.
     #[error("the Kubernetes API server can't be used: {0}")]

@@ -481,7 +481,10 @@ fn explain(problem: &Problem) -> (Reason, String) {
         ),
         Cause::Unavailable(why) => (
             Reason::ApiUnavailable,
-            format!("{object} could not be written and is tried again: {why}"),
+            match problem.stays {
+                true => format!("{object}, could not be written and is tried again: {why}"),
+                false => format!("{object} could not be written and is tried again: {why}"),
+            },
         ),
         Cause::Contested => (
             Reason::ChangedByOthers,

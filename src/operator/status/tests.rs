@@ -568,6 +568,21 @@ fn a_refused_change_says_what_goes_on_and_that_ready_needs_somebody() {
 }
 
 #[test]
+fn a_change_that_does_not_get_through_is_a_sentence_too() {
+    let mut world = World::well();
+    world.problems = vec![Problem {
+        stays: true,
+        ..problem(
+            Kind::Service,
+            ConditionType::GatewayAvailable,
+            Cause::Unavailable("503".into()),
+        )
+    }];
+    let says = "a change of Service pushgateway, which stays as it was, could not be written and is tried again: 503";
+    assert_eq!(world.ready().message, says);
+}
+
+#[test]
 fn a_child_that_is_waited_for_is_named() {
     let mut world = World::well();
     world.rollout = None;
