@@ -127,7 +127,7 @@ pub struct Flags {
     /// Namespace of the Lease [default: the operator's own]
     #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
     lease_namespace: Option<String>,
-    /// Who holds the Lease [default: the pod's name, else a random one]
+    /// Who holds the Lease; another name for each operator [default: the pod's name, else a random one]
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     identity: Option<String>,
     /// Seconds without renewal after which another operator takes over, from 5 to 300 [default: 15]
