@@ -19,6 +19,9 @@ fn expressions() -> Vec<String> {
     block.lines().map(expression).collect()
 }
 
+/// What is said of it, a series and its values each, and the metrics whose alerts then fire.
+type Case = (&'static str, Vec<(String, String)>, &'static [&'static str]);
+
 #[test]
 fn the_alerts_of_the_docs_fire_when_they_should_and_not_before() {
     let leads = |instance: &str, value: &str| {
@@ -33,7 +36,7 @@ fn the_alerts_of_the_docs_fire_when_they_should_and_not_before() {
         all.push((series.to_owned(), values.to_owned()));
         all
     };
-    let cases: [(&str, Vec<(String, String)>, &[&str]); 8] = [
+    let cases: [Case; 8] = [
         (
             "all is well",
             and("simplepipe_watch_failing{watch=\"services\"}", "0x20"),
