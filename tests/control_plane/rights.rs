@@ -19,6 +19,12 @@ async fn take_away(roles: &Api<ClusterRole>, resource: &str) {
             .iter_mut()
             .for_each(|names| names.retain(|name| name != resource));
     }
+    // A rule about nothing is refused.
+    rules.retain(|rule| {
+        rule.resources
+            .as_ref()
+            .is_none_or(|names| !names.is_empty())
+    });
     let patch = Patch::Merge(json!({"rules": rules}));
     roles
         .patch("simplepipe", &by("kubectl-edit"), &patch)
