@@ -45,9 +45,12 @@ const SURPLUS_PAGES: usize = 10;
 const LONGEST_ANSWER: Duration = Duration::from_secs(65);
 /// After so long without a word from anybody, that is what is said: whoever waits is to look.
 const LONG: Duration = Duration::from_secs(40);
-/// The words then.
-const SILENCE: &str = "nothing says why, neither its Deployment nor a pod; kubectl describe deployment,replicaset,pod -l \
-    app.kubernetes.io/name=pushgateway shows what was made of it";
+/// The words then; after those of its Deployment, where it has some.
+const SILENCE: &str = "nothing says why, neither its Deployment nor a pod";
+const WHERE_TO_LOOK: &str = "kubectl describe deployment,replicaset,pod -l app.kubernetes.io/name=pushgateway shows what was \
+    made of it";
+/// A condition of a pod that says no more than that it is not ready.
+const NO_CAUSE: &str = "ContainersNotReady";
 /// A pod's words are cut here: they go into a status.
 const LONGEST_WORDS: usize = 400;
 
@@ -100,11 +103,9 @@ impl Pods {
             && known.of == of
             && known.object == *object
         {
-            let silence = known.silent && rollout.problem.is_none();
-            return known
-                .words
-                .clone()
-                .or_else(|| silence.then(|| SILENCE.to_owned()));
+            let deployments = rollout.problem.as_deref().unwrap_or(SILENCE);
+            let silence = || format!("{deployments}; {WHERE_TO_LOOK}");
+            return (known.words.clone()).or_else(|| known.silent.then(silence));
         }
         let clock = Instant::now();
         // A time that is still to come is that of another clock.
@@ -361,7 +362,9 @@ fn problem_of(PodPart { status }: &PodPart) -> Option<String> {
     });
     let of_pod = || {
         let mut conditions = status.conditions.iter();
-        let bad = conditions.find(|c| c.status == "False" && c.message.is_some())?;
+        let bad = conditions.find(|c| {
+            c.status == "False" && c.message.is_some() && c.reason.as_deref() != Some(NO_CAUSE)
+        })?;
         let reason = bad.reason.as_ref().unwrap_or(&bad.r#type);
         Some(format!("{reason}: {}", bad.message.as_ref()?))
     };
@@ -409,6 +412,47 @@ mod tests {
             Ok::<_, Infallible>(Response::new(body))
         };
         Client::new(service_fn(answer), "default")
+    }
+
+    fn problem(status: serde_json::Value) -> Option<String> {
+        problem_of(&serde_json::from_value(json!({"status": status})).unwrap())
+    }
+
+    fn not_ready() -> serde_json::Value {
+        json!([
+            {"type": "Ready", "status": "False", "reason": "ContainersNotReady",
+             "message": "containers with unready status: [pushgateway]"},
+            {"type": "ContainersReady", "status": "False", "reason": "ContainersNotReady",
+             "message": "containers with unready status: [pushgateway]"},
+        ])
+    }
+
+    #[test]
+    fn that_a_pod_is_not_ready_is_no_cause() {
+        let container = json!({"name": "pushgateway", "ready": false, "state": {"waiting": {"reason": "ContainerCreating"}}});
+        let status = json!({"containerStatuses": [container], "conditions": not_ready()});
+        assert_eq!(problem(status), None);
+    }
+
+    #[test]
+    fn who_has_been_down_for_long_without_a_pods_word_is_told_where_to_look() {
+        let pods = Pods::default();
+        let object = ObjectRef::new("metrics").within("alice");
+        let now = Timestamp::now();
+        let rollout = |problem: Option<&str>| Rollout {
+            complete: false,
+            available: false,
+            since: now.checked_sub(LONG).ok(),
+            progressed: None,
+            problem: problem.map(ToOwned::to_owned),
+        };
+        let queue = Queue::default();
+        assert_eq!(pods.words(&object, Some(&rollout(None)), now), None);
+        pods.answered("alice", None, &queue);
+        for (deployments, says) in [(None, SILENCE), (Some("it timed out"), "it timed out")] {
+            let words = pods.words(&object, Some(&rollout(deployments)), now);
+            assert_eq!(words, Some(format!("{says}; {WHERE_TO_LOOK}")));
+        }
     }
 
     #[tokio::test(start_paused = true)]
