@@ -39,6 +39,18 @@ pub fn one_line(text: &str, length: usize) -> String {
     }
 }
 
+/// As [`one_line`], for text whose cause comes last: what is too long is cut in the middle.
+pub fn one_line_with_its_end(text: &str, length: usize) -> String {
+    let line = one_line(text, usize::MAX);
+    let surplus = line.chars().count().saturating_sub(length);
+    if surplus == 0 {
+        return line;
+    }
+    let start: String = line.chars().take(length / 2).collect();
+    let end: String = line.chars().skip(length / 2 + surplus).collect();
+    format!("{start} ... {end}")
+}
+
 /// The first few of them, and how many more there are.
 pub fn listed(all: &[impl AsRef<str>], separator: &str, most: usize) -> String {
     let shown: Vec<&str> = all.iter().take(most).map(AsRef::as_ref).collect();
@@ -79,5 +91,11 @@ mod tests {
             "it's \"a\" [31mred end"
         );
         assert_eq!(one_line("one two", 5), "one t...");
+    }
+
+    #[test]
+    fn the_end_of_a_text_is_kept_where_the_cause_stands() {
+        assert_eq!(one_line_with_its_end("one\ntwo", 7), "one two");
+        assert_eq!(one_line_with_its_end("é two three", 6), "é t ... ree");
     }
 }

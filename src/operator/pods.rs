@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use crate::api::{MetricsNamespace, names};
-use crate::terminal::one_line;
+use crate::terminal::one_line_with_its_end;
 
 use super::api_error::words;
 use super::caches::Caches;
@@ -51,8 +51,8 @@ const WHERE_TO_LOOK: &str = "kubectl describe deployment,replicaset,pod -l app.k
     made of it";
 /// A condition of a pod that says no more than that it is not ready.
 const NO_CAUSE: &str = "ContainersNotReady";
-/// A pod's words are cut here: they go into a status.
-const LONGEST_WORDS: usize = 400;
+/// A pod's words are cut to so many characters: they go into a status.
+const LONGEST_WORDS: usize = 800;
 
 type Reference = ObjectRef<MetricsNamespace>;
 
@@ -248,7 +248,8 @@ impl AllPods {
         let namespace = pod.namespace().unwrap_or_default();
         let known = self.newest.get(&namespace);
         if known.is_none_or(|known| known.created <= created) {
-            let problem = problem_of(&pod.part).map(|words| one_line(&words, LONGEST_WORDS));
+            let problem =
+                problem_of(&pod.part).map(|words| one_line_with_its_end(&words, LONGEST_WORDS));
             self.newest.insert(namespace, Newest { created, problem });
         }
     }
@@ -432,6 +433,30 @@ mod tests {
         let container = json!({"name": "pushgateway", "ready": false, "state": {"waiting": {"reason": "ContainerCreating"}}});
         let status = json!({"containerStatuses": [container], "conditions": not_ready()});
         assert_eq!(problem(status), None);
+    }
+
+    #[test]
+    fn the_cause_of_a_failed_pull_stands_at_the_end_and_is_kept() {
+        let image = format!("registry/{}", "a".repeat(LONGEST_WORDS));
+        let message = format!(
+            "failed to pull image {image}: not found: the registry says that it is not there"
+        );
+        let waiting = json!({"reason": "ErrImagePull", "message": message});
+        let pod = json!({
+            "metadata": {"name": "a", "namespace": "alice"},
+            "status": {"containerStatuses": [{"name": "pushgateway", "ready": false, "state": {"waiting": waiting}}]},
+        });
+        let mut pods = AllPods::default();
+        pods.add(&serde_json::from_value(pod).unwrap());
+        let words = pods.newest["alice"].problem.as_deref().unwrap();
+        assert!(
+            words.starts_with("container pushgateway: ErrImagePull: failed"),
+            "{words}"
+        );
+        assert!(
+            words.ends_with("the registry says that it is not there"),
+            "{words}"
+        );
     }
 
     #[test]
