@@ -26,8 +26,10 @@ use super::watched::{Part, Watched};
 
 /// A gateway that has just been made is asked for this soon.
 const FIRST_LOOK: Duration = Duration::from_secs(6);
-/// One that stays down is asked about at least this often. In between, as often as it takes to be down twice as long.
+/// One whose words stay the same is asked about at least this often. In between, as often as they take to be twice as old.
 const LONGEST_LOOK: Duration = Duration::from_secs(300);
+/// The same while few are down: who has mended one cause wants to read of the next.
+const LONGEST_LOOK_AT_FEW: Duration = Duration::from_secs(30);
 /// Up to so many pods are asked for one by one. For more, one list of all pods of gateways costs less.
 const FEW: usize = 50;
 /// Between two requests for single pods.
@@ -49,6 +51,9 @@ const LONG: Duration = Duration::from_secs(40);
 const SILENCE: &str = "nothing says why, neither its Deployment nor a pod";
 const WHERE_TO_LOOK: &str = "kubectl describe deployment,replicaset,pod -l app.kubernetes.io/name=pushgateway shows what was \
     made of it";
+/// What is said of a pod whose containers are ready, and which all the same is not.
+const NODE_IS_SILENT: &str =
+    "its containers were ready, and its node does not answer: see kubectl get nodes";
 /// A condition of a pod that says no more than that it is not ready.
 const NO_CAUSE: &str = "ContainersNotReady";
 /// A pod's words are cut to so many characters: they go into a status.
@@ -70,6 +75,8 @@ struct Asked {
     of: (Option<Timestamp>, Option<Timestamp>),
     /// Since when the gateway is down, as far as this clock knows.
     since: Instant,
+    /// Since when its words are as they are.
+    unchanged_since: Instant,
     due: Instant,
     words: Option<String>,
     /// Whether it has been down for long, and has no words.
@@ -77,9 +84,9 @@ struct Asked {
 }
 
 impl Asked {
-    fn plan_next(&mut self, now: Instant) {
-        let down = now.duration_since(self.since);
-        self.due = now + down.clamp(FIRST_LOOK, LONGEST_LOOK);
+    fn plan_next(&mut self, now: Instant, longest: Duration) {
+        let age = now.duration_since(self.unchanged_since);
+        self.due = now + age.clamp(FIRST_LOOK, longest);
     }
 }
 
@@ -119,6 +126,7 @@ impl Pods {
                 object,
                 of,
                 since,
+                unchanged_since: since,
                 due,
                 words,
                 silent: false,
@@ -170,16 +178,23 @@ impl Pods {
 
     fn answered(&self, namespace: &str, words: Option<String>, queue: &Queue) {
         let mut asked = self.asked.lock();
+        let longest = match asked.len() {
+            0..=FEW => LONGEST_LOOK_AT_FEW,
+            _ => LONGEST_LOOK,
+        };
         let Some(asked) = asked.get_mut(namespace) else {
             return;
         };
         let now = Instant::now();
-        asked.plan_next(now);
         let silent = words.is_none() && now.duration_since(asked.since) >= LONG;
+        if asked.words != words {
+            asked.unchanged_since = now;
+        }
         if (&asked.words, asked.silent) != (&words, silent) {
             (asked.words, asked.silent) = (words, silent);
             queue.add_all(vec![asked.object.clone()]);
         }
+        asked.plan_next(now, longest);
     }
 
     /// One answer serves all, also those that it was not yet asked for.
@@ -313,6 +328,8 @@ impl Part for PodPart {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct PodStatus {
+    reason: Option<String>,
+    message: Option<String>,
     container_statuses: Vec<ContainerStatus>,
     conditions: Vec<PodCondition>,
 }
@@ -353,6 +370,7 @@ struct PodCondition {
 
 /// What keeps a pod from being ready, in the kubelet's or the scheduler's words.
 fn problem_of(PodPart { status }: &PodPart) -> Option<String> {
+    let of_all = joined(status.reason.as_ref(), status.message.as_ref());
     let container = status.container_statuses.iter().find(|c| !c.ready);
     let of_container = container.and_then(|c| {
         match (state_in_words(&c.state), state_in_words(&c.last_state)) {
@@ -369,14 +387,29 @@ fn problem_of(PodPart { status }: &PodPart) -> Option<String> {
         let reason = bad.reason.as_ref().unwrap_or(&bad.r#type);
         Some(format!("{reason}: {}", bad.message.as_ref()?))
     };
-    of_container.or_else(of_pod)
+    of_all
+        .or(of_container)
+        .or_else(of_pod)
+        .or_else(|| is_left_alone(status).then(|| NODE_IS_SILENT.to_owned()))
+}
+
+/// Whether somebody else than its kubelet took the pod's readiness away: that keeps both in step.
+fn is_left_alone(status: &PodStatus) -> bool {
+    let mut conditions = status.conditions.iter();
+    !status.container_statuses.is_empty()
+        && status.container_statuses.iter().all(|c| c.ready)
+        && conditions.any(|c| c.r#type == "Ready" && c.status == "False")
+}
+
+fn joined(reason: Option<&String>, message: Option<&String>) -> Option<String> {
+    match (reason, message) {
+        (Some(reason), Some(message)) => Some(format!("{reason}: {message}")),
+        (reason, message) => reason.or(message).cloned(),
+    }
 }
 
 fn state_in_words(state: &ContainerState) -> Option<String> {
-    let join = |words: &Words| match (&words.reason, &words.message) {
-        (Some(reason), Some(message)) => Some(format!("{reason}: {message}")),
-        (reason, message) => reason.clone().or_else(|| message.clone()),
-    };
+    let join = |words: &Words| joined(words.reason.as_ref(), words.message.as_ref());
     if let Some(waiting) = &state.waiting {
         let underway = ["ContainerCreating", "PodInitializing"];
         let reason = waiting.reason.as_deref().unwrap_or_default();
@@ -436,6 +469,23 @@ mod tests {
     }
 
     #[test]
+    fn a_pod_on_a_node_that_does_not_answer_says_so() {
+        let container = json!({"name": "pushgateway", "ready": true, "state": {"running": {}}});
+        let ready = |status: &str| json!([{"type": "Ready", "status": status}]);
+        let pod = |containers: serde_json::Value, conditions| json!({"containerStatuses": containers, "conditions": conditions});
+        let silent = problem(pod(json!([container]), ready("False")));
+        assert!(silent.is_some_and(|words| words.contains("its node does not answer")));
+        assert_eq!(problem(pod(json!([container]), ready("True"))), None);
+        assert_eq!(problem(pod(json!([]), ready("False"))), None);
+
+        let mut lost = pod(json!([container]), ready("False"));
+        lost["reason"] = "NodeLost".into();
+        lost["message"] = "Node a is unresponsive".into();
+        let words = problem(lost);
+        assert_eq!(words.as_deref(), Some("NodeLost: Node a is unresponsive"));
+    }
+
+    #[test]
     fn the_cause_of_a_failed_pull_stands_at_the_end_and_is_kept() {
         let image = format!("registry/{}", "a".repeat(LONGEST_WORDS));
         let message = format!(
@@ -457,6 +507,44 @@ mod tests {
             words.ends_with("the registry says that it is not there"),
             "{words}"
         );
+    }
+
+    #[test]
+    fn who_mends_one_cause_reads_of_the_next_within_half_a_minute_while_few_are_down() {
+        let (pods, queue) = (Pods::default(), Queue::default());
+        let now = Timestamp::now();
+        let down = Rollout {
+            since: now.checked_sub(LONGEST_LOOK).ok(),
+            ..Rollout::default()
+        };
+        let goes_down = |namespace: &str| {
+            let object = ObjectRef::new("metrics").within(namespace);
+            pods.words(&object, Some(&down), now);
+        };
+        // In how many seconds it is asked about again after an answer.
+        let next_after = |words: &str| {
+            pods.answered("alice", Some(words.to_owned()), &queue);
+            let due = pods.asked.lock()["alice"].due;
+            due.duration_since(Instant::now()).as_secs_f64().round()
+        };
+        let long_unchanged = || {
+            let long_ago = Instant::now().checked_sub(LONGEST_LOOK * 2);
+            pods.asked.lock().get_mut("alice").unwrap().unchanged_since = long_ago.unwrap();
+        };
+        goes_down("alice");
+        assert_eq!(
+            next_after("one"),
+            FIRST_LOOK.as_secs_f64(),
+            "its words are new"
+        );
+        long_unchanged();
+        assert_eq!(next_after("one"), LONGEST_LOOK_AT_FEW.as_secs_f64());
+        assert_eq!(next_after("another"), FIRST_LOOK.as_secs_f64());
+        for number in 0..FEW {
+            goes_down(&format!("many-{number}"));
+        }
+        long_unchanged();
+        assert_eq!(next_after("another"), LONGEST_LOOK.as_secs_f64());
     }
 
     #[test]
