@@ -115,8 +115,12 @@ impl Pods {
             return (known.words.clone()).or_else(|| known.silent.then(silence));
         }
         let clock = Instant::now();
-        // A time that is still to come is that of another clock.
-        let down = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+        let down = match rollout.available {
+            // A changed one is to replace it, and the Deployment may still tell the time of the change before.
+            true => Duration::ZERO,
+            // A time that is still to come is that of another clock.
+            false => Duration::try_from(now.duration_since(since)).unwrap_or_default(),
+        };
         let since = clock.checked_sub(down).unwrap_or(clock);
         let object = object.clone();
         let (due, words) = (clock + FIRST_LOOK.saturating_sub(down), None);
@@ -545,6 +549,23 @@ mod tests {
         }
         long_unchanged();
         assert_eq!(next_after("another"), LONGEST_LOOK.as_secs_f64());
+    }
+
+    #[test]
+    fn a_change_of_a_gateway_that_answers_is_not_called_stuck_for_the_time_of_the_change_before() {
+        let (pods, queue) = (Pods::default(), Queue::default());
+        let object = ObjectRef::new("metrics").within("alice");
+        let now = Timestamp::now();
+        let changed = Rollout {
+            available: true,
+            progressed: now.checked_sub(LONG * 100).ok(),
+            ..Rollout::default()
+        };
+        assert_eq!(pods.words(&object, Some(&changed), now), None);
+        let due = pods.asked.lock()["alice"].due;
+        assert!(due > Instant::now(), "it is asked about at once");
+        pods.answered("alice", None, &queue);
+        assert_eq!(pods.words(&object, Some(&changed), now), None);
     }
 
     #[test]

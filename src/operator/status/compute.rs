@@ -330,7 +330,8 @@ fn gateway(plan: &Plan, seen: &Seen) -> Verdict {
             None => verdict(
                 "False",
                 Reason::GatewayStarting,
-                "the gateway's pod is not ready yet".to_owned(),
+                "the gateway's pod is not ready yet; if this stays for a minute, see whether kube-controller-manager runs"
+                    .to_owned(),
             ),
             Some(why) => verdict(
                 "False",
