@@ -50,6 +50,7 @@ pub mod settings;
 mod status;
 mod telemetry;
 mod turns;
+mod utf8;
 mod watched;
 mod watches;
 
@@ -296,7 +297,7 @@ async fn lead(
     Ok(None)
 }
 
-/// A client that tells each failure at once, and writes only as long as the fence is open.
+/// A client that tells each failure at once, reads whatever tenants write, and writes only as long as the fence is open.
 fn connect(config: &kube::Config, fence: &Fence) -> Result<Client, KubeError> {
     let mut config = config.clone();
     config.connect_timeout = Some(CONNECT_TIMEOUT);
@@ -305,6 +306,7 @@ fn connect(config: &kube::Config, fence: &Fence) -> Result<Client, KubeError> {
     // `/readyz`. Whoever asks decides when to ask again.
     config.default_retry = false;
     Ok(ClientBuilder::try_from(config)?
+        .with_layer(&utf8::Replaced)
         .with_layer(&retry_after::Kept)
         .with_layer(fence)
         .build())

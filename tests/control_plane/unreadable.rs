@@ -1,10 +1,11 @@
 //! An object that the operator can't read, as a newer or an older version of the CRD may have let in.
 
+use http::request::Builder;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, Patch};
 use serde_json::{Value, json};
 
-use crate::child_names::CHILDREN;
+use crate::child_names::{CHILDREN, CLIENT_SETTINGS};
 use crate::eventually::{eventually, so};
 use crate::operator::Operator;
 use crate::stages::exclusive;
@@ -94,12 +95,46 @@ async fn managed_fields_that_no_parser_takes_stop_no_other_tenant() {
         poison(&client, path, entry).await;
         // By the watch that has just read the event.
         victim
-            .api(&CHILDREN[0])
-            .delete(CHILDREN[0].name, &Default::default())
+            .api(&CLIENT_SETTINGS)
+            .delete(CLIENT_SETTINGS.name, &Default::default())
             .await
             .unwrap();
-        victim.until_there(&CHILDREN[0]).await;
+        victim.until_there(&CLIENT_SETTINGS).await;
     }
+    // The API server passes the bytes of managed fields on as they came with a PUT.
+    let labelled = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {
+            "name": "bytes", "labels": {"app.kubernetes.io/managed-by": "simplepipe"},
+            "managedFields": [entry("2026-01-01T00:00:00Z", &json!({"f:data": {"f:BYTES": {}}}))],
+        },
+    });
+    poisoner
+        .api(&CLIENT_SETTINGS)
+        .create(
+            &Default::default(),
+            &serde_json::from_value(labelled.clone()).unwrap(),
+        )
+        .await
+        .unwrap();
+    let mut body = labelled.to_string().into_bytes();
+    let place = body.windows(5).position(|word| word == b"BYTES").unwrap();
+    body[place..place + 2].copy_from_slice(b"\xff\xfe");
+    let path = format!("{base}/bytes");
+    send(&client, http::Request::put(&path), "application/json", body).await;
+    let unreadable = client
+        .request_text(http::Request::get(&path).body(Vec::new()).unwrap())
+        .await;
+    assert!(
+        matches!(unreadable, Err(kube::Error::FromUtf8(_))),
+        "{unreadable:?}"
+    );
+    victim
+        .api(&CLIENT_SETTINGS)
+        .delete(CLIENT_SETTINGS.name, &Default::default())
+        .await
+        .unwrap();
+    victim.until_there(&CLIENT_SETTINGS).await;
     operator.kill();
 
     let _restarted = Operator::start_alone(&control_plane).await;
@@ -116,10 +151,21 @@ fn entry(time: &str, fields: &Value) -> Value {
 
 async fn poison(client: &kube::Client, path: &str, entry: &Value) {
     let patch = json!({"metadata": {"managedFields": [entry]}});
-    let request = http::Request::patch(path)
-        .header("Content-Type", "application/merge-patch+json")
-        .body(serde_json::to_vec(&patch).unwrap())
+    let patch = serde_json::to_vec(&patch).unwrap();
+    send(
+        client,
+        http::Request::patch(path),
+        "application/merge-patch+json",
+        patch,
+    )
+    .await;
+}
+
+/// The answer is not read: it is as unreadable as the object.
+async fn send(client: &kube::Client, request: Builder, content: &str, body: Vec<u8>) {
+    let request = request
+        .header("Content-Type", content)
+        .body(body.into())
         .unwrap();
-    // The answer is as unreadable as the object.
-    client.request_text(request).await.unwrap();
+    assert_eq!(client.send(request).await.unwrap().status(), 200);
 }
