@@ -16,6 +16,9 @@ use super::kind::Kind;
 /// How far an object's creation and its first writer's entry may lie apart: both are whole seconds.
 const CREATION_SLACK_SECONDS: i64 = 1;
 
+/// Owners of a child that are looked at: anybody may invent thousands, and each is asked for.
+pub const MOST_OWNERS: usize = 8;
+
 /// Our own entry of an object's managed fields.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry<'a> {
@@ -265,7 +268,7 @@ fn take_unwanted_items(fields: &mut Value, wanted: &Value) -> Option<Value> {
 }
 
 /// Whether this operator made the object once, and a backup brought it back: it has our labels and our digest, nobody
-/// else owns it, and who wrote what is forgotten.
+/// else owns it, and who wrote what is forgotten. One of more owners than a child ever has is none of ours.
 pub fn is_restored(metadata: &ObjectMeta) -> bool {
     let has_label = |name: &str, value: &str| {
         let labels = metadata.labels.as_ref();
@@ -279,6 +282,7 @@ pub fn is_restored(metadata: &ObjectMeta) -> bool {
             .as_ref()
             .is_some_and(|a| a.contains_key(names::DIGEST_ANNOTATION))
         && metadata.owner_references.iter().flatten().all(is_our_kind)
+        && metadata.owner_references.iter().flatten().count() <= MOST_OWNERS
 }
 
 /// Whether an owner is a MetricsNamespace.
@@ -454,6 +458,9 @@ mod tests {
         json!({"ownerReferences": [{"apiVersion": "apps/v1", "kind": "Deployment", "name": "d", "uid": "u"}]}),
         false
     )]
+    #[case::with_invented_owners(json!({"ownerReferences": vec![
+        json!({"apiVersion": "simplepipe.dev/v1alpha1", "kind": "MetricsNamespace", "name": "m", "uid": "u"}); 9
+    ]}), false)]
     #[case::of_another_part(json!({"labels": {"app.kubernetes.io/managed-by": "simplepipe"}}), false)]
     #[case::managed_by_another(json!({"labels": {"app.kubernetes.io/part-of": "simplepipe"}}), false)]
     #[case::without_digest(json!({"annotations": {}}), false)]
