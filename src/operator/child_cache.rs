@@ -63,6 +63,9 @@ pub struct Rollout {
     pub problem: Option<String>,
 }
 
+/// Characters that are kept of a digest: ours have fewer, and others are only told from ours.
+const LONGEST_DIGEST: usize = 64;
+
 /// An object's version as a number. `None` where it is none: then what came first can't be told.
 pub fn version(metadata: &ObjectMeta) -> Option<u64> {
     metadata.resource_version.as_deref()?.parse().ok()
@@ -83,12 +86,13 @@ impl Live {
                 .flatten()
                 .filter(|o| ownership::is_our_kind(o))
                 .map(|o| o.uid.clone())
+                .take(ownership::MOST_OWNERS)
                 .collect(),
             digest: metadata
                 .annotations
                 .as_ref()
                 .and_then(|a| a.get(names::DIGEST_ANNOTATION))
-                .cloned(),
+                .map(|digest| digest.chars().take(LONGEST_DIGEST).collect()),
             touched: entry
                 .as_ref()
                 .is_some_and(|e| ownership::written_over_after_creation(metadata, e)),
@@ -552,6 +556,22 @@ mod tests {
             Live::new(Kind::Service, &metadata, None).owners,
             ["first", "second"]
         );
+    }
+
+    #[test]
+    fn of_owners_without_end_and_of_a_digest_without_end_the_beginning_is_kept() {
+        let owner = |number: usize| json!({"apiVersion": "simplepipe.dev/v1alpha1", "kind": "MetricsNamespace", "name": "a", "uid": number.to_string()});
+        let metadata = json!({
+            "annotations": {names::DIGEST_ANNOTATION: "é".repeat(100_000)},
+            "ownerReferences": (0..15_000).map(owner).collect::<Vec<_>>(),
+        });
+        let live = Live::new(
+            Kind::Service,
+            &serde_json::from_value(metadata).unwrap(),
+            None,
+        );
+        assert_eq!(live.owners.len(), ownership::MOST_OWNERS);
+        assert_eq!(live.digest.unwrap().chars().count(), LONGEST_DIGEST);
     }
 
     #[test]

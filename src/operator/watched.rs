@@ -1,7 +1,8 @@
 //! Objects as the watches read them: only what is needed, and nothing that an object may hold stops the others.
 //!
 //! Who may edit an object may write what he likes into its managed fields: a time that no type here holds, or fields
-//! nested deeper than a parser goes. Read as a whole, one such object would end the list of all.
+//! nested deeper than a parser goes. Read as a whole, one such object would end the list of all. And a megabyte of small
+//! parts takes ten times its size in memory, so of each object no more is held than one that this operator made has.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,7 +15,12 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::api::MetricsNamespace;
+use crate::api::{MetricsNamespace, names};
+
+/// Bytes of managed fields that are read of one object, and bytes of labels: a child of ours has a tenth of that.
+const LONGEST: usize = 64 * 1024;
+/// Owners that are held of one object.
+const MOST_OWNERS: usize = 16;
 
 /// What is read of an object beside its metadata.
 pub trait Part: DeserializeOwned + Clone + std::fmt::Debug + Send + 'static {
@@ -152,6 +158,20 @@ impl Resource for WatchedObject {
     }
 }
 
+/// Of too many, only those of this operator.
+fn read_labels(raw: &RawValue) -> Result<BTreeMap<String, String>, serde_json::Error> {
+    let mut labels: BTreeMap<String, String> = serde_json::from_str(raw.get())?;
+    if raw.get().len() > LONGEST {
+        labels.retain(|name, _| is_own(name) || name.starts_with("app.kubernetes.io/"));
+    }
+    Ok(labels)
+}
+
+fn is_own(name: &str) -> bool {
+    let prefix = name.split('/').next();
+    prefix == Some(names::GROUP)
+}
+
 fn read_metadata(raw: &RawValue) -> Result<ObjectMeta, serde_json::Error> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -163,19 +183,33 @@ fn read_metadata(raw: &RawValue) -> Result<ObjectMeta, serde_json::Error> {
         generation: Option<i64>,
         creation_timestamp: Option<Time>,
         deletion_timestamp: Option<Time>,
-        labels: Option<BTreeMap<String, String>>,
+        #[serde(borrow)]
+        labels: Option<&'a RawValue>,
         annotations: Option<BTreeMap<String, String>>,
         owner_references: Option<Vec<OwnerReference>>,
         #[serde(borrow)]
         managed_fields: Option<Vec<&'a RawValue>>,
     }
     let read: Metadata = serde_json::from_str(raw.get())?;
-    // One that can't be read is not ours: ours was written by the API server.
+    let mut room = LONGEST;
+    // One that can't be read, or is too long, is not ours: ours was written by the API server.
     let managed_fields = read.managed_fields.map(|entries| {
-        let readable = entries
-            .iter()
-            .filter_map(|entry| serde_json::from_str(entry.get()).ok());
+        let readable = entries.iter().filter_map(|entry| {
+            let left = room.checked_sub(entry.get().len())?;
+            let entry = serde_json::from_str(entry.get()).ok()?;
+            room = left;
+            Some(entry)
+        });
         readable.collect::<Vec<ManagedFieldsEntry>>()
+    });
+    let owner_references = read.owner_references.map(|mut owners| {
+        owners.truncate(MOST_OWNERS);
+        owners.shrink_to_fit();
+        owners
+    });
+    let annotations = read.annotations.map(|mut annotations| {
+        annotations.retain(|name, _| is_own(name));
+        annotations
     });
     Ok(ObjectMeta {
         name: read.name,
@@ -185,9 +219,9 @@ fn read_metadata(raw: &RawValue) -> Result<ObjectMeta, serde_json::Error> {
         generation: read.generation,
         creation_timestamp: read.creation_timestamp,
         deletion_timestamp: read.deletion_timestamp,
-        labels: read.labels,
-        annotations: read.annotations,
-        owner_references: read.owner_references,
+        labels: read.labels.map(read_labels).transpose()?,
+        annotations,
+        owner_references,
         managed_fields,
         ..ObjectMeta::default()
     })
@@ -197,6 +231,8 @@ fn read_metadata(raw: &RawValue) -> Result<ObjectMeta, serde_json::Error> {
 mod tests {
     use super::*;
     use kube::core::{ObjectList, WatchEvent};
+    use serde_json::{Map, Value, json};
+    use std::ops::Range;
 
     fn object(name: &str, time: &str, fields: &str) -> String {
         format!(
@@ -261,6 +297,69 @@ mod tests {
                 serde_json::from_str(&event).unwrap(),
                 WatchEvent::<Watched>::Added(_)
             ));
+        }
+    }
+
+    /// Managed fields, labels, annotations and owners of a megabyte each.
+    fn huge() -> Vec<Value> {
+        let fields = |range: Range<usize>| {
+            let fields: Map<_, _> = range.map(|i| (format!("f:{i}"), json!({}))).collect();
+            json!({"manager": "x", "operation": "Update", "fieldsV1": {"f:data": fields}})
+        };
+        let ours = json!({"manager": "simplepipe", "operation": "Update", "fieldsV1": {"f:a": {}}});
+        let texts = |prefix: &str| -> Map<_, _> {
+            let names = (0..100_000).map(|i| format!("{prefix}{i}"));
+            names.map(|name| (name, json!(""))).collect()
+        };
+        let (mut labels, mut annotations) = (texts("l"), texts("a"));
+        labels.insert(names::MANAGED_BY_LABEL.into(), json!(names::MANAGER));
+        annotations.insert(names::DIGEST_ANNOTATION.into(), json!("0123"));
+        let owner =
+            |i| json!({"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": format!("{i}")});
+        let in_parts = (0..100).map(|part| fields(part * 1000..(part + 1) * 1000));
+        vec![
+            json!({"managedFields": [fields(0..100_000), ours]}),
+            json!({"managedFields": std::iter::once(ours).chain(in_parts).collect::<Vec<_>>()}),
+            json!({"labels": labels}),
+            json!({"annotations": annotations}),
+            json!({"ownerReferences": (0..20_000).map(owner).collect::<Vec<_>>()}),
+        ]
+    }
+
+    #[test]
+    fn of_an_object_of_a_megabyte_only_what_this_operator_may_have_written_is_held() {
+        for metadata in huge() {
+            let text = json!({"metadata": metadata}).to_string();
+            assert!(text.len() > 1_000_000, "{}", text.len());
+            let held = serde_json::from_str::<Watched>(&text).unwrap().metadata;
+            assert!(json!(held).to_string().len() < LONGEST, "{held:?}");
+            let parts = [
+                (
+                    "managedFields",
+                    held.managed_fields.map(|all| {
+                        all.iter()
+                            .any(|e| e.manager.as_deref() == Some("simplepipe"))
+                    }),
+                ),
+                (
+                    "labels",
+                    held.labels
+                        .map(|all| all.contains_key(names::MANAGED_BY_LABEL)),
+                ),
+                (
+                    "annotations",
+                    held.annotations
+                        .map(|all| all.contains_key(names::DIGEST_ANNOTATION)),
+                ),
+                (
+                    "ownerReferences",
+                    held.owner_references.map(|all| all.len() == MOST_OWNERS),
+                ),
+            ];
+            for (name, holds_ours) in parts {
+                assert_eq!(holds_ours.is_some(), metadata.get(name).is_some());
+                assert_ne!(holds_ours, Some(false), "{name}");
+            }
         }
     }
 
