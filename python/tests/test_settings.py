@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.waiting import pusher_threads
@@ -232,17 +235,39 @@ def test_a_password_file_holds_one_line(tmp_path: Path, content: str) -> None:
         ("train", {"a-b": "x"}, 'grouping label "a-b" is not a label name'),
         ("train", {"__a": "x"}, 'grouping label "__a" begins with __'),
         ("train", {"simplepipe_a": "x"}, "begins as Simplepipe's own labels do"),
-        ("train", {"rank": 0}, 'grouping label "rank" is int, not a string'),
+        ("train", {"rank": 0.5}, 'grouping label "rank" is float, not a string; write it as text'),
+        ("train", {"rank": True}, 'grouping label "rank" is bool, not a string'),
+        ("train", {"rank": None}, 'grouping label "rank" is NoneType, not a string'),
+        (0, {}, "job is int, not a string"),
         ("train", {"rank": ""}, 'grouping label "rank" is empty'),
     ],
 )
-def test_wrong_groups_are_refused(job: str, labels: dict[str, str], message: str) -> None:
+def test_wrong_groups_are_refused(job: Any, labels: dict[str, Any], message: str) -> None:
     with pytest.raises(simplepipe.SettingsError, match=message):
         simplepipe.run(job, grouping_labels=labels)
 
 
 def test_a_group_has_its_labels_in_any_order() -> None:
     assert Group.of("train", {"rank": "0", "fold": "1"}) == Group.of("train", {"fold": "1", "rank": "0"})
+
+
+def test_a_whole_number_as_a_grouping_label_is_its_text() -> None:
+    assert Group.of("train", {"rank": 0}) == Group.of("train", {"rank": "0"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("ttl", "7d", "ttl is str; write a number of seconds, such as 7 * 86400"),
+        ("interval", "15s", "interval is str; write a number of seconds, such as 15"),
+        ("interval", None, "interval is NoneType; write a number of seconds, such as 15"),
+        ("patience", datetime.timedelta(seconds=10), "patience is timedelta; write a number of seconds, such as 10"),
+        ("ttl", True, "ttl is bool; write a number of seconds"),
+    ],
+)
+def test_times_are_numbers_of_seconds(name: str, value: object, message: str) -> None:
+    with pytest.raises(simplepipe.SettingsError, match=re.escape(message)):
+        simplepipe.run("train", **{name: value})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["interval", "patience", "ttl"])

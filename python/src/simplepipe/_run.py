@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import numbers
 import sys
 import threading
 import time
@@ -37,6 +38,8 @@ PATIENCE = 10.0
 """Seconds that the last push may take: well below the 30 that Kubernetes gives a pod to end."""
 LONGEST = 1e9
 """Seconds that anything may last, some thirty years: Python can't wait for much longer."""
+SECONDS = {"interval": "15", "patience": "10", "ttl": "7 * 86400"}
+"""How times are written."""
 SIGTERM_EXIT_CODE = 128 + 15
 INTERRUPT_EXIT_CODE = 128 + 2
 
@@ -73,7 +76,7 @@ class Run:
         job: str,
         *,
         gateway: str | None = None,
-        grouping_labels: Mapping[str, str] | None = None,
+        grouping_labels: Mapping[str, str | int] | None = None,
         interval: float = INTERVAL,
         patience: float = PATIENCE,
         ttl: float | None = None,
@@ -81,6 +84,9 @@ class Run:
         strict: bool = False,
     ) -> None:
         for name, seconds in (("interval", interval), ("patience", patience), ("ttl", 1 if ttl is None else ttl)):
+            if not isinstance(seconds, numbers.Real) or isinstance(seconds, bool):
+                kind = type(seconds).__name__
+                raise SettingsError(f"{name} is {kind}; write a number of seconds, such as {SECONDS[name]}")
             if not (0 < seconds <= LONGEST):
                 raise SettingsError(f"{name} is {seconds}; write a number of seconds above 0, and up to {LONGEST:g}")
         self.job = job

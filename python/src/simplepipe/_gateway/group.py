@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 from urllib.parse import quote
 
 from simplepipe import _names
@@ -20,16 +22,17 @@ class Group:
     labels: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def of(cls, job: str, labels: Mapping[str, str] | None = None) -> Group:
-        """Checks job and labels."""
+    def of(cls, job: str, labels: Mapping[str, str | int] | None = None) -> Group:
+        """Checks job and labels. A whole number, as a rank is, is taken as its text."""
         problem = value_problem(job)
         if problem:
             raise SettingsError(f"job {problem}")
-        for name, value in (labels or {}).items():
-            problem = label_problem(name, value)
+        texts = {name: _text(value) for name, value in (labels or {}).items()}
+        for name, text in texts.items():
+            problem = label_problem(name, text)
             if problem:
                 raise SettingsError(f"grouping label {quoted(name)} {problem}")
-        return cls(job, tuple(sorted((labels or {}).items())))
+        return cls(job, tuple(sorted(texts.items())))
 
     @property
     def path(self) -> str:
@@ -54,7 +57,7 @@ def has_control(text: str) -> bool:
 def value_problem(value: object) -> str | None:
     """What is wrong with a job or the value of a grouping label."""
     if not isinstance(value, str):
-        return f"is {type(value).__name__}, not a string"
+        return f"is {type(value).__name__}, not a string; write it as text"
     if not value:
         return "is empty; write a name such as train"
     if has_control(value):
@@ -75,6 +78,12 @@ def label_problem(name: str, value: object) -> str | None:
     if name.startswith(_names.OWN_PREFIX):
         return "begins as Simplepipe's own labels do; write another name"
     return value_problem(value)
+
+
+def _text(value: str | int) -> str:
+    """What is neither stays, and is told as what it is."""
+    is_number = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    return str(int(value)) if is_number else cast(str, value)
 
 
 def _segments(name: str, value: str) -> str:
