@@ -7,7 +7,8 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::process;
 
-use clap::{Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue};
+use clap::{CommandFactory, Parser, Subcommand};
 use simplepipe::exit_code::ExitCode;
 use simplepipe::operator::{self, settings};
 use simplepipe::terminal::tell;
@@ -68,7 +69,40 @@ fn command() -> Command {
             .collect(),
         None => given,
     };
-    CommandLine::parse_from(arguments).command
+    match CommandLine::try_parse_from(&arguments) {
+        Ok(line) => line.command,
+        Err(error) => {
+            let variable = variable_at_fault(&error, &arguments);
+            if let Some(variable) = variable.filter(|_| error.print().is_ok()) {
+                tell(&format!("that value is from the variable {variable}"));
+                process::exit(error.exit_code());
+            }
+            error.exit()
+        }
+    }
+}
+
+/// The variable that a wrong value is from: the parser names the option alone, which nobody may have given.
+fn variable_at_fault(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
+    let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    // As in `--concurrency <N>`.
+    let option = option.split([' ', '=']).next().unwrap_or_default();
+    let is_given = |argument: &OsString| {
+        let argument = argument.to_string_lossy();
+        argument.split('=').next() == Some(option)
+    };
+    if arguments.iter().any(is_given) {
+        return None;
+    }
+    let line = CommandLine::command();
+    let mut options = line
+        .get_subcommands()
+        .flat_map(clap::Command::get_arguments);
+    let wanted = option.strip_prefix("--")?;
+    let variable = options.find(|each| each.get_long() == Some(wanted) && each.get_env().is_some());
+    Some(variable?.get_env()?.to_string_lossy().into_owned())
 }
 
 /// What a person is told, and what a script.
