@@ -58,11 +58,12 @@ pub struct Options {
     /// The client certificate's key, in PEM [default: $PUSHGATEWAY_KEY_FILE]
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
-    /// How long one try may take: seconds, or with a unit, such as 30s or 2m [default: 10]
-    #[arg(long, value_name = "DURATION", value_parser = timeout)]
+    /// How long one try may take: seconds, or with a unit as in 30s or 2m; at most 1h [default: 10]
+    #[arg(long, value_name = "SECONDS", value_parser = timeout)]
     timeout: Option<Duration>,
-    /// For how long a gateway that can't be reached is tried again; 0 tries once [default: 30; of run: 10]
-    #[arg(long, value_name = "DURATION", value_parser = seconds)]
+    /// For how long a gateway that can't be reached is tried again: seconds, or with a unit as in 30s or 2m; at most 1h; 0
+    /// tries once [default: 30; of run: 10]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     retry_for: Option<Duration>,
 }
 

@@ -16,6 +16,7 @@ from support.gateway import Pushgateway
 from support.waiting import wait_for
 
 import simplepipe
+from simplepipe._gateway import Client, Group, Settings
 from simplepipe._store import MAX_SERIES
 
 
@@ -215,3 +216,29 @@ def test_wrong_answers_are_told_in_words(answer: bytes, message: str, caplog: py
         pass
     server.close()
     assert f"the last values were not pushed: http://{server.address} {message}" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("host", "number", "is_advised"),
+    [
+        ("pushgateway", socket.EAI_NONAME, True),
+        ("push.example.com", socket.EAI_NONAME, False),
+        ("pushgateway", socket.EAI_AGAIN, False),
+    ],
+    ids=["no gateway", "another host", "no name server"],
+)
+def test_a_name_of_the_cluster_without_an_address_is_told_with_what_may_be_missing(
+    monkeypatch: pytest.MonkeyPatch, host: str, number: int, is_advised: bool
+) -> None:
+    def no_address(*_: object, **__: object) -> None:
+        raise socket.gaierror(number, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", no_address)
+    settings = Settings.find(f"{host}:9091", {})
+    assert settings is not None
+    with pytest.raises(simplepipe.PushError) as error:
+        Client(settings).push("PUT", Group.of("train"), b"a 1\n")
+    assert str(error.value).startswith("can't be reached: Name or service not known")
+    assert (
+        str(error.value).endswith("; is there a MetricsNamespace in this namespace? See kubectl get mns") == is_advised
+    )

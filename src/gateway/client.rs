@@ -12,7 +12,7 @@ use ureq::http::{Method, Response, StatusCode};
 use ureq::{Agent, AsSendBody, Body};
 
 use super::connect::{self, Pin};
-use super::error::{Answer, Request, Timeouts};
+use super::error::{Answer, Request, Timeouts, no_host_advice};
 use super::{Address, Credentials, Group, Proxy, PushError, TlsError, TlsFiles};
 
 /// For one try, from looking up the host to the end of the answer, where nobody says otherwise.
@@ -215,6 +215,11 @@ impl Client {
     fn trouble(&self, error: ureq::Error) -> PushError {
         match (PushError::of(error, &self.timeouts), self.proxy) {
             (PushError::Unreachable(cause), Some(proxy)) => PushError::Proxy(proxy, cause),
+            (PushError::Unreachable(cause), None) => {
+                let (host, _) = self.address.host_and_port();
+                let advice = no_host_advice(host, &cause);
+                PushError::Unreachable(cause + advice)
+            }
             (error, _) => error,
         }
     }

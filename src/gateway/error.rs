@@ -15,6 +15,8 @@ use crate::terminal::one_line;
 
 /// How much of an answer is shown, in characters.
 const SHOWN: usize = 400;
+/// Said of a host's name.
+const NO_ADDRESS: &str = "its name has no address";
 
 /// Why a request did not succeed. Each message goes on after the gateway's address.
 #[derive(Debug, thiserror::Error)]
@@ -187,7 +189,7 @@ impl PushError {
             ureq::Error::Other(cause) if cause.is::<NeverSent>() => {
                 Self::Unreachable(innermost(cause.as_ref()))
             }
-            ureq::Error::HostNotFound => Self::Unreachable("its name has no address".to_owned()),
+            ureq::Error::HostNotFound => Self::Unreachable(NO_ADDRESS.to_owned()),
             error @ (ureq::Error::ConnectionFailed | ureq::Error::ConnectProxyFailed(_)) => {
                 Self::Unreachable(one_line(&error.to_string(), SHOWN))
             }
@@ -206,6 +208,18 @@ fn io_error(error: &io::Error) -> PushError {
         PushError::Tls(innermost(error))
     } else {
         PushError::NoAnswer(innermost(error))
+    }
+}
+
+/// What to do where a host has no address. In a namespace's pod, `pushgateway` has one where the namespace has a gateway;
+/// a name server that fails says something else.
+pub(super) fn no_host_advice(host: &str, cause: &str) -> &'static str {
+    let is_of_no_host =
+        cause == NO_ADDRESS || (cause.contains("lookup address") && !cause.contains("Temporary"));
+    if is_of_no_host && !host.contains(['.', ':']) {
+        "; is there a MetricsNamespace in this namespace? See kubectl get mns"
+    } else {
+        ""
     }
 }
 
@@ -273,6 +287,31 @@ mod tests {
     ) {
         let found = (error.is_transient(), error.may_have_arrived());
         assert_eq!(found, (transient, may_have_arrived), "{error}");
+    }
+
+    #[rstest]
+    #[case::no_gateway(
+        "pushgateway",
+        "failed to lookup address information: Name or service not known",
+        true
+    )]
+    #[case::said_by_the_library("pushgateway", NO_ADDRESS, true)]
+    #[case::another_host("push.example.com", NO_ADDRESS, false)]
+    #[case::no_name_server(
+        "pushgateway",
+        "failed to lookup address information: Temporary failure in name resolution",
+        false
+    )]
+    #[case::nobody_listens("pushgateway", "Connection refused", false)]
+    fn a_name_of_the_cluster_without_an_address_is_told_with_what_may_be_missing(
+        #[case] host: &str,
+        #[case] cause: &str,
+        #[case] is_advised: bool,
+    ) {
+        assert_eq!(
+            no_host_advice(host, cause).contains("kubectl get mns"),
+            is_advised
+        );
     }
 
     #[test]

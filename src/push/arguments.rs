@@ -29,7 +29,7 @@ const FILE_ENDINGS: [&str; 4] = [".json", ".prom", ".txt", ".om"];
 #[derive(Clone, Debug, clap::Args)]
 #[command(override_usage = "simplepipe push [OPTIONS] FILE [JOB]\n       \
     simplepipe push [OPTIONS] --job JOB FILE...\n       \
-    simplepipe push [OPTIONS] --file FILE...\n       \
+    simplepipe push [OPTIONS] --file FILE [--file FILE]...\n       \
     simplepipe push [OPTIONS] --delete --job JOB")]
 pub struct Arguments {
     /// The metrics file, - for standard input; then the job, where neither --job nor the file names it. With --job, all
@@ -37,7 +37,7 @@ pub struct Arguments {
     #[arg(value_name = "FILE [JOB]")]
     positional: Vec<OsString>,
     /// A metrics file that names its job itself; as often as needed.
-    #[arg(short, long, value_name = "FILE", conflicts_with = "positional")]
+    #[arg(short, long, value_name = "FILE")]
     file: Vec<OsString>,
     /// The job that the metrics belong to: their `job` label in Prometheus. Comes before the one that a file names.
     #[arg(long, value_name = "JOB")]
@@ -62,7 +62,7 @@ pub struct Arguments {
     /// holds, and replace other metrics of the same names. Exact, however many do so at once.
     #[arg(long, conflicts_with = "method")]
     accumulate: bool,
-    /// For how long after its push the group is worth keeping (metric push_ttl_seconds), such as 36h, 7d or 1h30m.
+    /// For how long after its push the group is worth keeping (metric push_ttl_seconds), with units: 36h, 7d or 1h30m.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     ttl: Option<Duration>,
     /// Refuse metrics and jobs that Prometheus drops: those that it writes itself, and those that the platform reserves.
@@ -75,8 +75,7 @@ pub struct Arguments {
     /// Delete the group and all that it holds.
     #[arg(
         long,
-        requires = "job",
-        conflicts_with_all = ["positional", "file", "ttl", "accumulate", "method", "strict"]
+        conflicts_with_all = ["file", "ttl", "accumulate", "method", "strict"]
     )]
     delete: bool,
     #[command(flatten)]
@@ -121,8 +120,12 @@ impl Arguments {
 
     pub(super) fn action(&self) -> Result<Action, ArgumentsError> {
         if self.delete {
-            // clap wants a job.
-            let destination = self.destination(self.job.clone())?;
+            if let Some(word) = self.positional.first() {
+                let job = self.job.as_ref().map_or(word.as_os_str(), OsStr::new);
+                return Err(ArgumentsError::DeleteOperand(shown(job)));
+            }
+            let job = self.job.clone().ok_or(ArgumentsError::DeleteWhat)?;
+            let destination = self.destination(Some(job))?;
             return Ok(Action::Delete(destination.group("")?));
         }
         let (files, job) = self.files_and_job()?;
@@ -155,6 +158,7 @@ impl Arguments {
     fn files_and_job(&self) -> Result<(&[OsString], Option<String>), ArgumentsError> {
         match (&self.positional[..], &self.file[..], &self.job) {
             ([], [], _) => Err(ArgumentsError::NoFile),
+            ([word, ..], [_, ..], _) => Err(ArgumentsError::BesideFile(shown(word))),
             ([], files, job) | (files, [], job @ Some(_)) => Ok((files, job.clone())),
             ([_], _, None) => Ok((&self.positional, None)),
             ([file, job], _, None) => {
@@ -162,8 +166,6 @@ impl Arguments {
                 Ok((&self.positional[..1], Some(text(job)?)))
             }
             (_, _, None) => Err(ArgumentsError::ManyFiles),
-            // clap lets no two of them through.
-            (files, [_, ..], Some(_)) => Ok((files, self.job.clone())),
         }
     }
 }
@@ -171,7 +173,6 @@ impl Arguments {
 /// A pattern such as `m/*.prom` that matches two files must not make the second one's name the job of the first.
 fn check_no_file(file: &OsStr, job: &OsStr) -> Result<(), ArgumentsError> {
     let is_there = |path: &OsStr| Path::new(path).is_file();
-    let shown = |path: &OsStr| quoted(&path.to_string_lossy());
     let is_input = |path: &OsStr| Source::from_argument(Path::new(path)) == Source::StandardInput;
     if is_there(job) && !Path::new(file).exists() && !is_input(file) {
         return Err(ArgumentsError::Swapped {
@@ -195,6 +196,10 @@ fn check_no_file(file: &OsStr, job: &OsStr) -> Result<(), ArgumentsError> {
         job: shown(job),
         sign,
     })
+}
+
+fn shown(word: &OsStr) -> String {
+    quoted(&word.to_string_lossy())
 }
 
 fn text(job: &OsStr) -> Result<String, ArgumentsError> {

@@ -66,6 +66,20 @@ pub enum ArgumentsError {
     /// Nothing to push.
     #[error("no FILE is named; write: simplepipe push FILE JOB")]
     NoFile,
+    /// A deletion that names a file, or a job as one does.
+    #[error(
+        "--delete takes the job by --job: simplepipe push --delete --job {0}; it takes no FILE"
+    )]
+    DeleteOperand(String),
+    /// A deletion of nothing.
+    #[error("no job is named; write: simplepipe push --delete --job JOB")]
+    DeleteWhat,
+    /// A file, or a job, beside those of `--file`.
+    #[error(
+        "{0} stands beside --file, which takes one file; write --file before each file, or all files without it, and the job \
+         with --job"
+    )]
+    BesideFile(String),
     /// More arguments than a file and a job.
     #[error(
         "more than FILE and JOB are named; for several files write --job JOB FILE..., or --file before each file that \

@@ -449,11 +449,8 @@ fn a_group_is_deleted_and_no_other() {
 #[rstest]
 fn contradictions_are_refused(
     #[values(
-        "--delete",
-        "--delete --job train {}/a",
         "--delete --job train --ttl 1h",
         "--accumulate --method post {}/a train",
-        "--file {}/a {}/a",
         "--ttl 5 {}/a train",
         "--grouping-label zone {}/a train"
     )]
@@ -463,6 +460,32 @@ fn contradictions_are_refused(
     folder.file("a", &gauge("rows", 1));
     let ended = push(&folder, words).gateway("127.0.0.1:1").run();
     ended.assert_code(2);
+}
+
+#[rstest]
+#[case(
+    "--delete train",
+    "nothing was deleted: --delete takes the job by --job: simplepipe push --delete --job \"train\"; it takes no FILE"
+)]
+#[case(
+    "--delete --job train a.prom",
+    "nothing was deleted: --delete takes the job by --job: simplepipe push --delete --job \"train\"; it takes no FILE"
+)]
+#[case(
+    "--delete",
+    "nothing was deleted: no job is named; write: simplepipe push --delete --job JOB"
+)]
+#[case(
+    "--file a.prom train",
+    "nothing was pushed: \"train\" stands beside --file, which takes one file; write --file before each file, or all files \
+     without it, and the job with --job"
+)]
+fn what_stands_where_nothing_does_is_refused_with_what_to_write(
+    #[case] words: &str,
+    #[case] message: &str,
+) {
+    let ended = push(&Folder::new(), words).gateway("127.0.0.1:1").run();
+    assert_eq!(ended, Ended::badly(2, message));
 }
 
 /// A pattern that matches just two files would make the second one's name the job, and lose its metrics.

@@ -32,6 +32,9 @@ KNOWN_FOR = 60.0
 """How long what it told then is taken for what it would tell now, in seconds: a run pushes again and again."""
 SHOWN = 400
 """How much of an answer is shown, in characters."""
+NO_HOST = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
+"""By what the system says that a name has no address; a name server that fails says something else."""
+NO_GATEWAY = "; is there a MetricsNamespace in this namespace? See kubectl get mns"
 TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -170,7 +173,10 @@ def _connect(connection: http.client.HTTPConnection) -> socket.socket:
     except ssl.SSLError as error:
         raise _tls_error(error) from None
     except (OSError, UnicodeError) as error:
-        raise PushError(f"can't be reached: {_cause(error)}", transient=True) from None
+        is_of_no_host = isinstance(error, socket.gaierror) and error.errno in NO_HOST
+        # In a namespace's pod, `pushgateway` has an address where the namespace has a gateway.
+        advice = NO_GATEWAY if is_of_no_host and "." not in connection.host else ""
+        raise PushError(f"can't be reached: {_cause(error)}{advice}", transient=True) from None
     return connection.sock
 
 
