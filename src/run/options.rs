@@ -40,14 +40,14 @@ pub struct Arguments {
     /// Where the command writes metrics: a file, or a folder of files [default: a file in a temporary folder]
     #[arg(long, value_name = "PATH")]
     metrics: Option<PathBuf>,
-    /// Say so again and again while the command runs (run_heartbeat_timestamp_seconds), so often; such as 30s or 5m.
+    /// Say so again and again while the command runs (run_heartbeat_timestamp_seconds), so often, with units: 30s or 5m.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     heartbeat: Option<Duration>,
-    /// For how long after its push the group is worth keeping (push_ttl_seconds); such as 36h or 7d.
+    /// For how long after its push the group is worth keeping (push_ttl_seconds), with units: 36h or 7d.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     ttl: Option<Duration>,
     /// Exit with 1 where the command succeeded and not all metrics were pushed, and with 2 where no gateway is named, or
-    /// the job is reserved by the platform. Metrics that Prometheus would drop are not pushed.
+    /// the job is reserved by the platform. A file with a metric that Prometheus would drop is left out whole.
     #[arg(long)]
     strict: bool,
     #[command(flatten)]
