@@ -36,13 +36,14 @@ const FEW: usize = 50;
 const BETWEEN_REQUESTS: Duration = Duration::from_millis(100);
 /// Between two lists of all.
 const BETWEEN_LISTS: Duration = Duration::from_secs(30);
-/// Pods in one page of a list of all.
-const PAGE: u32 = 100;
+/// Pods in one page of a list of all: a page is held whole while it is read, and anybody may label a pod of a megabyte
+/// as a gateway's.
+const PAGE: u32 = 25;
 /// Pods of one namespace that are looked at.
-const OF_ONE: u32 = 20;
+const OF_ONE: u32 = 5;
 /// Pages of which a list of all has at most one for each full page of gateways, and so many more: anybody may label
 /// thousands of pods as a gateway's.
-const SURPLUS_PAGES: usize = 10;
+const SURPLUS_PAGES: usize = 40;
 /// An answer that takes longer is given up.
 const LONGEST_ANSWER: Duration = Duration::from_secs(65);
 /// After so long without a word from anybody, that is what is said: whoever waits is to look.
@@ -431,6 +432,7 @@ fn state_in_words(state: &ContainerState) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
+    use std::sync::Arc;
 
     use http::{Request, Response};
     use kube::client::Body;
@@ -441,15 +443,43 @@ mod tests {
 
     /// Of an API server that takes so long for each page of a list, and has as many as it has to.
     fn client(answered_after: Duration) -> Client {
-        let answer = move |_: Request<Body>| async move {
-            sleep(answered_after).await;
-            let metadata = json!({"continue": "more", "resourceVersion": "1"});
-            let list =
-                json!({"kind": "PodList", "apiVersion": "v1", "metadata": metadata, "items": []});
-            let body = Body::from(list.to_string().into_bytes());
-            Ok::<_, Infallible>(Response::new(body))
+        client_asking(answered_after, Arc::default())
+    }
+
+    /// The same, noting how many pods are asked for at once.
+    fn client_asking(answered_after: Duration, asked: Arc<Locked<Vec<u32>>>) -> Client {
+        let answer = move |request: Request<Body>| {
+            let query = request.uri().query().unwrap().to_owned();
+            let limit = query
+                .split('&')
+                .find_map(|part| part.strip_prefix("limit="));
+            asked
+                .lock()
+                .push(limit.map_or(u32::MAX, |limit| limit.parse().unwrap()));
+            answered(answered_after)
         };
         Client::new(service_fn(answer), "default")
+    }
+
+    async fn answered(after: Duration) -> Result<Response<Body>, Infallible> {
+        sleep(after).await;
+        let metadata = json!({"continue": "more", "resourceVersion": "1"});
+        let list =
+            json!({"kind": "PodList", "apiVersion": "v1", "metadata": metadata, "items": []});
+        let body = Body::from(list.to_string().into_bytes());
+        Ok(Response::new(body))
+    }
+
+    #[tokio::test]
+    async fn no_more_pods_are_held_at_once_than_fit_where_each_has_a_megabyte() {
+        let asked = Arc::new(Locked::default());
+        let client = client_asking(Duration::ZERO, asked.clone());
+        of_one(&client, "alice").await.unwrap();
+        list_all(&client, 10_000).await.unwrap();
+        let asked = asked.lock();
+        assert!(asked.iter().all(|limit| *limit <= 25), "{asked:?}");
+        // All gateways, and a thousand beside them.
+        assert!(asked[1..].iter().sum::<u32>() >= 11_000, "{}", asked.len());
     }
 
     fn problem(status: serde_json::Value) -> Option<String> {
