@@ -44,6 +44,10 @@ const SIDE_BY_SIDE: usize = 3;
 /// one hangs, the API server's own words say which.
 pub const LONGEST_WRITE: Duration = Duration::from_secs(65);
 
+/// Removals in one reconcile. Anybody may have made thousands of objects that look surplus; who has more comes again, and
+/// a budget bounds how often.
+const REMOVALS: usize = 50;
+
 /// The writer of one tenant's children.
 pub struct Writer<'a> {
     /// Where to write.
@@ -74,12 +78,15 @@ struct Steps {
     /// Of the last try, by that order, as what is under way.
     problems: BTreeMap<usize, Problem>,
     underway: BTreeMap<usize, Problem>,
+    /// Whether more is surplus than the last try removes.
+    more: bool,
 }
 
 impl Progress {
-    fn begins(&self, todo: &[(usize, Step)]) {
+    fn begins(&self, todo: &[(usize, Step)], more: bool) {
         let mut steps = self.0.lock();
         steps.tries += 1;
+        steps.more = more;
         steps.problems.clear();
         steps.underway = todo
             .iter()
@@ -118,6 +125,7 @@ impl Progress {
         Outcome {
             written: steps.written.values().cloned().collect(),
             problems: steps.problems.values().cloned().collect(),
+            more: steps.more,
         }
     }
 
@@ -194,22 +202,13 @@ impl Writer<'_> {
     pub async fn apply(&self, wanted: &[Child], progress: &Progress) -> Outcome {
         let live = self.cache.in_namespace(self.namespace);
         let owner = self.object.uid().unwrap_or_default();
-        let steps = wanted
-            .iter()
-            .map(|child| {
-                let is_it = |l: &&Live| l.kind == child.kind && l.name == child.name;
-                Step::Ensure(child, live.iter().find(is_it))
-            })
-            .chain(
-                live.iter()
-                    .filter(|l| is_surplus(l, wanted))
-                    .map(Step::Remove),
-            );
+        let (steps, more) = steps(&live, wanted);
         let steps: Vec<_> = steps
+            .into_iter()
             .enumerate()
             .filter(|(_, step)| !self.is_done(step, &owner))
             .collect();
-        progress.begins(&steps);
+        progress.begins(&steps, more);
         let mut steps = steps.into_iter();
         let mut underway = FuturesUnordered::new();
         loop {
@@ -296,6 +295,7 @@ pub fn held_back(live: &[Live], wanted: &[Child]) -> Outcome {
     let lacking = wanted.iter().filter(|child| !is_there(child));
     Outcome {
         written: Vec::new(),
+        more: false,
         problems: lacking
             .map(|child| Problem {
                 kind: child.kind,
@@ -306,6 +306,18 @@ pub fn held_back(live: &[Live], wanted: &[Child]) -> Outcome {
             })
             .collect(),
     }
+}
+
+/// What may have to be done about each child; and whether more is surplus than is removed now.
+fn steps<'a>(live: &'a [Live], wanted: &'a [Child]) -> (Vec<Step<'a>>, bool) {
+    let ensured = wanted.iter().map(|child| {
+        let is_it = |l: &&Live| l.kind == child.kind && l.name == child.name;
+        Step::Ensure(child, live.iter().find(is_it))
+    });
+    let mut surplus = live.iter().filter(|l| is_surplus(l, wanted));
+    let removed = surplus.by_ref().take(REMOVALS).map(Step::Remove);
+    let steps = ensured.chain(removed).collect();
+    (steps, surplus.next().is_some())
 }
 
 /// Made by this operator, and in no plan any more.
@@ -648,6 +660,18 @@ mod tests {
         let live = unwanted(&change);
         let wanted = build(&fixtures::alice()).unwrap();
         assert_eq!(is_surplus(&live, &wanted), surplus);
+    }
+
+    #[test]
+    fn thousands_of_surplus_objects_are_removed_a_few_at_a_time() {
+        let surplus = |number: usize| unwanted(&json!({"name": format!("surplus-{number}")}));
+        let wanted = build(&fixtures::alice()).unwrap();
+        let few: Vec<_> = (0..REMOVALS).map(surplus).collect();
+        let (todo, more) = steps(&few, &wanted);
+        assert_eq!((todo.len(), more), (wanted.len() + REMOVALS, false));
+        let many: Vec<_> = (0..3000).map(surplus).collect();
+        let (todo, more) = steps(&many, &wanted);
+        assert_eq!((todo.len(), more), (wanted.len() + REMOVALS, true));
     }
 
     #[test]

@@ -12,12 +12,16 @@ use tracing::warn;
 
 use crate::api::conditions::{ConditionType, Reason};
 use crate::api::{MetricsNamespace, MetricsNamespaceStatus, names};
+use crate::terminal::listed;
 
 use super::budget::Budgets;
 use super::outcome::{Verb, Written};
 
 /// Bytes that an event's note may have.
 const LONGEST_NOTE: usize = 1024;
+
+/// Objects of one verb that are named. More than that are only where somebody made what looks surplus.
+const NAMED: usize = 10;
 
 /// Events that one object may have at once: more than what happens to it in an hour, but in a fight.
 const BURST: u32 = 10;
@@ -110,7 +114,7 @@ pub fn in_words(written: &[Written]) -> String {
                 Verb::Updated => "updated",
                 Verb::Removed => "removed",
             };
-            format!("{verb} {}", objects.join(", "))
+            format!("{verb} {}", listed(&objects, ", ", NAMED))
         })
         .collect::<Vec<_>>()
         .join("; ")
@@ -213,6 +217,21 @@ mod tests {
         assert_eq!(
             in_words(&all),
             "created ServiceAccount pushgateway; updated Service pushgateway, Deployment pushgateway"
+        );
+    }
+
+    #[test]
+    fn of_very_many_objects_the_first_are_named() {
+        let removed = |number: usize| Written {
+            verb: Verb::Removed,
+            kind: Kind::ConfigMap,
+            name: format!("surplus-{number}"),
+            replaces_gateway: false,
+        };
+        let words = in_words(&(0..3000).map(removed).collect::<Vec<_>>());
+        assert!(
+            words.ends_with(", ConfigMap surplus-9 and 2990 more"),
+            "{words}"
         );
     }
 

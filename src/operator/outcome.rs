@@ -70,6 +70,8 @@ pub struct Outcome {
     pub written: Vec<Written>,
     /// What could not be.
     pub problems: Vec<Problem>,
+    /// Whether more is to be removed.
+    pub more: bool,
 }
 
 impl From<Unbuildable> for Outcome {
@@ -80,6 +82,7 @@ impl From<Unbuildable> for Outcome {
         } = error;
         Self {
             written: Vec::new(),
+            more: false,
             problems: vec![Problem {
                 kind,
                 name,

@@ -33,7 +33,7 @@ use super::lasting::Lasting;
 use super::locked::Locked;
 use super::objection::Objection;
 use super::observe::{self, Children};
-use super::outcome::{Cause, Outcome, Problem};
+use super::outcome::{Cause, Outcome, Problem, Verb};
 use super::plan::{Hold, Plan, plan};
 use super::platform::Platform;
 use super::pods::Pods;
@@ -161,6 +161,8 @@ struct Later {
     name_taken: bool,
     /// Nothing tells when the gateway comes up, or when it can be seen again.
     blind: bool,
+    /// More is to be removed than one reconcile does.
+    more: bool,
     /// When a fight over a child may be answered, or is over.
     contest: Option<Duration>,
 }
@@ -172,6 +174,8 @@ fn next_look(later: Later, retry: Option<Duration>) -> Option<Duration> {
         later.kind_missing.then_some(KIND_RETRY),
         later.name_taken.then_some(NAME_TAKEN_RETRY),
         later.blind.then_some(BLIND_LOOK),
+        // Its turn comes after that of all others, and its budget says when.
+        later.more.then_some(Duration::ZERO),
         later.contest,
     ];
     reasons.into_iter().flatten().min()
@@ -392,6 +396,8 @@ async fn reconcile(
     }
     let mut later = Later {
         blind: report.is_blind(),
+        // Where nothing can be removed, a failure says when to try again.
+        more: applied.more && applied.written.iter().any(|w| w.verb == Verb::Removed),
         contest: context.contests.look(&reference, Instant::now()),
         ..Later::default()
     };
@@ -588,6 +594,7 @@ mod tests {
             kind_missing: true,
             name_taken: true,
             blind: true,
+            more: false,
             contest: Some(Duration::from_secs(1)),
         };
         let seconds = |later, retry: Option<u64>| {
@@ -598,6 +605,7 @@ mod tests {
         assert_eq!(seconds(Later::default(), Some(7)), Some(7));
         assert_eq!(seconds(all, Some(7)), Some(1));
         assert_eq!(seconds(all, Some(0)), Some(0));
+        assert_eq!(seconds(Later { more: true, ..all }, Some(7)), Some(0));
         let without_contest = Later {
             contest: None,
             ..all
