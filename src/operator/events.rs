@@ -23,7 +23,8 @@ const LONGEST_NOTE: usize = 1024;
 /// Objects of one verb that are named. More than that are only where somebody made what looks surplus.
 const NAMED: usize = 10;
 
-/// Events that one object may have at once: more than what happens to it in an hour, but in a fight.
+/// Events that the objects of one namespace may have at once: more than what happens there in an hour, but in a fight, or
+/// where somebody makes MetricsNamespaces without end.
 const BURST: u32 = 10;
 /// After that, one in this time.
 const EVERY: Duration = Duration::from_secs(300);
@@ -61,6 +62,16 @@ impl Events {
         }
     }
 
+    /// Takes one from the budget of the object's namespace, where there is one.
+    fn may_send(&self, object: &MetricsNamespace, now: Instant) -> bool {
+        let any = ObjectRef::new("").within(&object.namespace().unwrap_or_default());
+        let may = self.budgets.wait(&any, now).is_none();
+        if may {
+            self.budgets.spend(&any, now);
+        }
+        may
+    }
+
     /// Tells changes and failures. What a status says of an object that comes up is not said twice, and a lost event is
     /// no reason to try anything again.
     pub async fn publish(&self, object: &MetricsNamespace, news: &News<'_>) {
@@ -76,11 +87,9 @@ impl Events {
     }
 
     async fn send(&self, object: &MetricsNamespace, event: &Event) {
-        let (reference, now) = (ObjectRef::from_obj(object), Instant::now());
-        if self.budgets.wait(&reference, now).is_some() {
+        if !self.may_send(object, Instant::now()) {
             return;
         }
-        self.budgets.spend(&reference, now);
         // A recorder counts events that differ only in their note as one, and shows the first note for ever, so each
         // event has a recorder of its own; the budget bounds how many there are.
         let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
@@ -218,6 +227,21 @@ mod tests {
             in_words(&all),
             "created ServiceAccount pushgateway; updated Service pushgateway, Deployment pushgateway"
         );
+    }
+
+    #[tokio::test]
+    async fn objects_without_end_bring_no_events_without_end() {
+        let nobody = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
+        let events = Events::new(Client::try_from(nobody).unwrap(), None);
+        let now = Instant::now();
+        let told = |namespace: &str, number: usize| {
+            let mut object = MetricsNamespace::new(&format!("m{number}"), Default::default());
+            object.metadata.namespace = Some(namespace.to_owned());
+            events.may_send(&object, now)
+        };
+        let told_of = (0..4000).filter(|number| told("alice", *number)).count();
+        assert_eq!(told_of, BURST as usize);
+        assert!(told("bob", 0));
     }
 
     #[test]

@@ -3,10 +3,10 @@
 /// Why nothing is applied for an object, where its author can do something about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Objection {
-    /// An older MetricsNamespace, named here, serves the namespace.
+    /// An older MetricsNamespace serves the namespace.
     AlreadyServed {
-        /// Its name.
-        by: String,
+        /// Its name. `None` where so many others would be next that this one is not told who serves.
+        by: Option<String>,
     },
     /// A field of the spec can't be used.
     InvalidSpec {

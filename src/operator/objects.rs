@@ -16,6 +16,10 @@ use super::child_cache::version;
 use super::kept_object::{Common, KeptObject, KeptStatus};
 use super::locked::Locked;
 
+/// Of the objects of one namespace, so many of the oldest are told who serves it; the others would only be told anew each
+/// time.
+const NEAR: usize = 20;
+
 type Reference = ObjectRef<MetricsNamespace>;
 
 /// All MetricsNamespaces.
@@ -173,11 +177,17 @@ impl Residents {
         }
     }
 
-    fn references(&self, namespace: &str) -> Vec<Reference> {
-        let names = self.all.iter().map(|r| r.object.name());
-        names
-            .map(|name| ObjectRef::new(name).within(namespace))
-            .collect()
+    /// Whose words another order changes: with another that serves those of all that are near, else those of who comes
+    /// near or no longer is.
+    fn concerned(&self, other_serves: bool) -> impl Iterator<Item = &str> {
+        let from = if other_serves { 0 } else { NEAR - 1 };
+        let order = self.order.iter().skip(from).take(NEAR + 1 - from);
+        order.map(|(_, name)| &**name)
+    }
+
+    fn is_near(&self, name: &str) -> bool {
+        let mut near = self.order.iter().take(NEAR);
+        near.any(|(_, of)| **of == *name)
     }
 }
 
@@ -197,15 +207,19 @@ impl Objects {
             common,
         } = &mut *known;
         let residents = by_namespace.entry(namespace.as_str().into()).or_default();
+        let name = object.name_any();
         let before = residents.serving().map(ToOwned::to_owned);
+        let was_near = residents.is_near(&name);
         let news = residents.put(object, common);
-        if before.is_some() && before.as_deref() != residents.serving() {
-            return residents.references(&namespace);
+        let other_serves = before.is_some() && before.as_deref() != residents.serving();
+        let mut concerned = Vec::new();
+        if other_serves || residents.is_near(&name) != was_near {
+            concerned.extend(residents.concerned(other_serves).map(ToOwned::to_owned));
         }
-        match news {
-            true => vec![reference(object)],
-            false => Vec::new(),
+        if (news || other_serves) && !concerned.contains(&name) {
+            concerned.push(name);
         }
+        in_namespace(concerned, &namespace)
     }
 
     /// Notes that an object is gone, and says which objects that concerns.
@@ -219,15 +233,15 @@ impl Objects {
             return Vec::new();
         };
         let served = residents.serving() == Some(name);
+        let was_near = residents.is_near(name);
         residents.remove(name);
         if residents.all.is_empty() {
             all.remove(namespace);
             return Vec::new();
         }
-        match served {
-            true => residents.references(namespace),
-            false => Vec::new(),
-        }
+        let concerned = was_near.then(|| residents.concerned(served));
+        let concerned = concerned.into_iter().flatten().map(ToOwned::to_owned);
+        in_namespace(concerned, namespace)
     }
 
     /// After a complete list: forgets what was not in it, and says which objects that concerns. What is gone is among
@@ -237,7 +251,10 @@ impl Objects {
             let mut known = self.0.lock();
             known.common.forget_unused();
             let every = known.by_namespace.iter();
-            let every = every.flat_map(|(namespace, residents)| residents.references(namespace));
+            let every = every.flat_map(|(namespace, residents)| {
+                let names = residents.all.iter().map(|r| r.object.name().to_owned());
+                in_namespace(names, namespace)
+            });
             every.filter(|object| !seen.contains(object)).collect()
         };
         let mut concerned: HashSet<Reference> = HashSet::new();
@@ -312,6 +329,15 @@ impl Objects {
         serving.map(ToOwned::to_owned)
     }
 
+    /// Whether an object is among the oldest of its namespace, who are told who serves it.
+    pub fn is_near(&self, object: &MetricsNamespace) -> bool {
+        let known = self.0.lock();
+        let residents = known
+            .by_namespace
+            .get(&*object.namespace().unwrap_or_default());
+        residents.is_some_and(|residents| residents.is_near(&object.name_any()))
+    }
+
     /// A reference to the object that serves a namespace.
     pub fn serving_reference(&self, namespace: &str) -> Vec<Reference> {
         let serving = self.serving(namespace);
@@ -369,6 +395,13 @@ impl Objects {
     }
 }
 
+fn in_namespace(names: impl IntoIterator<Item = String>, namespace: &str) -> Vec<Reference> {
+    let names = names.into_iter();
+    names
+        .map(|name| ObjectRef::new(&name).within(namespace))
+        .collect()
+}
+
 /// A reference to an object, with no more than its names: thousands are kept at once.
 pub fn reference(object: &MetricsNamespace) -> Reference {
     ObjectRef::new(&object.name_any()).within(&object.namespace().unwrap_or_default())
@@ -412,7 +445,7 @@ mod tests {
             "who serves has changed"
         );
         assert_eq!(objects.serving("alice").as_deref(), Some("b"));
-        assert_eq!(names(objects.gone(&object("b", OLD))), ["a", "young"]);
+        assert_eq!(names(objects.gone(&object("b", OLD))), ["young"]);
         assert_eq!(objects.serving("alice").as_deref(), Some("young"));
     }
 
@@ -429,6 +462,30 @@ mod tests {
         changed.metadata.generation = Some(2);
         assert_eq!(names(objects.saw(&changed)), ["first"]);
         assert_eq!(names(objects.gone(&object("second", YOUNG))), [""; 0]);
+    }
+
+    #[test]
+    fn of_thousands_in_one_namespace_a_change_concerns_few() {
+        let objects = Objects::default();
+        let name = |number: usize| format!("m{number:04}");
+        let concerned = (0..4000).map(|number| objects.saw(&object(&name(number), OLD)).len());
+        assert!(concerned.sum::<usize>() <= 4000 + 3);
+        let near = |number| objects.is_near(&object(&name(number), OLD));
+        assert_eq!((near(NEAR - 1), near(NEAR)), (true, false));
+        for number in 0..100 {
+            let next: Vec<_> = (number + 1..=number + 1 + NEAR).map(name).collect();
+            assert_eq!(names(objects.gone(&object(&name(number), OLD))), next);
+        }
+
+        // Who comes near is told who serves; who is no longer near is told that many are older.
+        let far = objects.gone(&object(&name(105), OLD));
+        assert_eq!(names(far), [name(120), name(121)]);
+        assert!(near(120) && !near(121));
+        assert_eq!(
+            names(objects.saw(&object("m0104b", OLD))),
+            ["m0104b", "m0119", "m0120"]
+        );
+        assert!(near(119) && !near(120));
     }
 
     fn with_status(version: u64, generation: i64) -> MetricsNamespace {

@@ -23,6 +23,7 @@ pub fn inputs(object: &Arc<MetricsNamespace>, caches: &Caches, platform: &Arc<Pl
     Inputs {
         object: object.clone(),
         serving: caches.objects.serving(&namespace),
+        is_near: caches.objects.is_near(object),
         namespace_terminating: caches
             .namespaces
             .get(&namespace)

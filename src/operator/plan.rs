@@ -25,6 +25,8 @@ pub struct Inputs {
     pub object: Arc<MetricsNamespace>,
     /// The name of the MetricsNamespace that serves its namespace.
     pub serving: Option<String>,
+    /// Whether the object is among those that are next to serve.
+    pub is_near: bool,
     /// Whether the namespace is being deleted, or gone.
     pub namespace_terminating: bool,
     /// What the platform sets for all.
@@ -94,7 +96,8 @@ pub fn plan(inputs: &Inputs) -> Result<Plan, Hold> {
         .as_ref()
         .filter(|name| **name != object.name_any())
     {
-        return Err(Hold::Objection(Objection::AlreadyServed { by: by.clone() }));
+        let by = inputs.is_near.then(|| by.clone());
+        return Err(Hold::Objection(Objection::AlreadyServed { by }));
     }
     let spec = &object.spec;
     let platform = &inputs.platform;
@@ -240,6 +243,7 @@ spec: {}
     pub fn inputs(object: Arc<MetricsNamespace>) -> Inputs {
         Inputs {
             serving: Some(object.name_any()),
+            is_near: true,
             object,
             namespace_terminating: false,
             platform: Arc::new(Platform {
@@ -271,11 +275,13 @@ mod tests {
     fn where_another_object_serves_the_namespace_nothing_is_planned() {
         let mut inputs = inputs(object(ALICE));
         inputs.serving = Some("another".into());
-        let by = "another".into();
-        assert_eq!(
-            plan(&inputs),
-            Err(Hold::Objection(Objection::AlreadyServed { by }))
-        );
+        for (is_near, by) in [(true, Some("another".into())), (false, None)] {
+            inputs.is_near = is_near;
+            assert_eq!(
+                plan(&inputs),
+                Err(Hold::Objection(Objection::AlreadyServed { by }))
+            );
+        }
     }
 
     #[test]

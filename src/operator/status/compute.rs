@@ -166,11 +166,18 @@ fn whole_seconds(time: Timestamp) -> Timestamp {
 
 fn held(objection: &Objection) -> Verdict {
     let (reason, message) = match objection {
-        Objection::AlreadyServed { by } => (
+        Objection::AlreadyServed { by: Some(by) } => (
             Reason::NamespaceAlreadyServed,
             format!(
                 "MetricsNamespace {by} is older and serves this namespace; this one takes over when it is deleted"
             ),
+        ),
+        // No name, so that this need not be written anew whenever another serves.
+        Objection::AlreadyServed { by: None } => (
+            Reason::NamespaceAlreadyServed,
+            "the oldest MetricsNamespace serves this namespace, and many are older than this one; kubectl get mns shows \
+             their ages"
+                .to_owned(),
         ),
         Objection::InvalidSpec {
             field,

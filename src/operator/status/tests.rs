@@ -382,7 +382,8 @@ fn no_dashboard_is_no_problem_where_none_is_wanted() {
 #[test]
 fn an_object_that_does_not_serve_its_namespace_says_who_does_and_nothing_else() {
     let mut world = World::well();
-    world.plan = Err(Objection::AlreadyServed { by: "first".into() });
+    let by = Some("first".into());
+    world.plan = Err(Objection::AlreadyServed { by });
     let status = world.status();
     assert_eq!(status.conditions.len(), 1);
     assert!(
