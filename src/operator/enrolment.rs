@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kube::api::{Api, DeleteParams, ObjectMeta, PostParams, Preconditions};
+use kube::runtime::reflector::ObjectRef;
 use kube::{Client, Error as KubeError, ResourceExt};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{AbortHandle, JoinSet};
@@ -15,6 +16,7 @@ use tracing::{info, warn};
 use crate::api::{MetricsNamespace, MetricsNamespaceSpec, names};
 
 use super::api_error::words;
+use super::budget::Budgets;
 use super::caches::{Caches, Namespace};
 use super::lasting::Lasting;
 use super::namespace_events::{Note, publish};
@@ -27,6 +29,10 @@ const LONGEST: Duration = Duration::from_secs(35);
 const LONGEST_EVENT: Duration = Duration::from_secs(5);
 /// Changes that are taken at once: of one namespace, only its state after the last counts.
 const BATCH: usize = 1024;
+/// Objects that are made and deleted for one namespace at once: more than a person asks for who tries the label out.
+const BURST: u32 = 10;
+/// After that, one in this time: whoever deletes what is made, or makes what is deleted, can do so without end.
+const EVERY: Duration = Duration::from_secs(10);
 
 /// What a namespace's label asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,6 +84,7 @@ struct Enrolment {
     instance: Option<String>,
     caches: Arc<Caches>,
     turns: Turns,
+    budgets: Budgets,
     running: JoinSet<(String, Result<Done, String>)>,
     handles: HashMap<String, AbortHandle>,
     /// The labels' values that mean nothing and were told, by namespace.
@@ -102,6 +109,7 @@ impl Enrolment {
             instance,
             caches,
             turns: Turns::default(),
+            budgets: Budgets::new(BURST, EVERY),
             running: JoinSet::new(),
             handles: HashMap::new(),
             told: HashMap::new(),
@@ -151,6 +159,11 @@ impl Enrolment {
                 self.forget_failures(&name);
                 continue;
             };
+            let now = Instant::now();
+            if self.budgets.wait(&made_for(&name), now).is_some() {
+                self.turns.ended(&name, Ended::Badly, now);
+                continue;
+            }
             let (client, instance) = (self.client.clone(), self.instance.clone());
             let first = !self.failing.contains(&name);
             let handle = self.running.spawn({
@@ -170,6 +183,7 @@ impl Enrolment {
         match result {
             Ok(done) => {
                 self.turns.ended(&name, Ended::Well, now);
+                self.budgets.spend(&made_for(&name), now);
                 self.failing.remove(&name);
                 if let Some(told) = self.lasting.works(&name, now) {
                     info!(namespace = name, "enrolment {told}");
@@ -194,6 +208,10 @@ impl Enrolment {
             }
         }
     }
+}
+
+fn made_for(namespace: &str) -> ObjectRef<MetricsNamespace> {
+    ObjectRef::new(names::ENROLLED_NAME).within(namespace)
 }
 
 /// What the label says.
@@ -381,6 +399,8 @@ mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use rstest::rstest;
     use serde_json::json;
+    use std::convert::Infallible;
+    use tower::service_fn;
 
     fn namespace(value: Option<&str>) -> Namespace {
         Namespace {
@@ -519,6 +539,43 @@ mod tests {
         enrolment.changed(alice());
         assert!(enrolment.failing.is_empty());
         assert!(!lasting(&enrolment));
+    }
+
+    #[tokio::test]
+    async fn who_deletes_what_enrolment_makes_without_end_gets_it_again_less_and_less_often() {
+        let answer = |request: http::Request<kube::client::Body>| async {
+            let object = request.into_body().collect_bytes().await.unwrap();
+            Ok::<_, Infallible>(http::Response::new(kube::client::Body::from(object)))
+        };
+        let caches = Arc::new(Caches {
+            objects: Objects::default(),
+            namespaces: Namespaces::default(),
+            prometheuses: Prometheuses::default(),
+            children: ChildCache::default(),
+        });
+        for name in ["alice", "bob"] {
+            caches.namespaces.saw(name, namespace(Some("true")));
+        }
+        let client = Client::new(service_fn(answer), "default");
+        let mut enrolment = Enrolment::new(client, None, caches);
+        let mut made = 0;
+        for _ in 0..3 * BURST {
+            // It is gone as soon as it is made.
+            enrolment.changed("alice".into());
+            enrolment.start();
+            while let Some(done) = enrolment.running.join_next().await {
+                let (name, result) = done.unwrap();
+                enrolment.ended(name, result);
+                made += 1;
+            }
+        }
+        assert_eq!(made, BURST);
+        let now = Instant::now();
+        let again = enrolment.turns.wake(now).map(|at| at.duration_since(now));
+        assert!(again.is_some_and(|wait| wait <= EVERY), "{again:?}");
+        enrolment.changed("bob".into());
+        enrolment.start();
+        assert_eq!(enrolment.running.len(), 1, "others wait for nothing");
     }
 
     #[rstest]

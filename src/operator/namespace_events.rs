@@ -53,7 +53,8 @@ impl Note {
                 names::ENROLL_LABEL,
                 object.name_any()
             ),
-            about: object.uid().unwrap_or_default(),
+            // Not which one of this name: who makes and loses them without end is told so once.
+            about: object.name_any(),
         }
     }
 
