@@ -44,6 +44,7 @@ mod drift;
 mod enrolment;
 mod handover;
 mod http_port;
+mod large;
 mod lifetime;
 mod log;
 mod monitor_kind;
