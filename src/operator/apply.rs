@@ -322,9 +322,7 @@ fn steps<'a>(live: &'a [Live], wanted: &'a [Child]) -> (Vec<Step<'a>>, bool) {
 
 /// Made by this operator, and in no plan any more.
 fn is_surplus(live: &Live, wanted: &[Child]) -> bool {
-    live.ours.is_some()
-        && !live.owners.is_empty()
-        && live.digest.is_some()
+    live.was_made_here()
         && !wanted
             .iter()
             .any(|w| w.kind == live.kind && w.name == live.name)

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::api::names;
 
-use super::children::Child;
+use super::children::{Child, is_childs_name};
 use super::interned::Interned;
 use super::kept::Kept;
 use super::kind::Kind;
@@ -109,6 +109,16 @@ impl Live {
         self.rollout.clone().unwrap_or_default()
     }
 
+    /// Whether this operator made it: each sign of that is there.
+    pub fn was_made_here(&self) -> bool {
+        self.ours.is_some() && !self.owners.is_empty() && self.digest.is_some()
+    }
+
+    /// Whether it may be a child, or one of former times. Anybody may give our label to thousands of others.
+    fn counts(&self) -> bool {
+        is_childs_name(&self.name) || self.was_made_here()
+    }
+
     /// Whether there is nothing new in it, but for its version.
     fn is_as(&self, other: &Self) -> bool {
         let compared = |live: &Self| Self {
@@ -196,6 +206,12 @@ pub enum Served {
 /// Deletions that are remembered: more than can overtake the answers to the writes under way.
 const REMEMBERED_DELETIONS: usize = 1024;
 
+/// Children of other names than those of today that are kept of one namespace: former ones are few. Of more, which somebody
+/// has made to look so, the rest is seen at the next start.
+const MOST_FORMER: usize = 1000;
+/// So many children of a namespace have no room to spare; six are the rule.
+const WITHOUT_ROOM: usize = 16;
+
 /// Live children of all namespaces, fed by the watches and by the answers to our own writes.
 #[derive(Default)]
 pub struct ChildCache {
@@ -265,10 +281,12 @@ impl ChildCache {
     pub fn saw(&self, namespace: &str, mut live: Live) -> bool {
         let mut state = self.state.lock();
         state.intern(&mut live);
+        if !live.counts() {
+            return state.remove(namespace, live.kind, &live.name, None);
+        }
         let Some(mut known) = state.known(namespace, &live) else {
             let expected = state.expects(namespace, &live);
-            state.keep(namespace, live);
-            return !expected;
+            return state.keep(namespace, live) && !expected;
         };
         if known.uid == live.uid {
             let order = live.version.zip(known.version).map(|(l, k)| l.cmp(&k));
@@ -376,27 +394,41 @@ impl State {
         Some(known.live())
     }
 
-    /// Puts a child in the place of what is known of its kind and name.
-    fn keep(&mut self, namespace: &str, live: Live) {
+    /// Puts a child in the place of what is known of its kind and name; false where there is no room for it.
+    fn keep(&mut self, namespace: &str, live: Live) -> bool {
         if !self.by_namespace.contains_key(namespace) {
             self.by_namespace.insert(namespace.into(), Vec::new());
         }
         let Some(children) = self.by_namespace.get_mut(namespace) else {
-            return;
+            return false;
         };
         let place = children.iter().position(|c| c.is(live.kind, &live.name));
+        if place.is_none() && children.len() >= MOST_FORMER && !is_childs_name(&live.name) {
+            return false;
+        }
         let kept = Kept::new(live, &mut self.names, children);
         match place {
             Some(place) => children[place] = kept,
             None => {
-                children.reserve_exact(1);
+                if children.len() < WITHOUT_ROOM {
+                    children.reserve_exact(1);
+                }
                 children.push(kept);
             }
         }
+        true
     }
 
     fn intern(&mut self, live: &mut Live) {
+        let is_former = !is_childs_name(&live.name);
+        if is_former {
+            live.rollout = None;
+        }
         if let Some(ours) = &mut live.ours {
+            if is_former {
+                // That there were any is enough.
+                ours.fields = Value::Null.into();
+            }
             ours.fields = self.field_sets.held(ours.fields.clone());
         }
     }
@@ -572,6 +604,38 @@ mod tests {
         );
         assert_eq!(live.owners.len(), ownership::MOST_OWNERS);
         assert_eq!(live.digest.unwrap().chars().count(), LONGEST_DIGEST);
+    }
+
+    #[test]
+    fn of_thousands_of_labelled_objects_only_those_that_look_like_children_are_kept_and_news() {
+        let named = |number: usize, made_here: bool| {
+            let live = live(1, json!({"f:data": {"f:a": {}}}), EARLY);
+            Live {
+                name: format!("no-child-{number}"),
+                uid: number.to_string(),
+                owners: vec!["uid-of-push".into()],
+                digest: made_here.then(|| "0123".into()),
+                ..live
+            }
+        };
+        let cache = ChildCache::default();
+        let news = (0..50_000).filter(|number| cache.saw("alice", named(*number, false)));
+        assert_eq!(news.count(), 0);
+        assert!(cache.in_namespace("alice").is_empty());
+
+        let news = (0..5 * MOST_FORMER).filter(|number| cache.saw("alice", named(*number, true)));
+        assert_eq!(news.count(), MOST_FORMER);
+        assert!(cache.saw("alice", live(2, json!({}), EARLY)), "a child");
+        let kept = cache.in_namespace("alice");
+        assert_eq!(kept.len(), MOST_FORMER + 1);
+        let fields = kept[0].ours.as_ref().map(|ours| &*ours.fields);
+        assert_eq!(fields, Some(&Value::Null));
+
+        assert!(
+            cache.saw("alice", named(0, false)),
+            "no longer as if made here"
+        );
+        assert_eq!(cache.in_namespace("alice").len(), MOST_FORMER);
     }
 
     #[test]

@@ -29,6 +29,9 @@ pub enum Hex<const N: usize> {
     Text(Box<str>),
 }
 
+/// Others of a namespace that are asked for owners to share: the first ones are its children.
+const ASKED: usize = 16;
+
 /// Where the dashes of a UUID are.
 const DASHES: [usize; 4] = [8, 13, 18, 23];
 
@@ -77,6 +80,7 @@ impl Kept {
         let owners: Vec<_> = live.owners.iter().map(|owner| Hex::of(owner)).collect();
         let owners = siblings
             .iter()
+            .take(ASKED)
             .find(|sibling| *sibling.owners == *owners)
             .map_or_else(|| owners.into(), |sibling| sibling.owners.clone());
         Self {

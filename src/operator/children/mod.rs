@@ -113,6 +113,17 @@ pub fn build(plan: &Plan) -> Result<Vec<Child>, Unbuildable> {
     Ok(children)
 }
 
+/// Whether a child may have this name.
+pub fn is_childs_name(name: &str) -> bool {
+    [
+        names::GATEWAY,
+        names::CLIENT_CONFIG,
+        names::DASHBOARD,
+        names::MODEL_SERVERS,
+    ]
+    .contains(&name)
+}
+
 /// Metadata that every child has.
 fn metadata(plan: &Plan, name: &str, labels: BTreeMap<String, String>) -> ObjectMeta {
     ObjectMeta {
@@ -236,6 +247,7 @@ mod tests {
     fn each_child_has_the_name_by_which_it_is_known() {
         for child in build(&fixtures::carol()).unwrap() {
             assert_eq!(child.object["metadata"]["name"], child.name);
+            assert!(is_childs_name(&child.name), "{}", child.name);
         }
     }
 
