@@ -73,7 +73,7 @@ pub enum OptionsError {
     /// No address of a gateway.
     #[error(
         "no gateway to push to; give --gateway HOST:PORT, or set PUSHGATEWAY_URL or PUSH_GATEWAY_HOSTNAME \
-         (in an enrolled namespace, ConfigMap \"simplepipe\" has both)"
+         (in a namespace with a MetricsNamespace, ConfigMap \"simplepipe\" has both)"
     )]
     NoGateway,
     /// A variable that is no text.

@@ -19,7 +19,7 @@ pub struct Settings {
     pub platform: Platform,
     /// Objects reconciled side by side.
     pub concurrency: u16,
-    /// Where `/livez`, `/readyz` and `/metrics` answer.
+    /// Where `/livez`, `/readyz`, `/status` and `/metrics` answer.
     pub listen: SocketAddr,
     /// The Lease, unless the operator runs alone.
     pub lease: Option<LeaseSettings>,
@@ -115,7 +115,7 @@ pub struct Flags {
     /// Objects reconciled side by side, from 1 to 256 [default: 8]
     #[arg(long, env = "SIMPLEPIPE_CONCURRENCY", value_name = "N")]
     concurrency: Option<u16>,
-    /// Address of /livez, /readyz and /metrics [default: 0.0.0.0:8080]
+    /// Address of /livez, /readyz, /status and /metrics [default: 0.0.0.0:8080]
     #[arg(long, env = "SIMPLEPIPE_LISTEN", value_name = "ADDRESS:PORT")]
     listen: Option<String>,
     /// Whether only the holder of a Lease works [default: true]

@@ -308,8 +308,8 @@ fn wrong_arguments_and_settings_exit_with_2() {
         ended,
         Ended::badly(
             2,
-            "no gateway to push to; give --gateway HOST:PORT, or set PUSHGATEWAY_URL or PUSH_GATEWAY_HOSTNAME (in an \
-             enrolled namespace, ConfigMap \"simplepipe\" has both)"
+            "no gateway to push to; give --gateway HOST:PORT, or set PUSHGATEWAY_URL or PUSH_GATEWAY_HOSTNAME (in a \
+             namespace with a MetricsNamespace, ConfigMap \"simplepipe\" has both)"
         )
     );
     let ended = Simplepipe::push(&file, "train")

@@ -72,8 +72,8 @@ fn strict_makes_a_success_without_a_push_a_failure_and_no_other() {
 
 #[test]
 fn without_a_gateway_the_command_runs_and_one_line_says_so() {
-    let advice = "no gateway to push to; give --gateway HOST:PORT, or set PUSHGATEWAY_URL or PUSH_GATEWAY_HOSTNAME (in \
-                  an enrolled namespace, ConfigMap \"simplepipe\" has both)";
+    let advice = "no gateway to push to; give --gateway HOST:PORT, or set PUSHGATEWAY_URL or PUSH_GATEWAY_HOSTNAME (in a \
+                  namespace with a MetricsNamespace, ConfigMap \"simplepipe\" has both)";
     Run::script("echo ran; exit 3")
         .end()
         .assert_code(3)
