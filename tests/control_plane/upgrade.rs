@@ -23,6 +23,16 @@ const NAMESPACES: [&str; 2] = ["as-made", "mended"];
 /// letter; a version that changes one on purpose says here what of it, and why nobody loses a series by it.
 const MAKE_SERIES: [ChildName; 3] = [SERVICE, SERVICE_MONITOR, POD_MONITOR];
 
+/// By these, what is dropped grew: names that alerts on the cluster go by, of which a tenant's were never right. Nobody
+/// else loses a series by it.
+const CHANGED_ON_PURPOSE: [(&str, &str); 2] = [
+    (
+        "|simplepipe_.*\"",
+        "|simplepipe_.*|reloader_.*|grpc_server_.*|rest_client_.*|kubernetes_build_info\"",
+    ),
+    ("|etcd|", "|.*etcd.*|"),
+];
+
 /// `tests/upgrade/record` made the folders of versions.
 #[rstest]
 #[case("f5c543c")]
@@ -136,7 +146,8 @@ impl Recorded {
             }
             if MAKE_SERIES.contains(name) {
                 assert_eq!(
-                    before.data["spec"], now.data["spec"],
+                    with_changes_on_purpose(&before.data["spec"]),
+                    now.data["spec"],
                     "{what} makes other series, or loses some"
                 );
             }
@@ -158,6 +169,15 @@ impl Recorded {
             );
         }
     }
+}
+
+fn with_changes_on_purpose(spec: &Value) -> Value {
+    let text = CHANGED_ON_PURPOSE
+        .iter()
+        .fold(spec.to_string(), |text, (before, now)| {
+            text.replace(before, now)
+        });
+    serde_json::from_str(&text).unwrap()
 }
 
 /// Type, status, reason, and since when it is so.
