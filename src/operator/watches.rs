@@ -10,7 +10,7 @@ use k8s_openapi::api::apps::v1::DeploymentStatus;
 use k8s_openapi::api::core::v1;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, ApiResource};
-use kube::core::{GroupVersionKind, NotUsed, Object};
+use kube::core::GroupVersionKind;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::Event;
 use kube::{Client, Error as KubeError, Resource, ResourceExt};
@@ -67,6 +67,17 @@ struct Status {
 }
 
 impl Part for Status {
+    const METADATA_ONLY: bool = false;
+}
+
+/// Of a Prometheus object, all but what it selects is left unread.
+#[derive(Clone, Debug, Deserialize)]
+struct Selectors {
+    #[serde(default)]
+    spec: PrometheusSelectors,
+}
+
+impl Part for Selectors {
     const METADATA_ONLY: bool = false;
 }
 
@@ -204,8 +215,7 @@ impl Watches {
             &GroupVersionKind::gvk(prometheus_operator::GROUP, version, kind),
             plural,
         );
-        let api: Api<Object<PrometheusSelectors, NotUsed>> =
-            Api::all_with(self.client.clone(), &resource);
+        let api: Api<Watched<Selectors>> = Api::all_with(self.client.clone(), &resource);
         let mut watch = self.steady(plural, true, Following::new(api, None));
         let mut listed = BTreeSet::new();
         loop {
@@ -394,12 +404,12 @@ where
     }
 }
 
-fn prometheus(kind: &'static str, object: Object<PrometheusSelectors, NotUsed>) -> Prometheus {
+fn prometheus(kind: &'static str, object: Watched<Selectors>) -> Prometheus {
     Prometheus {
         kind,
         namespace: object.namespace().unwrap_or_default(),
         name: object.name_any(),
-        selectors: object.spec,
+        selectors: object.part.spec,
     }
 }
 
@@ -439,4 +449,46 @@ fn parsed(event: Event<WatchedObject>) -> Option<Event<MetricsNamespace>> {
             ..MetricsNamespace::default()
         }),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::core::ObjectList;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn a_prometheus_object_of_any_managed_fields_hides_no_other() {
+        let deep = (0..200).fold(json!({}), |inner, _| json!({"f:a": inner}));
+        let entry =
+            |time: &str, fields: &Value| json!({"manager": "x", "time": time, "fieldsV1": fields});
+        let object = |name: &str, entry: Value| {
+            json!({
+                "apiVersion": "monitoring.coreos.com/v1", "kind": "Prometheus",
+                "metadata": {"name": name, "namespace": "monitoring", "managedFields": [entry]},
+                "spec": {"serviceMonitorSelector": {"matchLabels": {"team": name}}, "replicas": 2},
+            })
+        };
+        let items = [
+            object("late", entry("9999-12-31T23:59:59Z", &json!({}))),
+            object("deep", entry("2026-01-01T00:00:00Z", &deep)),
+        ];
+        let list = json!({"kind": "L", "apiVersion": "v1", "metadata": {}, "items": items});
+        let list: ObjectList<Watched<Selectors>> = serde_json::from_str(&list.to_string()).unwrap();
+        let read = list
+            .items
+            .into_iter()
+            .map(|object| prometheus("Prometheus", object));
+        let selected: Vec<_> = read
+            .map(|p| {
+                p.selectors
+                    .service_monitor_selector
+                    .unwrap()
+                    .match_labels
+                    .unwrap()["team"]
+                    .clone()
+            })
+            .collect();
+        assert_eq!(selected, ["late", "deep"]);
+    }
 }
