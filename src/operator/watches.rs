@@ -22,6 +22,7 @@ use tracing::{info, warn};
 
 use crate::api::prometheus_operator::{self, PrometheusSelectors};
 use crate::api::{MetricsNamespace, names};
+use crate::terminal::one_line;
 
 use super::api_error::{is_unknown_kind, with_causes, words};
 use super::backoff::Backoff;
@@ -30,10 +31,14 @@ use super::child_cache::{Live, Served};
 use super::following::{Failure, Following, News};
 use super::health::Health;
 use super::kind::Kind;
+use super::lasting::{Lasting, Told};
 use super::objects;
 use super::queue::Queue;
 use super::selection::Prometheus;
 use super::watched::{Part, Watched, WatchedObject};
+
+/// A parser's words are cut here: they quote what they can't read.
+const LONGEST_WORDS: usize = 400;
 
 /// What every watch works with.
 #[derive(Clone)]
@@ -122,9 +127,10 @@ impl Watches {
     async fn objects(self) {
         let api: Api<WatchedObject> = Api::all(self.client.clone());
         let mut watch = self.steady("metricsnamespaces", false, Following::new(api, None));
+        let unreadable = Unreadable::default();
         let mut listed = HashSet::new();
         loop {
-            let Some(event) = parsed(watch.next().await) else {
+            let Some(event) = unreadable.parsed(watch.next().await) else {
                 continue;
             };
             match event {
@@ -424,31 +430,73 @@ fn is_kind_missing(failure: &Failure) -> bool {
     matches!(failure.cause(), Some(KubeError::Api(status)) if is_unknown_kind(status))
 }
 
-/// One object that can't be read must not stop the others: it is named in the log, and left out. Its end still counts,
-/// since it may have been readable before.
-fn parsed(event: Event<WatchedObject>) -> Option<Event<MetricsNamespace>> {
-    let usable = |WatchedObject(watched): WatchedObject| match watched.part {
-        Ok(object) => Some(object),
-        Err(error) => {
-            warn!(
-                namespace = watched.metadata.namespace,
-                name = watched.metadata.name,
-                error,
-                "an object can't be read and is left alone"
-            );
-            None
+/// Objects that can't be read: each is left out, and named in the log now and then, however often it changes.
+#[derive(Default)]
+struct Unreadable(Lasting<(String, String)>);
+
+impl Unreadable {
+    /// What there is to tell of an object, if anything; `error`: why it can't be read.
+    fn told(&self, metadata: &ObjectMeta, error: Option<&str>, now: Instant) -> Option<Told> {
+        let key = Self::key(metadata);
+        match error {
+            Some(error) => self.0.fails(&key, error, now),
+            None => self.0.works(&key, now),
         }
-    };
-    Some(match event {
-        Event::Init => Event::Init,
-        Event::InitDone => Event::InitDone,
-        Event::Apply(object) => Event::Apply(usable(object)?),
-        Event::InitApply(object) => Event::InitApply(usable(object)?),
-        Event::Delete(WatchedObject(watched)) => Event::Delete(MetricsNamespace {
-            metadata: watched.metadata,
-            ..MetricsNamespace::default()
-        }),
-    })
+    }
+
+    fn forget(&self, metadata: &ObjectMeta) {
+        self.0.forget(&Self::key(metadata));
+    }
+
+    fn key(metadata: &ObjectMeta) -> (String, String) {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        (text(&metadata.namespace), text(&metadata.name))
+    }
+
+    fn tell(&self, metadata: &ObjectMeta, error: Option<&str>) {
+        let Some(told) = self.told(metadata, error, Instant::now()) else {
+            return;
+        };
+        let (namespace, name) = (metadata.namespace.as_deref(), metadata.name.as_deref());
+        match (error, told) {
+            (None, _) => info!(namespace, name, "an object can be read again"),
+            (Some(error), Told::OneOfMany) => warn!(
+                namespace,
+                name,
+                error,
+                "an object can't be read and is left alone, beside many others; further ones are not named before some \
+                 of them can be read"
+            ),
+            (Some(error), _) => warn!(
+                namespace,
+                name, error, "an object can't be read and is left alone"
+            ),
+        }
+    }
+
+    /// One object that can't be read must not stop the others. Its end still counts, since it may have been readable
+    /// before.
+    fn parsed(&self, event: Event<WatchedObject>) -> Option<Event<MetricsNamespace>> {
+        let usable = |WatchedObject(watched): WatchedObject| {
+            let error = watched.part.as_ref().err();
+            let error = error.map(|error| one_line(error, LONGEST_WORDS));
+            self.tell(&watched.metadata, error.as_deref());
+            watched.part.ok()
+        };
+        Some(match event {
+            Event::Init => Event::Init,
+            Event::InitDone => Event::InitDone,
+            Event::Apply(object) => Event::Apply(usable(object)?),
+            Event::InitApply(object) => Event::InitApply(usable(object)?),
+            Event::Delete(WatchedObject(watched)) => {
+                self.forget(&watched.metadata);
+                Event::Delete(MetricsNamespace {
+                    metadata: watched.metadata,
+                    ..MetricsNamespace::default()
+                })
+            }
+        })
+    }
 }
 
 #[cfg(test)]
@@ -490,5 +538,22 @@ mod tests {
             })
             .collect();
         assert_eq!(selected, ["late", "deep"]);
+    }
+
+    #[test]
+    fn an_object_that_cannot_be_read_is_named_once_however_often_it_changes() {
+        let (unreadable, now) = (Unreadable::default(), Instant::now());
+        let metadata = ObjectMeta {
+            name: Some("metrics".into()),
+            namespace: Some("alice".into()),
+            ..ObjectMeta::default()
+        };
+        let told = |error| unreadable.told(&metadata, error, now);
+        assert_eq!(told(None), None);
+        let changes = (0..1000).filter_map(|_| told(Some("no boolean")));
+        assert_eq!(changes.collect::<Vec<_>>(), [Told::Begins]);
+        assert!(matches!(told(None), Some(Told::Ends(_))));
+        unreadable.forget(&metadata);
+        assert_eq!(told(Some("no boolean")), Some(Told::Begins));
     }
 }
