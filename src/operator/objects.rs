@@ -347,6 +347,16 @@ impl Objects {
             .collect()
     }
 
+    /// Those of the objects that serve their namespaces, and the others.
+    pub fn by_serving(&self, objects: Vec<Reference>) -> (Vec<Reference>, Vec<Reference>) {
+        let known = self.0.lock();
+        objects.into_iter().partition(|object| {
+            let namespace = object.namespace.as_deref().unwrap_or_default();
+            let residents = known.by_namespace.get(namespace);
+            residents.and_then(Residents::serving) == Some(&*object.name)
+        })
+    }
+
     /// References to the objects that serve their namespaces.
     pub fn all_serving(&self) -> Vec<Reference> {
         let known = self.0.lock();
@@ -436,6 +446,12 @@ mod tests {
         objects.saw(&object("a", OLD));
         assert_eq!(objects.serving("alice").as_deref(), Some("a"));
         assert_eq!(names(objects.all_serving()), ["a"]);
+        let all = ["a", "b", "gone"].map(|name| ObjectRef::new(name).within("alice"));
+        let (serving, others) = objects.by_serving(all.into());
+        assert_eq!(
+            (names(serving), names(others)),
+            (vec!["a".into()], vec!["b".into(), "gone".into()])
+        );
 
         let mut going = object("a", OLD);
         going.metadata.deletion_timestamp = going.metadata.creation_timestamp.clone();

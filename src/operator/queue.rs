@@ -20,7 +20,8 @@ const DEBOUNCE: Duration = Duration::from_millis(100);
 
 type Reference = ObjectRef<MetricsNamespace>;
 
-/// The objects that wait, each once. Of those whose time has come, who came first is first.
+/// The objects that wait, each once. Of those whose time has come, who came first is first; after all that serve their
+/// namespace come those that do not, of which anybody may make thousands.
 #[derive(Clone, Default)]
 pub struct Queue(Arc<Shared>);
 
@@ -34,7 +35,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     entries: HashMap<Arc<Reference>, Entry>,
-    by_time: BTreeMap<Turn, Arc<Reference>>,
+    /// Those that serve, and then the others.
+    by_time: [BTreeMap<Turn, Arc<Reference>>; 2],
     turns: u64,
 }
 
@@ -44,6 +46,8 @@ type Turn = (Instant, u64);
 #[derive(Default)]
 struct Entry {
     turn: Option<Turn>,
+    /// Whether its turn comes after those of all that serve.
+    last: bool,
     /// Whether something has changed since it was last looked at; else it is to be looked at without.
     asked: bool,
     /// Whether it has been begun with. Until that has ended, it is not begun with again.
@@ -57,41 +61,71 @@ impl State {
             return;
         }
         self.turns += 1;
+        let by_time = &mut self.by_time[usize::from(entry.last)];
         if let Some(before) = entry.turn.replace((at, self.turns)) {
-            self.by_time.remove(&before);
+            by_time.remove(&before);
         }
-        self.by_time.insert((at, self.turns), object.clone());
+        by_time.insert((at, self.turns), object.clone());
+    }
+
+    /// Has one no longer wait for its turn.
+    fn unplan(&mut self, object: &Reference) {
+        if let Some(entry) = self.entries.get_mut(object)
+            && let Some(turn) = entry.turn.take()
+        {
+            self.by_time[usize::from(entry.last)].remove(&turn);
+        }
     }
 
     /// The next one whose turn it is, or else when it is somebody's.
     fn begin(&mut self, now: Instant) -> Result<Arc<Reference>, Option<Instant>> {
-        while let Some(first) = self.by_time.first_entry() {
-            if first.key().0 > now {
-                return Err(Some(first.key().0));
-            }
-            let object = first.remove();
-            let entry = self.entries.entry(object.clone()).or_default();
-            entry.turn = None;
-            // What was begun before has its next turn when it ends.
-            if !entry.begun {
-                entry.begun = true;
-                return Ok(object);
+        let mut next = None;
+        for by_time in &mut self.by_time {
+            while let Some(first) = by_time.first_entry() {
+                let at = first.key().0;
+                if at > now {
+                    next = Some(next.map_or(at, |next: Instant| next.min(at)));
+                    break;
+                }
+                let object = first.remove();
+                let entry = self.entries.entry(object.clone()).or_default();
+                entry.turn = None;
+                // What was begun before has its next turn when it ends.
+                if !entry.begun {
+                    entry.begun = true;
+                    return Ok(object);
+                }
             }
         }
-        Err(None)
+        Err(next)
     }
 }
 
 impl Queue {
-    /// Asks for a look at each.
+    /// Asks for a look at each of these, which serve their namespaces.
     pub fn add_all(&self, objects: Vec<Reference>) {
+        self.add(objects, false);
+    }
+
+    /// Asks for a look at each of these, which do not serve their namespaces, after those that do.
+    pub fn add_last(&self, objects: Vec<Reference>) {
+        self.add(objects, true);
+    }
+
+    fn add(&self, objects: Vec<Reference>, last: bool) {
         let at = Instant::now() + DEBOUNCE;
         let mut state = self.0.state.lock();
         for object in objects {
-            if state.entries.get(&object).is_some_and(|e| e.asked) {
+            let known = state.entries.get(&object);
+            let moved = known.is_none_or(|entry| entry.last != last);
+            if known.is_some_and(|entry| entry.asked) && !moved {
                 continue;
             }
             let object = Arc::new(object);
+            if moved {
+                state.unplan(&object);
+                state.entries.entry(object.clone()).or_default().last = last;
+            }
             state.plan(&object, at);
             state.entries.entry(object).or_default().asked = true;
         }
@@ -117,12 +151,9 @@ impl Queue {
     /// Notes that one is being looked at now: what happens from now on is asked for anew.
     pub fn taken(&self, object: &Reference) {
         let mut state = self.0.state.lock();
-        let turn = state.entries.get_mut(object).and_then(|entry| {
+        state.unplan(object);
+        if let Some(entry) = state.entries.get_mut(object) {
             entry.asked = false;
-            entry.turn.take()
-        });
-        if let Some(turn) = turn {
-            state.by_time.remove(&turn);
         }
     }
 
@@ -194,6 +225,30 @@ mod tests {
         tokio::time::sleep(DEBOUNCE * 10).await;
         assert!(nobody_is_next(&queue) && queue.depth() == 0);
         assert!(queue.0.state.lock().entries.capacity() == 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn thousands_that_do_not_serve_their_namespace_come_after_all_that_do() {
+        let queue = Queue::default();
+        let others = |number: usize| ObjectRef::new(&format!("m{number}")).within("alice");
+        queue.add_last((0..4000).map(others).collect());
+        tokio::time::sleep(DEBOUNCE * 10).await;
+        queue.add_all(vec![object(1)]);
+        queue.add_all(vec![others(3999)]);
+        // Those that wait already go on meanwhile.
+        assert_eq!(next(&queue).await, (others(0).into(), 0));
+        tokio::time::sleep(DEBOUNCE).await;
+        assert_eq!(next(&queue).await, (object(1).into(), 0));
+        assert_eq!(
+            next(&queue).await,
+            (others(3999).into(), 0),
+            "it serves now"
+        );
+        assert_eq!(next(&queue).await, (others(1).into(), 0));
+        queue.ended(&others(1).into(), Some(Duration::ZERO));
+        queue.ended(&object(1).into(), Some(Duration::ZERO));
+        assert_eq!(next(&queue).await, (object(1).into(), 0));
+        assert_eq!(queue.depth(), 4001);
     }
 
     #[tokio::test(start_paused = true)]

@@ -162,7 +162,9 @@ impl Watches {
         for object in &objects {
             self.namespace_changed(object.namespace.as_deref().unwrap_or_default());
         }
-        self.queue.add_all(objects);
+        let (serving, others) = self.caches.objects.by_serving(objects);
+        self.queue.add_all(serving);
+        self.queue.add_last(others);
     }
 
     /// Tells enrolment.
