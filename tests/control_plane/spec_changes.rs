@@ -291,6 +291,27 @@ async fn model_servers_are_scraped_as_long_as_they_are_asked_for() {
         .await;
 }
 
+/// The schema of a toleration is Kubernetes' own, and has no words for it.
+#[tokio::test]
+async fn what_only_kubernetes_can_judge_is_told_by_the_condition() {
+    let shared = shared().await;
+    let client = shared.control_plane.client().await;
+    let tenant = Tenant::converged(client, "spec-refused", json!({})).await;
+    tenant.gateway_comes_up().await;
+    let tolerations =
+        |operator| json!({"gateway": {"tolerations": [{"key": "batch", "operator": operator}]}});
+    tenant.change_spec(tolerations("Sometimes")).await;
+    let message = tenant
+        .until_condition("metrics", "Ready", "False", "Refused")
+        .await;
+    assert!(message.contains("tolerations[0].operator"), "{message}");
+    tenant.change_spec(tolerations("Exists")).await;
+    tenant.gateway_comes_up().await;
+    tenant
+        .until_condition("metrics", "Ready", "True", "AllWorking")
+        .await;
+}
+
 #[tokio::test]
 async fn while_paused_nothing_is_written_and_afterwards_everything_is_mended() {
     let shared = shared().await;
