@@ -242,7 +242,8 @@ where
             limit: Some(1),
             ..ListParams::default()
         };
-        let answer = timeout(ANSWER, self.api.list_metadata(&parameters)).await;
+        // Read as in any list, so that an object of odd metadata does not stop this.
+        let answer = timeout(ANSWER, self.api.list(&parameters)).await;
         let list = match answer {
             Ok(Ok(list)) => list,
             Ok(Err(error)) if is_gone(&error) => return Err(Failure::List(error)),
@@ -408,7 +409,9 @@ mod tests {
     use serde_json::{Value, json};
     use tower::{BoxError, service_fn};
 
+    use super::super::kind::Kind;
     use super::super::locked::Locked;
+    use super::super::watched::Watched;
 
     /// An API server that says these answers, and notes what it was asked.
     struct Server(Arc<Locked<Script>>);
@@ -417,6 +420,11 @@ mod tests {
     type Script = (VecDeque<(u16, String)>, Vec<String>);
 
     fn following(answers: Vec<(u16, String)>) -> (Server, Following<ConfigMap>) {
+        let (server, client) = serving(answers);
+        (server, Following::new(Api::all(client), None))
+    }
+
+    fn serving(answers: Vec<(u16, String)>) -> (Server, Client) {
         let server = Server(Arc::new(Locked::from((answers.into(), Vec::new()))));
         let script = server.0.clone();
         let answer = move |request: Request<Body>| {
@@ -429,8 +437,7 @@ mod tests {
                 Ok::<_, BoxError>(Response::builder().status(status).body(body)?)
             }
         };
-        let api = Api::all(Client::new(service_fn(answer), "default"));
-        (server, Following::new(api, None))
+        (server, Client::new(service_fn(answer), "default"))
     }
 
     impl Server {
@@ -462,7 +469,11 @@ mod tests {
     }
 
     /// What comes, in words, up to so many.
-    async fn told(following: &mut Following<ConfigMap>, count: usize) -> Vec<String> {
+    async fn told<K>(following: &mut Following<K>, count: usize) -> Vec<String>
+    where
+        K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+        Event<K>: ToString,
+    {
         let mut told = Vec::new();
         while told.len() < count {
             told.push(match following.next().await {
@@ -496,6 +507,31 @@ mod tests {
         );
         let asked = server.asked();
         assert!(asked[3].contains("continue=there"), "{asked:?}");
+    }
+
+    #[tokio::test]
+    async fn a_watch_that_broke_off_goes_on_whatever_the_first_object_holds() {
+        let odd = json!({"metadata": {
+            "name": "a", "resourceVersion": "5", "managedFields": [{"manager": "x", "time": "9999-12-31T23:59:59Z"}],
+        }});
+        let list = json!({
+            "kind": "L", "apiVersion": "v1", "metadata": {"resourceVersion": "5"}, "items": [odd],
+        });
+        let list = (200, list.to_string());
+        // In the API server's order.
+        let added = format!(r#"{{"type": "ADDED", "object": {}}}"#, object("b", "6"));
+        let (_, client) = serving(vec![list.clone(), refused(500), list, (200, added)]);
+        let api = Api::<Watched>::all_with(client, &Kind::ConfigMap.api_resource());
+        assert_eq!(
+            told(&mut Following::new(api, None), 5).await,
+            [
+                "Init",
+                "InitApply(a)",
+                "InitDone",
+                "it can't be watched",
+                "Apply(b)"
+            ]
+        );
     }
 
     #[tokio::test]

@@ -1,7 +1,6 @@
 //! Whether an object is there, asked of the API server where neither a cache nor an error says it for sure.
 
 use kube::api::{Api, ListParams};
-use kube::core::PartialObjectMeta;
 use kube::{Client, Error as KubeError, ResourceExt};
 
 use super::watched::WatchedObject;
@@ -24,8 +23,9 @@ pub async fn is_there(
 ) -> Result<bool, KubeError> {
     let api: Api<WatchedObject> = Api::namespaced(client.clone(), namespace);
     let named = ListParams::default().fields(&format!("metadata.name={name}"));
-    let found = api.list_metadata(&named).await?;
-    let is_it = |found: &PartialObjectMeta<_>| found.uid().as_deref() == Some(uid);
+    // Read as the watches do: its metadata may be anything.
+    let found = api.list(&named).await?;
+    let is_it = |found: &WatchedObject| found.uid().as_deref() == Some(uid);
     Ok(found.iter().any(is_it))
 }
 
