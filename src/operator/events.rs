@@ -103,6 +103,7 @@ fn told(news: &News) -> impl Iterator<Item = Event> {
     written_event(news)
         .into_iter()
         .chain(contested_event(news))
+        .chain(stopped_event(news))
         .chain(ready_event(news))
 }
 
@@ -163,6 +164,18 @@ fn contested_event(news: &News) -> Option<Event> {
             ConditionType::Contested.as_str(),
             is.message.clone(),
         )
+    })
+}
+
+/// A gateway that went by itself, and has not been down for long enough to say why: a crash leaves no other trace.
+fn stopped_event(news: &News) -> Option<Event> {
+    let gateway = |status| condition(status, ConditionType::GatewayAvailable);
+    let (before, now) = (news.before.and_then(gateway)?, gateway(news.now)?);
+    let by_itself = news.was_served && news.written.is_empty();
+    let stopped = before.status == "True" && now.reason == Reason::GatewayStarting.as_str();
+    (stopped && by_itself).then(|| {
+        let note = "the gateway stopped answering; if its pod was replaced or restarted, what was pushed is gone";
+        event(EventType::Warning, "GatewayStopped", note.to_owned())
     })
 }
 
@@ -338,6 +351,37 @@ mod tests {
         let notes: Vec<_> = told(&news).filter_map(|event| event.note).collect();
         let expected = "updated Deployment pushgateway; that replaces the gateway's pod: what was pushed is gone once the new one is ready";
         assert_eq!(notes, [expected]);
+    }
+
+    #[test]
+    fn a_gateway_that_stops_by_itself_leaves_a_trace() {
+        let of_gateway = |status_: &str, reason: &str| {
+            let mut all = status(status_, reason);
+            let mut gateway = all.conditions[0].clone();
+            gateway.type_ = "GatewayAvailable".into();
+            all.conditions.push(gateway);
+            all
+        };
+        let up = of_gateway("True", "GatewayAnswers");
+        let down = of_gateway("False", "GatewayStarting");
+        let made = [Written {
+            verb: Verb::Created,
+            kind: Kind::Deployment,
+            name: "pushgateway".into(),
+            replaces_gateway: false,
+        }];
+        let news = |before, written, was_served| News {
+            written,
+            was_served,
+            before,
+            now: &down,
+        };
+        assert_eq!(reasons_of(&news(Some(&up), &[], true)), ["GatewayStopped"]);
+        assert_eq!(reasons_of(&news(Some(&down), &[], true)), [""; 0]);
+        assert_eq!(reasons_of(&news(None, &[], true)), [""; 0]);
+        assert_eq!(reasons_of(&news(Some(&up), &[], false)), [""; 0]);
+        // That it was made anew is told.
+        assert_eq!(reasons_of(&news(Some(&up), &made, true)), ["Applied"]);
     }
 
     #[test]
