@@ -87,6 +87,8 @@ pub enum Reason {
     ApiUnavailable,
     /// An older MetricsNamespace serves this namespace.
     NamespaceAlreadyServed,
+    /// It is being deleted, and something holds it.
+    BeingDeleted,
     /// The spec holds something that the schema should have refused.
     InvalidSpec,
     /// `spec.paused` is true.
@@ -116,6 +118,7 @@ impl Reason {
             Self::Refused => "Refused",
             Self::ApiUnavailable => "ApiUnavailable",
             Self::NamespaceAlreadyServed => "NamespaceAlreadyServed",
+            Self::BeingDeleted => "BeingDeleted",
             Self::InvalidSpec => "InvalidSpec",
             Self::PausedBySpec => "PausedBySpec",
             Self::ChangedByOthers => "ChangedByOthers",

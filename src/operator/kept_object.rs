@@ -21,10 +21,17 @@ pub struct KeptObject {
     version: Option<Box<str>>,
     generation: Option<i64>,
     created: Option<Timestamp>,
-    deleted: Option<Box<Time>>,
+    going: Option<Box<Going>>,
     spec: Arc<Spec>,
     status: Option<KeptStatus>,
     enrolled: Option<Box<Enrolled>>,
+}
+
+/// What is asked of one that is being deleted.
+#[derive(PartialEq)]
+struct Going {
+    since: Time,
+    held_by: Vec<String>,
 }
 
 /// What is asked of one that enrolment made.
@@ -109,7 +116,7 @@ impl KeptObject {
             version: metadata.resource_version.as_deref().map(Into::into),
             generation: metadata.generation,
             created: metadata.creation_timestamp.as_ref().map(|t| t.0),
-            deleted: metadata.deletion_timestamp.clone().map(Box::new),
+            going: Going::of(metadata).map(Box::new),
             spec: common.specs.held(Spec(object.spec.clone())),
             status: None,
             enrolled: Enrolled::of(metadata).map(Box::new),
@@ -139,7 +146,7 @@ impl KeptObject {
 
     /// Whether it is being deleted.
     pub fn is_going(&self) -> bool {
-        self.deleted.is_some()
+        self.going.is_some()
     }
 
     /// Whether this is an object's UID.
@@ -157,7 +164,7 @@ impl KeptObject {
         self.is(other)
             && self.generation == other.generation
             && self.created == other.created
-            && self.is_going() == other.is_going()
+            && self.going == other.going
     }
 
     /// Type and status of each condition.
@@ -168,7 +175,7 @@ impl KeptObject {
 
     /// The object without its spec and its status.
     pub fn bare(&self, namespace: &str) -> MetricsNamespace {
-        let enrolled = self.enrolled.as_deref();
+        let (enrolled, going) = (self.enrolled.as_deref(), self.going.as_deref());
         let annotation =
             |e: &Enrolled| [(names::ENROLLED_ANNOTATION.to_owned(), e.value.clone())].into();
         MetricsNamespace {
@@ -179,7 +186,8 @@ impl KeptObject {
                 resource_version: self.version.as_deref().map(ToOwned::to_owned),
                 generation: self.generation,
                 creation_timestamp: self.created.map(Time),
-                deletion_timestamp: self.deleted.as_deref().cloned(),
+                deletion_timestamp: going.map(|g| g.since.clone()),
+                finalizers: going.map(|g| g.held_by.clone()),
                 annotations: enrolled.map(annotation),
                 managed_fields: enrolled.map(|e| e.writers.clone()),
                 ..ObjectMeta::default()
@@ -195,6 +203,15 @@ impl KeptObject {
             status: self.status.as_ref().map(KeptStatus::status),
             ..self.bare(namespace)
         }
+    }
+}
+
+impl Going {
+    fn of(metadata: &ObjectMeta) -> Option<Self> {
+        Some(Self {
+            since: metadata.deletion_timestamp.clone()?,
+            held_by: metadata.finalizers.clone().unwrap_or_default(),
+        })
     }
 }
 
@@ -292,7 +309,7 @@ mod tests {
         serde_saphyr::from_str(
             "{apiVersion: simplepipe.dev/v1alpha1, kind: MetricsNamespace, metadata: {name: push, namespace: alice, \
              uid: 0f3c9a52-1111-4222-8333-00ff00ff00ff, resourceVersion: '12', generation: 3, \
-             creationTimestamp: '2026-01-01T00:00:00Z', deletionTimestamp: '2026-01-02T00:00:00Z'}, \
+             creationTimestamp: '2026-01-01T00:00:00Z', deletionTimestamp: '2026-01-02T00:00:00Z', finalizers: [a/b]}, \
              spec: {paused: true, gateway: {resources: {limits: {memory: 1Gi}}}, scrape: {interval: 1m, labels: {a: b}}}, \
              status: {observedGeneration: 2, url: 'http://u:9091', conditions: [\
              {type: Ready, status: 'True', reason: R, message: m, observedGeneration: 2, \

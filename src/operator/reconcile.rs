@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::{Either, join, select};
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Client, ResourceExt};
 use thiserror::Error;
@@ -56,6 +57,8 @@ const TELL_AFTER: Duration = Duration::from_secs(2);
 const TELL_WITHIN: Duration = Duration::from_secs(1);
 /// Reconciles with writes that may follow each other at once: more than any change of a person's brings.
 pub const BURST: u32 = 20;
+/// What is being deleted is soon gone, and tells nothing before, unless something holds it for longer.
+const SOON_GONE: Duration = Duration::from_secs(10);
 /// After that, one in this time.
 pub const EVERY: Duration = Duration::from_millis(1500);
 
@@ -165,6 +168,8 @@ struct Later {
     more: bool,
     /// When a fight over a child may be answered, or is over.
     contest: Option<Duration>,
+    /// When a deletion has lasted for so long that it is told.
+    deletion: Option<Duration>,
 }
 
 /// When to look again: the soonest of all reasons, of which one is a failure that is tried again after this delay.
@@ -177,6 +182,7 @@ fn next_look(later: Later, retry: Option<Duration>) -> Option<Duration> {
         // Its turn comes after that of all others, and its budget says when.
         later.more.then_some(Duration::ZERO),
         later.contest,
+        later.deletion,
     ];
     reasons.into_iter().flatten().min()
 }
@@ -269,7 +275,7 @@ async fn look_at(
             }
             // In the last lane the wait for a place may be long.
             if place.leads_to_the_last()
-                && let Some(wish) = Wish::of(&object, context)
+                && let Ok(wish) = Wish::of(&object, context)
             {
                 let report = Report {
                     object: &object,
@@ -333,11 +339,9 @@ async fn reconcile(
     place: &Place,
     progress: &Progress,
 ) -> Ended {
-    let Some(wish) = Wish::of(object, context) else {
-        return Ended {
-            error: None,
-            later: Later::default(),
-        };
+    let wish = match Wish::of(object, context) {
+        Ok(wish) => wish,
+        Err(later) => return Ended { error: None, later },
     };
     let report = Report {
         object,
@@ -436,13 +440,14 @@ struct Wish {
 }
 
 impl Wish {
-    /// `None` where the object or its namespace is going.
-    fn of(object: &Arc<MetricsNamespace>, context: &Context) -> Option<Self> {
+    /// When to look later, where the object or its namespace is going and there is nothing to tell.
+    fn of(object: &Arc<MetricsNamespace>, context: &Context) -> Result<Self, Later> {
         let inputs = observe::inputs(object, &context.caches, &context.platform);
         let decision = match plan(&inputs) {
             Ok(plan) => Ok(plan),
             Err(Hold::Objection(objection)) => Err(objection),
-            Err(Hold::Going) => return None,
+            Err(Hold::Going) if inputs.namespace_terminating => return Err(Later::default()),
+            Err(Hold::Going) => Err(deletion(object, Timestamp::now())?),
         };
         let built = decision
             .as_ref()
@@ -451,11 +456,30 @@ impl Wish {
             Ok(children) => (children, None),
             Err(error) => (Vec::new(), Some(Outcome::from(error))),
         };
-        Some(Self {
+        Ok(Self {
             decision,
             children,
             unbuildable,
         })
+    }
+}
+
+/// What there is to tell of an object that is being deleted; when to look later, where that is a matter of seconds.
+fn deletion(object: &MetricsNamespace, now: Timestamp) -> Result<Objection, Later> {
+    let since = object.metadata.deletion_timestamp.as_ref();
+    let Some(Time(since)) = since.cloned() else {
+        return Err(Later::default());
+    };
+    let lasted = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+    match SOON_GONE.checked_sub(lasted) {
+        Some(rest) if !rest.is_zero() => Err(Later {
+            deletion: Some(rest),
+            ..Later::default()
+        }),
+        _ => Ok(Objection::BeingDeleted {
+            since,
+            held_by: object.finalizers().to_vec(),
+        }),
     }
 }
 
@@ -575,6 +599,28 @@ mod tests {
     use crate::api::conditions::ConditionType;
 
     #[test]
+    fn a_deletion_is_told_only_where_it_lasts() {
+        let now: Timestamp = "2026-01-01T00:01:00Z".parse().unwrap();
+        let deleted = |since: &str| -> MetricsNamespace {
+            let metadata =
+                serde_json::json!({"name": "a", "deletionTimestamp": since, "finalizers": ["a/b"]});
+            let kind = serde_json::json!({"apiVersion": "simplepipe.dev/v1alpha1", "kind": "MetricsNamespace",
+                "metadata": metadata, "spec": {}});
+            serde_json::from_value(kind).unwrap()
+        };
+        let look = |since| deletion(&deleted(since), now).err().map(|l| l.deletion);
+        let seconds = |seconds| Some(Some(Duration::from_secs(seconds)));
+        assert_eq!(look("2026-01-01T00:00:57Z"), seconds(7));
+        assert_eq!(look("2026-01-01T09:00:00Z"), seconds(10), "another clock");
+        let since = "2026-01-01T00:00:50Z";
+        let told = Objection::BeingDeleted {
+            since: since.parse().unwrap(),
+            held_by: vec!["a/b".into()],
+        };
+        assert_eq!(deletion(&deleted(since), now).ok(), Some(told));
+    }
+
+    #[test]
     fn that_statuses_are_not_written_has_a_reason_of_its_own() {
         let cause = || Cause::Refused("no right".into());
         assert_eq!(Error::Status(cause()).reason(), "status_not_written");
@@ -596,6 +642,7 @@ mod tests {
             blind: true,
             more: false,
             contest: Some(Duration::from_secs(1)),
+            deletion: Some(Duration::from_secs(3)),
         };
         let seconds = |later, retry: Option<u64>| {
             let look = next_look(later, retry.map(Duration::from_secs));
@@ -608,8 +655,14 @@ mod tests {
         assert_eq!(seconds(Later { more: true, ..all }, Some(7)), Some(0));
         let without_contest = Later {
             contest: None,
+            deletion: None,
             ..all
         };
+        let of_deletion = Later {
+            deletion: all.deletion,
+            ..Later::default()
+        };
+        assert_eq!(seconds(of_deletion, None), Some(3));
         assert_eq!(
             seconds(without_contest, Some(7)),
             Some(KIND_RETRY.as_secs())

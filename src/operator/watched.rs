@@ -21,6 +21,8 @@ use crate::api::{MetricsNamespace, names};
 const LONGEST: usize = 64 * 1024;
 /// Owners that are held of one object.
 const MOST_OWNERS: usize = 16;
+/// And finalizers.
+const MOST_FINALIZERS: usize = 6;
 
 /// What is read of an object beside its metadata.
 pub trait Part: DeserializeOwned + Clone + std::fmt::Debug + Send + 'static {
@@ -187,6 +189,7 @@ fn read_metadata(raw: &RawValue) -> Result<ObjectMeta, serde_json::Error> {
         labels: Option<&'a RawValue>,
         annotations: Option<BTreeMap<String, String>>,
         owner_references: Option<Vec<OwnerReference>>,
+        finalizers: Option<Vec<String>>,
         #[serde(borrow)]
         managed_fields: Option<Vec<&'a RawValue>>,
     }
@@ -207,6 +210,13 @@ fn read_metadata(raw: &RawValue) -> Result<ObjectMeta, serde_json::Error> {
         owners.shrink_to_fit();
         owners
     });
+    // They are asked for where they hold something.
+    let finalizers = (read.finalizers).filter(|_| read.deletion_timestamp.is_some());
+    let finalizers = finalizers.map(|mut finalizers| {
+        finalizers.truncate(MOST_FINALIZERS);
+        finalizers.shrink_to_fit();
+        finalizers
+    });
     let annotations = read.annotations.map(|mut annotations| {
         annotations.retain(|name, _| is_own(name));
         annotations
@@ -222,6 +232,7 @@ fn read_metadata(raw: &RawValue) -> Result<ObjectMeta, serde_json::Error> {
         labels: read.labels.map(read_labels).transpose()?,
         annotations,
         owner_references,
+        finalizers,
         managed_fields,
         ..ObjectMeta::default()
     })
@@ -254,6 +265,20 @@ mod tests {
             object("time", "9999-12-31T23:59:59Z", "{}"),
             object("depth", "2026-01-01T00:00:00Z", &deep()),
         ]
+    }
+
+    #[test]
+    fn what_holds_an_object_is_read_where_it_is_being_deleted() {
+        let read = |deleted: &str| {
+            let finalizers: Vec<_> = (0..1000).map(|number| format!("a/{number}")).collect();
+            let metadata = json!({"name": "a", "finalizers": finalizers});
+            let metadata = metadata.to_string().replacen('{', deleted, 1);
+            let metadata = RawValue::from_string(metadata).unwrap();
+            read_metadata(&metadata).unwrap().finalizers
+        };
+        let held = read(r#"{"deletionTimestamp": "2026-01-01T00:00:00Z","#);
+        assert_eq!(held.map(|all| all.len()), Some(MOST_FINALIZERS));
+        assert_eq!(read("{"), None);
     }
 
     #[test]

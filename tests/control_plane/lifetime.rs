@@ -1,12 +1,13 @@
 //! Several objects in a namespace, objects that go and come again, and namespaces that go.
 
 use kube::ResourceExt;
-use kube::api::{DeleteParams, DynamicObject, PropagationPolicy};
+use kube::api::{DeleteParams, DynamicObject, Patch, PropagationPolicy};
+use serde_json::json;
 
 use crate::child_names::{CHILDREN, DEPLOYMENT, everything};
 use crate::eventually::{eventually, so};
 use crate::stages::shared;
-use crate::tenant::{Tenant, until_in_another_second};
+use crate::tenant::{Tenant, by, until_in_another_second};
 
 fn owners(child: &DynamicObject) -> Vec<String> {
     child
@@ -90,6 +91,64 @@ async fn what_is_deleted_takes_its_children_along_and_comes_again_with_new_ones(
     for child in &CHILDREN {
         tenant.until_gone(child).await;
     }
+}
+
+#[tokio::test]
+async fn a_deletion_that_is_held_is_told_and_an_ordinary_one_is_not() {
+    let shared = shared().await;
+    let client = shared.control_plane.client().await;
+    let tenant = Tenant::converged(client, "lifetime-held", everything()).await;
+    let hold = |finalizers: &[&str]| Patch::Merge(json!({"metadata": {"finalizers": finalizers}}));
+    let objects = tenant.objects();
+    let patch = async |finalizers: &[&str]| {
+        let by = by("kubectl-patch");
+        let patched = objects.patch("metrics", &by, &hold(finalizers)).await;
+        patched.unwrap();
+    };
+    patch(&["example.com/a", "example.com/b"]).await;
+    tenant.delete("metrics").await;
+    let message = tenant
+        .until_condition("metrics", "Ready", "False", "BeingDeleted")
+        .await;
+    assert!(
+        message.contains("finalizer example.com/a, example.com/b holds it"),
+        "{message}"
+    );
+    patch(&["example.com/b"]).await;
+    tenant
+        .until_condition_says("Ready", "finalizer example.com/b holds it")
+        .await;
+    patch(&[]).await;
+    let is_gone = async || {
+        eventually("the object is gone", async || {
+            let found = objects.get_opt("metrics").await;
+            let found = found.map_err(|e| e.to_string())?;
+            so(found.is_none(), found)
+        })
+        .await;
+    };
+    is_gone().await;
+    for child in &CHILDREN {
+        tenant.until_gone(child).await;
+    }
+
+    tenant.create("metrics", everything()).await;
+    tenant.until_converged().await;
+    tenant.gateway_comes_up().await;
+    tenant
+        .until_condition("metrics", "Ready", "True", "AllWorking")
+        .await;
+    let audit = shared.control_plane.audit().starting_now();
+    // It is seen while it goes: its children go first.
+    let foreground = DeleteParams {
+        propagation_policy: Some(PropagationPolicy::Foreground),
+        ..DeleteParams::default()
+    };
+    objects.delete("metrics", &foreground).await.unwrap();
+    is_gone().await;
+    let writes = audit.operators_writes_in(&tenant.namespace);
+    let writes: Vec<_> = writes.iter().map(|r| r.in_words()).collect();
+    assert_eq!(writes, [""; 0]);
 }
 
 #[tokio::test]

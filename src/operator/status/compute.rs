@@ -179,6 +179,16 @@ fn held(objection: &Objection) -> Verdict {
              their ages"
                 .to_owned(),
         ),
+        Objection::BeingDeleted { since, held_by } => (
+            Reason::BeingDeleted,
+            format!(
+                "its deletion began at {since}, and {} holds it; nothing is done for it any more",
+                match held_by.is_empty() {
+                    true => "something".to_owned(),
+                    false => format!("finalizer {}", listed(held_by, ", ", NAMED)),
+                }
+            ),
+        ),
         Objection::InvalidSpec {
             field,
             value,

@@ -584,6 +584,25 @@ fn a_change_that_does_not_get_through_is_a_sentence_too() {
 }
 
 #[test]
+fn what_is_being_deleted_for_long_is_not_ready_and_says_what_holds_it() {
+    let mut world = World::well();
+    world.plan = Err(Objection::BeingDeleted {
+        since: "2026-03-03T02:00:00Z".parse().unwrap(),
+        held_by: vec!["foregroundDeletion".into(), "a/b".into()],
+    });
+    let status = world.status();
+    assert_eq!((status.conditions.len(), status.url.as_ref()), (1, None));
+    let ready = find(&status, "Ready");
+    assert_eq!(
+        (ready.status.as_str(), ready.reason.as_str()),
+        ("False", "BeingDeleted")
+    );
+    let says = "its deletion began at 2026-03-03T02:00:00Z, and finalizer foregroundDeletion, a/b holds it; \
+        nothing is done for it any more";
+    assert_eq!(ready.message, says);
+}
+
+#[test]
 fn a_child_that_is_waited_for_is_named() {
     let mut world = World::well();
     world.rollout = None;
