@@ -25,6 +25,7 @@ ALL = {
     "simplepipe_tenants": "gauge",
     "simplepipe_leading": "gauge",
     "simplepipe_watch_failing": "gauge",
+    "simplepipe_enrolment_failing": "gauge",
     "simplepipe_build_info": "gauge",
 }
 

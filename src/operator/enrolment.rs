@@ -18,8 +18,9 @@ use crate::api::{MetricsNamespace, MetricsNamespaceSpec, names};
 use super::api_error::words;
 use super::budget::Budgets;
 use super::caches::{Caches, Namespace};
-use super::lasting::Lasting;
+use super::lasting::{Lasting, Told};
 use super::namespace_events::{Note, publish};
+use super::telemetry::Metrics;
 use super::turns::{Ended, Turns};
 
 /// A request that takes longer is given up and tried again. An admission webhook may take 30 seconds, and then the API
@@ -51,12 +52,14 @@ pub async fn run(
     client: Client,
     instance: Option<String>,
     caches: Arc<Caches>,
+    metrics: Arc<Metrics>,
     mut namespaces: UnboundedReceiver<String>,
 ) {
     let mut enrolment = Enrolment::new(client, instance, caches);
     let mut changed = Vec::new();
     loop {
         enrolment.start();
+        metrics.enrolments_fail(enrolment.failing.len());
         let wake = enrolment.turns.wake(Instant::now());
         tokio::select! {
             received = namespaces.recv_many(&mut changed, BATCH) => {
@@ -91,6 +94,8 @@ struct Enrolment {
     told: HashMap<String, String>,
     /// Those whose last try was answered with an error.
     failing: HashSet<String>,
+    /// Those whose next failure is told by an event again: events are kept for an hour, and the failure may last longer.
+    reminded: HashSet<String>,
     /// What the log says of them.
     lasting: Lasting<String>,
 }
@@ -114,6 +119,7 @@ impl Enrolment {
             handles: HashMap::new(),
             told: HashMap::new(),
             failing: HashSet::new(),
+            reminded: HashSet::new(),
             lasting: Lasting::default(),
         }
     }
@@ -144,7 +150,13 @@ impl Enrolment {
     /// The next failure is the first one.
     fn forget_failures(&mut self, name: &String) {
         self.failing.remove(name);
+        self.reminded.remove(name);
         self.lasting.forget(name);
+    }
+
+    /// Whether the next failure is told by an event.
+    fn tells(&mut self, name: &str) -> bool {
+        !self.failing.contains(name) || self.reminded.remove(name)
     }
 
     /// Starts whatever has its turn.
@@ -165,11 +177,11 @@ impl Enrolment {
                 continue;
             }
             let (client, instance) = (self.client.clone(), self.instance.clone());
-            let first = !self.failing.contains(&name);
+            let tells = self.tells(&name);
             let handle = self.running.spawn({
                 let name = name.clone();
                 async move {
-                    let result = carry_out(&client, instance.as_deref(), &name, step, first).await;
+                    let result = carry_out(&client, instance.as_deref(), &name, step, tells).await;
                     (name, result)
                 }
             });
@@ -185,6 +197,7 @@ impl Enrolment {
                 self.turns.ended(&name, Ended::Well, now);
                 self.budgets.spend(&made_for(&name), now);
                 self.failing.remove(&name);
+                self.reminded.remove(&name);
                 if let Some(told) = self.lasting.works(&name, now) {
                     info!(namespace = name, "enrolment {told}");
                 }
@@ -203,6 +216,9 @@ impl Enrolment {
                 self.turns.ended(&name, Ended::Badly, now);
                 if let Some(told) = self.lasting.fails(&name, &error, now) {
                     warn!(namespace = name, error, "enrolment {told}");
+                    if matches!(told, Told::Lasts(_)) {
+                        self.reminded.insert(name.clone());
+                    }
                 }
                 self.failing.insert(name);
             }
@@ -278,13 +294,13 @@ fn is_as_enrolled(object: &MetricsNamespace) -> bool {
             .all(|e| e.manager.as_deref() == Some(names::MANAGER))
 }
 
-/// `first`: whether no failure of this namespace is known.
+/// `tells`: whether a failure is told by an event.
 async fn carry_out(
     client: &Client,
     instance: Option<&str>,
     namespace: &str,
     step: Step,
-    first: bool,
+    tells: bool,
 ) -> Result<Done, String> {
     let tell = async |note: Note| {
         let told = timeout(LONGEST_EVENT, publish(client, instance, namespace, &note)).await;
@@ -328,7 +344,7 @@ async fn carry_out(
             LONGEST.as_secs()
         ),
     };
-    if first {
+    if tells {
         tell(Note::failed(ending, &error)).await;
     }
     Err(error)
@@ -576,6 +592,34 @@ mod tests {
         enrolment.changed("bob".into());
         enrolment.start();
         assert_eq!(enrolment.running.len(), 1, "others wait for nothing");
+    }
+
+    #[tokio::test]
+    async fn a_failure_that_lasts_is_told_by_an_event_again() {
+        const WHY: &str = "a webhook refused it";
+        let nobody = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
+        let caches = Arc::new(Caches {
+            objects: Objects::default(),
+            namespaces: Namespaces::default(),
+            prometheuses: Prometheuses::default(),
+            children: ChildCache::default(),
+        });
+        caches.namespaces.saw("alice", namespace(Some("true")));
+        let client = Client::try_from(nobody).unwrap();
+        let mut enrolment = Enrolment::new(client, None, caches);
+        let alice = || "alice".to_owned();
+        let fails = |enrolment: &mut Enrolment| {
+            enrolment.ended(alice(), Err(WHY.into()));
+            !enrolment.reminded.is_empty()
+        };
+        assert!(!fails(&mut enrolment), "the first is told in any case");
+        // As if that had been long ago.
+        enrolment.lasting.forget(&alice());
+        let long_ago = Instant::now().checked_sub(Duration::from_secs(3600));
+        enrolment.lasting.fails(&alice(), WHY, long_ago.unwrap());
+        assert!(fails(&mut enrolment));
+        assert!(enrolment.tells(&alice()), "its next failure");
+        assert!(!enrolment.tells(&alice()), "and no other");
     }
 
     #[rstest]

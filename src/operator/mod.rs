@@ -208,9 +208,10 @@ pub async fn run(flags: Flags) -> Result<(), Error> {
         events: Events::new(client.clone(), flags.identity().map(ToOwned::to_owned)),
         queue: queue.clone(),
         health: health.clone(),
-        metrics,
+        metrics: metrics.clone(),
         failures: Locked::default(),
         lasting: Lasting::default(),
+        untold: Lasting::default(),
         budgets: Budgets::new(reconcile::BURST, reconcile::EVERY),
         contests: Contests::default(),
         pods: Pods::default(),
@@ -229,9 +230,10 @@ pub async fn run(flags: Flags) -> Result<(), Error> {
     let mut enrolment = tokio::spawn({
         let health = health.clone();
         let instance = flags.identity().map(ToOwned::to_owned);
+        let metrics = metrics.clone();
         async move {
             health.wait_until_synced().await;
-            enrolment::run(client, instance, caches, namespaces).await;
+            enrolment::run(client, instance, caches, metrics, namespaces).await;
         }
     });
     let mut controller = tokio::spawn(control(context, stop.clone()));

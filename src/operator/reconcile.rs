@@ -82,6 +82,8 @@ pub struct Context {
     pub failures: Locked<HashMap<ObjectRef<MetricsNamespace>, u32>>,
     /// What the log says of them.
     pub lasting: Lasting<ObjectRef<MetricsNamespace>>,
+    /// What events say of statuses that can't be written: they are kept for an hour, and the failure may last longer.
+    pub untold: Lasting<ObjectRef<MetricsNamespace>>,
     /// Writes lately.
     pub budgets: Budgets,
     /// What others keep changing back.
@@ -97,6 +99,7 @@ impl Context {
     pub fn forget(&self, object: &ObjectRef<MetricsNamespace>) {
         self.failures.lock().remove(object);
         self.lasting.forget(object);
+        self.untold.forget(object);
     }
 
     fn is_failing(&self, object: &MetricsNamespace) -> bool {
@@ -363,6 +366,7 @@ async fn reconcile(
     let reference = ObjectRef::from_obj(&**object);
     match &told {
         Ok(_) => {
+            context.untold.works(&reference, Instant::now());
             let news = News {
                 written: &applied.written,
                 was_served: was_served(before),
@@ -371,12 +375,13 @@ async fn reconcile(
             };
             report.wait(context.events.publish(object, &news)).await;
         }
-        Err(error) if !context.is_failing(object) => {
-            report
-                .wait(context.events.status_not_written(object, error))
-                .await;
+        Err(error) => {
+            let told = (context.untold).fails(&reference, error.reason(), Instant::now());
+            if told.is_some() || !context.is_failing(object) {
+                let event = context.events.status_not_written(object, error);
+                report.wait(event).await;
+            }
         }
-        Err(_) => {}
     }
     let over_another = matches!(told, Ok(true));
     if over_another {

@@ -39,6 +39,7 @@ pub struct Metrics {
     tenants: Family<ConditionLabels, Gauge>,
     leading: Gauge,
     watch_failing: Family<WatchLabel, Gauge>,
+    enrolment_failing: Gauge,
     /// What is counted when it is asked for must not be counted for two at once.
     exposing: Locked<()>,
 }
@@ -91,6 +92,7 @@ impl Metrics {
             tenants: Family::default(),
             leading: Gauge::default(),
             watch_failing: Family::default(),
+            enrolment_failing: Gauge::default(),
             exposing: Locked::default(),
             registry: Registry::default(),
         };
@@ -135,6 +137,11 @@ impl Metrics {
             "1 where a watch fails; /status says why",
             metrics.watch_failing.clone(),
         );
+        registry.register(
+            "enrolment_failing",
+            "Namespaces whose label asks for what can't be done",
+            metrics.enrolment_failing.clone(),
+        );
         let build: Gauge<f64, AtomicU64> = Gauge::default();
         build.set(1.0);
         let version = [("version".into(), env!("CARGO_PKG_VERSION").into())];
@@ -155,6 +162,12 @@ impl Metrics {
         if let Some(reason) = error {
             self.errors.get_or_create(&ReasonLabel { reason }).inc();
         }
+    }
+
+    /// Notes how many namespaces' enrolment fails.
+    pub fn enrolments_fail(&self, namespaces: usize) {
+        let namespaces = i64::try_from(namespaces).unwrap_or(i64::MAX);
+        self.enrolment_failing.set(namespaces);
     }
 
     /// Notes a write of a child.
@@ -282,6 +295,7 @@ mod tests {
         let metrics = Metrics::new();
         metrics.reconciled(Duration::from_millis(3), Some("refused"));
         metrics.wrote(Verb::Created, Kind::Service);
+        metrics.enrolments_fail(3);
         let health = Health::new(&["services"], &[]);
         health.set_role(Role::Leading(Fence::always_open()));
         health.fails("services", "forbidden");
@@ -298,6 +312,7 @@ mod tests {
             "simplepipe_queue_depth 2",
             "simplepipe_leading 1",
             "simplepipe_watch_failing{watch=\"services\"} 1",
+            "simplepipe_enrolment_failing 3",
             "simplepipe_tenants{condition=\"Ready\",status=\"True\"} 1",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
