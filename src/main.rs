@@ -54,7 +54,9 @@ fn main() -> process::ExitCode {
     let Err(failure) = outcome else {
         return process::ExitCode::SUCCESS;
     };
-    tell(&failure.message);
+    if let Some(message) = failure.message {
+        tell(&message);
+    }
     failure.code.into()
 }
 
@@ -107,14 +109,15 @@ fn variable_at_fault(error: &clap::Error, arguments: &[OsString]) -> Option<Stri
 
 /// What a person is told, and what a script.
 struct Failure {
-    message: String,
+    /// `None` where it was told already.
+    message: Option<String>,
     code: ExitCode,
 }
 
 impl Failure {
     fn new(error: &impl Display, code: ExitCode) -> Self {
         Self {
-            message: error.to_string(),
+            message: Some(error.to_string()),
             code,
         }
     }
@@ -125,7 +128,13 @@ fn operator(flags: settings::Flags) -> Result<(), Failure> {
         tokio::runtime::Runtime::new().map_err(|e| Failure::new(&e, ExitCode::Failure))?;
     runtime
         .block_on(operator::run(flags))
-        .map_err(|e| Failure::new(&e, e.exit_code()))
+        .map_err(|e| match e.is_logged() {
+            true => Failure {
+                message: None,
+                code: e.exit_code(),
+            },
+            false => Failure::new(&e, e.exit_code()),
+        })
 }
 
 fn crd(markdown: bool) -> Result<(), Failure> {

@@ -65,7 +65,7 @@ use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
-use tracing::{info, warn};
+use tracing::{Level, error, info, warn};
 
 use crate::exit_code::ExitCode;
 
@@ -139,6 +139,11 @@ impl Error {
             _ => ExitCode::Failure,
         }
     }
+
+    /// Whether the log has it: then it is not told in another form as well.
+    pub fn is_logged(&self) -> bool {
+        !matches!(self, Self::Settings(_) | Self::LogLevel(_)) && tracing::enabled!(Level::ERROR)
+    }
 }
 
 /// Below it, a parser's message shows the lines around the fault, and a kubeconfig holds secrets.
@@ -164,6 +169,14 @@ fn server_of(url: &http::Uri) -> String {
 pub async fn run(flags: Flags) -> Result<(), Error> {
     let settings = Settings::load(&flags)?;
     telemetry::start_log(settings.log_format, &settings.log_level)?;
+    let ended = work(&flags, &settings).await;
+    if let Err(error) = &ended {
+        error!(%error, "the operator ended");
+    }
+    ended
+}
+
+async fn work(flags: &Flags, settings: &Settings) -> Result<(), Error> {
     let listener = server::bind(settings.listen).await?;
     let config = kube::Config::infer().await?;
     if config.proxy_url.is_some() {
@@ -194,7 +207,7 @@ pub async fn run(flags: Flags) -> Result<(), Error> {
     let mut server = tokio::spawn(server::serve(listener, shown));
     let mut stop = stop_signal()?;
 
-    let Some(lease) = lead(&config, &settings, &health, &mut stop).await? else {
+    let Some(lease) = lead(&config, settings, &health, &mut stop).await? else {
         return Ok(());
     };
     let client = connect(&config, lease.fence())?;

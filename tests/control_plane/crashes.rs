@@ -222,6 +222,30 @@ fn an_address_that_is_in_use_is_said_at_once() {
 }
 
 #[test]
+fn whoever_reads_the_log_as_json_can_read_why_it_ended() {
+    let environment = [("KUBECONFIG", "/nowhere/config"), ("HOME", "/nowhere")];
+    let flags = ["--listen", "127.0.0.1:0", "--log-format", "json"];
+    let (code, said) = run_to_its_end(&flags, &environment);
+    assert_eq!(code, Some(1), "{said}");
+    let lines: Vec<serde_json::Value> = said
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")))
+        .collect();
+    let last = lines.last().unwrap();
+    assert_eq!(last["level"], "ERROR");
+    assert_eq!(last["message"], "the operator ended");
+    let why = last["error"].as_str().unwrap();
+    assert!(why.contains("set KUBECONFIG"), "{why}");
+
+    let off = ["--listen", "127.0.0.1:0", "--log-level", "off"];
+    let (_, said) = run_to_its_end(&off, &environment);
+    assert!(
+        said.starts_with("simplepipe: no Kubernetes API server"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_kubeconfig_that_is_broken_is_not_quoted() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let content = "users:\n- name: a\n  user: {token: s3cret\nclusters: [\n";
