@@ -31,7 +31,7 @@ pub struct MetricsNamespaceStatus {
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct GatewayStatus {
-    /// The image that was asked for.
+    /// The image that was applied last. A change that the API server refuses leaves it as it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     /// Since when a gateway has answered without a break.

@@ -118,7 +118,11 @@ pub fn compute(object: &MetricsNamespace, seen: &Seen) -> MetricsNamespaceStatus
             .map(|v| condition(v, object, seen.now))
             .collect(),
         gateway: plan.map(|p| GatewayStatus {
-            image: Some(p.image.clone()),
+            // A refused change is not there; the image before it was told when it was applied.
+            image: match stays(seen, Kind::Deployment) {
+                false => Some(p.image.clone()),
+                true => before.and_then(|s| s.gateway.as_ref()?.image.clone()),
+            },
             ready_since: seen
                 .rollout
                 .filter(|r| r.available)
@@ -411,6 +415,15 @@ fn scrape(scraped: &Scraped, seen: &Seen) -> Verdict {
             let (reason, message) = kind_missing(scraped.kind);
             verdict("False", reason, message)
         }
+        // What of it is refused is not known, so no interval and no limit is told.
+        Some(s) if !s.selected_by.is_empty() && stays(seen, scraped.kind) => verdict(
+            "True",
+            Reason::Selected,
+            format!(
+                "set to be scraped by {}",
+                listed(&s.selected_by, ", ", NAMED)
+            ),
+        ),
         Some(s) if !s.selected_by.is_empty() => verdict(
             "True",
             Reason::Selected,
@@ -474,6 +487,11 @@ fn published(type_: ConditionType, seen: &Seen, message: impl FnOnce() -> String
 /// Why what a condition stands for is not there.
 fn problem_of<'a>(seen: &'a Seen, type_: ConditionType) -> Option<&'a Problem> {
     seen.problems.iter().find(|p| p.serves == type_ && !p.stays)
+}
+
+/// Whether a child of this kind is there as it was before a change that did not get through.
+fn stays(seen: &Seen, kind: Kind) -> bool {
+    seen.problems.iter().any(|p| p.kind == kind && p.stays)
 }
 
 fn explain(problem: &Problem) -> (Reason, String) {

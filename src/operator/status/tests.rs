@@ -569,6 +569,34 @@ fn a_refused_change_says_what_goes_on_and_that_ready_needs_somebody() {
 }
 
 #[test]
+fn what_a_refused_change_would_have_brought_is_not_told_as_done() {
+    let refused = |kind, serves| Problem {
+        stays: true,
+        ..problem(kind, serves, Cause::Refused("quota".into()))
+    };
+    let mut world = World::well();
+    let mut before = world.status();
+    before.gateway.as_mut().unwrap().image = Some("before".into());
+    world.object.status = Some(before);
+    world.problems = vec![
+        refused(Kind::Deployment, ConditionType::GatewayAvailable),
+        refused(Kind::ServiceMonitor, ConditionType::ScrapeConfigured),
+    ];
+    let status = world.status();
+    let scraped = &find(&status, "ScrapeConfigured").message;
+    assert!(
+        scraped.starts_with("set to be scraped by monitoring/k8s; the API server refuses"),
+        "{scraped}"
+    );
+    assert_eq!(status.gateway.unwrap().image.as_deref(), Some("before"));
+    world.problems.clear();
+    assert_ne!(
+        world.status().gateway.unwrap().image.as_deref(),
+        Some("before")
+    );
+}
+
+#[test]
 fn a_change_that_does_not_get_through_is_a_sentence_too() {
     let mut world = World::well();
     world.problems = vec![Problem {
