@@ -26,6 +26,7 @@ ALL = {
     "simplepipe_leading": "gauge",
     "simplepipe_watch_failing": "gauge",
     "simplepipe_enrolment_failing": "gauge",
+    "simplepipe_unreadable_objects": "gauge",
     "simplepipe_build_info": "gauge",
 }
 

@@ -86,6 +86,13 @@ impl Events {
         self.send(object, &event).await;
     }
 
+    /// Tells that what an object holds can't be read.
+    pub async fn cannot_be_read(&self, object: &MetricsNamespace, error: &str) {
+        let note = format!("it can't be read, and goes on as it was before: {error}");
+        let event = event(EventType::Warning, Reason::InvalidSpec.as_str(), note);
+        self.send(object, &event).await;
+    }
+
     async fn send(&self, object: &MetricsNamespace, event: &Event) {
         if !self.may_send(object, Instant::now()) {
             return;

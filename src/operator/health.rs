@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use kube::runtime::reflector::ObjectRef;
@@ -34,6 +35,8 @@ pub struct Health {
     needed: &'static [&'static str],
     all_synced: Notify,
     running: Locked<HashMap<ObjectRef<MetricsNamespace>, Instant>>,
+    /// MetricsNamespaces that can't be read.
+    unreadable: AtomicUsize,
     role: Locked<Role>,
     /// Of the Lease's reads and renewals.
     lease: Locked<Option<Failing>>,
@@ -111,10 +114,21 @@ impl Health {
             ),
             all_synced: Notify::new(),
             running: Locked::default(),
+            unreadable: AtomicUsize::new(0),
             role: Locked::from(Role::Starting),
             lease: Locked::default(),
             lasting: Lasting::default(),
         }
+    }
+
+    /// Notes how many MetricsNamespaces can't be read.
+    pub fn set_unreadable(&self, objects: usize) {
+        self.unreadable.store(objects, Ordering::Relaxed);
+    }
+
+    /// How many MetricsNamespaces can't be read.
+    pub fn unreadable(&self) -> usize {
+        self.unreadable.load(Ordering::Relaxed)
     }
 
     /// Notes what this operator is.

@@ -214,11 +214,13 @@ async fn work(flags: &Flags, settings: &Settings) -> Result<(), Error> {
     health.set_role(Role::Leading(lease.fence().clone()));
     info!("leading");
 
+    let identity = flags.identity().map(ToOwned::to_owned);
+    let events = Arc::new(Events::new(client.clone(), identity));
     let context = Arc::new(Context {
         client: client.clone(),
         caches: caches.clone(),
         platform: Arc::new(settings.platform.clone()),
-        events: Events::new(client.clone(), flags.identity().map(ToOwned::to_owned)),
+        events: events.clone(),
         queue: queue.clone(),
         health: health.clone(),
         metrics: metrics.clone(),
@@ -236,6 +238,7 @@ async fn work(flags: &Flags, settings: &Settings) -> Result<(), Error> {
         caches: caches.clone(),
         queue,
         namespaces: changed_namespaces,
+        events,
         health: health.clone(),
         rewound: Arc::default(),
     };

@@ -71,7 +71,7 @@ pub struct Context {
     /// What the platform sets.
     pub platform: Arc<Platform>,
     /// Where events go.
-    pub events: Events,
+    pub events: Arc<Events>,
     /// What waits.
     pub queue: Queue,
     /// Whether the operator works.

@@ -40,6 +40,7 @@ pub struct Metrics {
     leading: Gauge,
     watch_failing: Family<WatchLabel, Gauge>,
     enrolment_failing: Gauge,
+    unreadable: Gauge,
     /// What is counted when it is asked for must not be counted for two at once.
     exposing: Locked<()>,
 }
@@ -93,6 +94,7 @@ impl Metrics {
             leading: Gauge::default(),
             watch_failing: Family::default(),
             enrolment_failing: Gauge::default(),
+            unreadable: Gauge::default(),
             exposing: Locked::default(),
             registry: Registry::default(),
         };
@@ -141,6 +143,11 @@ impl Metrics {
             "enrolment_failing",
             "Namespaces whose label asks for what can't be done",
             metrics.enrolment_failing.clone(),
+        );
+        registry.register(
+            "unreadable_objects",
+            "MetricsNamespaces that can't be read; the log says why",
+            metrics.unreadable.clone(),
         );
         let build: Gauge<f64, AtomicU64> = Gauge::default();
         build.set(1.0);
@@ -193,6 +200,8 @@ impl Metrics {
         let _alone = self.exposing.lock();
         self.queue_depth
             .set(i64::try_from(queue_depth).unwrap_or(i64::MAX));
+        self.unreadable
+            .set(i64::try_from(health.unreadable()).unwrap_or(i64::MAX));
         self.leading.set(health.is_leading().into());
         for (watch, failing) in health.failing_watches() {
             self.watch_failing
@@ -299,6 +308,7 @@ mod tests {
         let health = Health::new(&["services"], &[]);
         health.set_role(Role::Leading(Fence::always_open()));
         health.fails("services", "forbidden");
+        health.set_unreadable(4);
         let expose = |format| {
             let tenants = [(("Ready".into(), "True".into()), 1)];
             metrics.expose(format, 2, &health, tenants).unwrap()
@@ -313,6 +323,7 @@ mod tests {
             "simplepipe_leading 1",
             "simplepipe_watch_failing{watch=\"services\"} 1",
             "simplepipe_enrolment_failing 3",
+            "simplepipe_unreadable_objects 4",
             "simplepipe_tenants{condition=\"Ready\",status=\"True\"} 1",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");

@@ -117,16 +117,14 @@ impl<'de> Deserialize<'de> for WatchedObject {
         }
         let raw = Raw::deserialize(deserializer)?;
         let metadata = read_metadata(&raw.metadata).map_err(D::Error::custom)?;
-        let read = || -> Result<MetricsNamespace, serde_json::Error> {
-            let spec = raw.spec.as_deref().map(|s| serde_json::from_str(s.get()));
-            let status = raw.status.as_deref().map(|s| serde_json::from_str(s.get()));
+        let read = || -> Result<MetricsNamespace, String> {
             Ok(MetricsNamespace {
                 metadata: metadata.clone(),
-                spec: spec.transpose()?.unwrap_or_default(),
-                status: status.transpose()?,
+                spec: read_part("spec", raw.spec.as_deref())?.unwrap_or_default(),
+                status: read_part("status", raw.status.as_deref())?,
             })
         };
-        let part = read().map_err(|error| error.to_string());
+        let part = read();
         Ok(Self(Watched { metadata, part }))
     }
 }
@@ -158,6 +156,18 @@ impl Resource for WatchedObject {
     fn meta_mut(&mut self) -> &mut ObjectMeta {
         &mut self.0.metadata
     }
+}
+
+/// A part of an object, or which field of it can't be read, and why.
+fn read_part<T: DeserializeOwned>(name: &str, raw: Option<&RawValue>) -> Result<Option<T>, String> {
+    let Some(raw) = raw else { return Ok(None) };
+    let mut json = serde_json::Deserializer::from_str(raw.get());
+    serde_path_to_error::deserialize(&mut json)
+        .map(Some)
+        .map_err(|error| match error.path().iter().next() {
+            Some(_) => format!("{name}.{}: {}", error.path(), error.inner()),
+            None => format!("{name}: {}", error.inner()),
+        })
 }
 
 /// Of too many, only those of this operator.
@@ -393,6 +403,10 @@ mod tests {
         let text = object("odd", "2026-01-01T00:00:00Z", "{}").replace("true", "7");
         let odd: WatchedObject = serde_json::from_str(&text).unwrap();
         assert_eq!(odd.meta().name.as_deref(), Some("odd"));
-        assert!(odd.0.part.unwrap_err().contains("boolean"));
+        let why = odd.0.part.unwrap_err();
+        assert!(
+            why.starts_with("spec.paused: ") && why.contains("boolean"),
+            "{why}"
+        );
     }
 }

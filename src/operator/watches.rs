@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::{FutureExt, future};
 use k8s_openapi::api::apps::v1::DeploymentStatus;
@@ -17,7 +17,7 @@ use kube::{Client, Error as KubeError, Resource, ResourceExt};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use crate::api::prometheus_operator::{self, PrometheusSelectors};
@@ -28,10 +28,12 @@ use super::api_error::{is_unknown_kind, with_causes, words};
 use super::backoff::Backoff;
 use super::caches::{Caches, Namespace};
 use super::child_cache::{Live, Served};
+use super::events::Events;
 use super::following::{Failure, Following, News};
 use super::health::Health;
 use super::kind::Kind;
 use super::lasting::{Lasting, Told};
+use super::locked::Locked;
 use super::objects;
 use super::queue::Queue;
 use super::selection::Prometheus;
@@ -39,6 +41,8 @@ use super::watched::{Part, Watched, WatchedObject};
 
 /// A parser's words are cut here: they quote what they can't read.
 const LONGEST_WORDS: usize = 400;
+/// An event that takes longer is given up.
+const LONGEST_EVENT: Duration = Duration::from_secs(5);
 
 /// What every watch works with.
 #[derive(Clone)]
@@ -53,6 +57,8 @@ pub struct Watches {
     pub namespaces: tokio::sync::mpsc::UnboundedSender<String>,
     /// Whom to tell whether the watch works.
     pub health: Arc<Health>,
+    /// Where events go.
+    pub events: Arc<Events>,
     /// Whom to tell that the API server's data is older than what was seen.
     pub rewound: Arc<Notify>,
 }
@@ -130,7 +136,9 @@ impl Watches {
         let unreadable = Unreadable::default();
         let mut listed = HashSet::new();
         loop {
-            let Some(event) = unreadable.parsed(watch.next().await) else {
+            let event = unreadable.parsed(watch.next().await, &self.events);
+            self.health.set_unreadable(unreadable.now.lock().len());
+            let Some(event) = event else {
                 continue;
             };
             match event {
@@ -434,20 +442,33 @@ fn is_kind_missing(failure: &Failure) -> bool {
 
 /// Objects that can't be read: each is left out, and named in the log now and then, however often it changes.
 #[derive(Default)]
-struct Unreadable(Lasting<(String, String)>);
+struct Unreadable {
+    lasting: Lasting<(String, String)>,
+    /// How many they are is a metric.
+    now: Locked<HashSet<(String, String)>>,
+}
 
 impl Unreadable {
     /// What there is to tell of an object, if anything; `error`: why it can't be read.
     fn told(&self, metadata: &ObjectMeta, error: Option<&str>, now: Instant) -> Option<Told> {
         let key = Self::key(metadata);
         match error {
-            Some(error) => self.0.fails(&key, error, now),
-            None => self.0.works(&key, now),
+            Some(error) => {
+                let told = self.lasting.fails(&key, error, now);
+                self.now.lock().insert(key);
+                told
+            }
+            None => {
+                self.now.lock().remove(&key);
+                self.lasting.works(&key, now)
+            }
         }
     }
 
     fn forget(&self, metadata: &ObjectMeta) {
-        self.0.forget(&Self::key(metadata));
+        let key = Self::key(metadata);
+        self.now.lock().remove(&key);
+        self.lasting.forget(&key);
     }
 
     fn key(metadata: &ObjectMeta) -> (String, String) {
@@ -455,10 +476,21 @@ impl Unreadable {
         (text(&metadata.namespace), text(&metadata.name))
     }
 
-    fn tell(&self, metadata: &ObjectMeta, error: Option<&str>) {
+    fn tell(&self, metadata: &ObjectMeta, error: Option<&str>, events: &Arc<Events>) {
         let Some(told) = self.told(metadata, error, Instant::now()) else {
             return;
         };
+        if let Some(error) = error {
+            let (events, error) = (events.clone(), error.to_owned());
+            let object = MetricsNamespace {
+                metadata: metadata.clone(),
+                ..MetricsNamespace::default()
+            };
+            // No watch waits for it; how many there are is bounded by what there is to tell.
+            tokio::spawn(async move {
+                let _ = timeout(LONGEST_EVENT, events.cannot_be_read(&object, &error)).await;
+            });
+        }
         let (namespace, name) = (metadata.namespace.as_deref(), metadata.name.as_deref());
         match (error, told) {
             (None, _) => info!(namespace, name, "an object can be read again"),
@@ -478,15 +510,23 @@ impl Unreadable {
 
     /// One object that can't be read must not stop the others. Its end still counts, since it may have been readable
     /// before.
-    fn parsed(&self, event: Event<WatchedObject>) -> Option<Event<MetricsNamespace>> {
+    fn parsed(
+        &self,
+        event: Event<WatchedObject>,
+        events: &Arc<Events>,
+    ) -> Option<Event<MetricsNamespace>> {
         let usable = |WatchedObject(watched): WatchedObject| {
             let error = watched.part.as_ref().err();
             let error = error.map(|error| one_line(error, LONGEST_WORDS));
-            self.tell(&watched.metadata, error.as_deref());
+            self.tell(&watched.metadata, error.as_deref(), events);
             watched.part.ok()
         };
         Some(match event {
-            Event::Init => Event::Init,
+            Event::Init => {
+                // Those that are still there come again.
+                self.now.lock().clear();
+                Event::Init
+            }
             Event::InitDone => Event::InitDone,
             Event::Apply(object) => Event::Apply(usable(object)?),
             Event::InitApply(object) => Event::InitApply(usable(object)?),

@@ -36,7 +36,7 @@ fn the_alerts_of_the_docs_fire_when_they_should_and_not_before() {
         all.push((series.to_owned(), values.to_owned()));
         all
     };
-    let cases: [Case; 9] = [
+    let cases: [Case; 10] = [
         (
             "all is well",
             and("simplepipe_watch_failing{watch=\"services\"}", "0x20"),
@@ -78,6 +78,11 @@ fn the_alerts_of_the_docs_fire_when_they_should_and_not_before() {
             "a namespace can't be enrolled",
             and("simplepipe_enrolment_failing", "1x20"),
             &["simplepipe_enrolment_failing"],
+        ),
+        (
+            "an object can't be read",
+            and("simplepipe_unreadable_objects", "1x20"),
+            &["simplepipe_unreadable_objects"],
         ),
         (
             "statuses can't be written",

@@ -196,7 +196,7 @@ async fn what_changes_and_what_fails_is_told_as_events() {
 
 impl Tenant {
     /// Waits for an event of the MetricsNamespace that has this in its note.
-    async fn until_told(&self, type_: &str, reason: &str, note: &str) {
+    pub async fn until_told(&self, type_: &str, reason: &str, note: &str) {
         let events: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
         eventually(
             format!("an event {type_} {reason} says {note}"),

@@ -52,13 +52,18 @@ async fn one_object_that_cannot_be_read_stops_no_other() {
     eventually("the log names the object and what is wrong", async || {
         let lines = operator.log_lines("can't be read and is left alone");
         so(
-            lines
-                .iter()
-                .any(|l| l.contains("\"unreadable\"") && l.contains("integer `30`")),
+            lines.iter().any(|l| {
+                l.contains("\"unreadable\"")
+                    && l.contains("spec.scrape.interval: invalid type: integer `30`")
+            }),
             lines,
         )
     })
     .await;
+    let field = "spec.scrape.interval: invalid type: integer `30`";
+    unreadable.until_told("Warning", "InvalidSpec", field).await;
+    let count = operator.metric("simplepipe_unreadable_objects").await;
+    assert_eq!(count, Ok(1.0));
     for child in &CHILDREN {
         unreadable.until_gone(child).await;
     }
@@ -71,6 +76,8 @@ async fn one_object_that_cannot_be_read_stops_no_other() {
         .await
         .unwrap();
     unreadable.until_converged().await;
+    let count = operator.metric("simplepipe_unreadable_objects").await;
+    assert_eq!(count, Ok(0.0));
 }
 
 /// Who may edit an object may write anything into its managed fields.
