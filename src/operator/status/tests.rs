@@ -392,6 +392,10 @@ fn an_object_that_does_not_serve_its_namespace_says_who_does_and_nothing_else() 
             .contains("MetricsNamespace first")
     );
     assert_eq!(status.url, None);
+
+    world.plan = Err(Objection::AlreadyServed { by: None });
+    let message = find(&world.status(), "Ready").message.clone();
+    assert!(message.contains("kubectl get mns"), "{message}");
 }
 
 #[test]
