@@ -18,6 +18,7 @@ use crate::api::{MetricsNamespace, MetricsNamespaceSpec, names};
 use super::api_error::words;
 use super::budget::Budgets;
 use super::caches::{Caches, Namespace};
+use super::events::Events;
 use super::lasting::{Lasting, Told};
 use super::namespace_events::{Note, publish};
 use super::telemetry::Metrics;
@@ -50,12 +51,12 @@ enum Step {
 /// Follows the namespaces that the watches name, until they end.
 pub async fn run(
     client: Client,
-    instance: Option<String>,
+    events: Arc<Events>,
     caches: Arc<Caches>,
     metrics: Arc<Metrics>,
     mut namespaces: UnboundedReceiver<String>,
 ) {
-    let mut enrolment = Enrolment::new(client, instance, caches);
+    let mut enrolment = Enrolment::new(client, events, caches);
     let mut changed = Vec::new();
     loop {
         enrolment.start();
@@ -83,8 +84,7 @@ pub async fn run(
 
 struct Enrolment {
     client: Client,
-    /// Which operator tells.
-    instance: Option<String>,
+    events: Arc<Events>,
     caches: Arc<Caches>,
     turns: Turns,
     budgets: Budgets,
@@ -108,10 +108,10 @@ enum Done {
 }
 
 impl Enrolment {
-    fn new(client: Client, instance: Option<String>, caches: Arc<Caches>) -> Self {
+    fn new(client: Client, events: Arc<Events>, caches: Arc<Caches>) -> Self {
         Self {
             client,
-            instance,
+            events,
             caches,
             turns: Turns::default(),
             budgets: Budgets::new(BURST, EVERY),
@@ -176,12 +176,12 @@ impl Enrolment {
                 self.turns.ended(&name, Ended::Badly, now);
                 continue;
             }
-            let (client, instance) = (self.client.clone(), self.instance.clone());
+            let (client, events) = (self.client.clone(), self.events.clone());
             let tells = self.tells(&name);
             let handle = self.running.spawn({
                 let name = name.clone();
                 async move {
-                    let result = carry_out(&client, instance.as_deref(), &name, step, tells).await;
+                    let result = carry_out(&client, &events, &name, step, tells).await;
                     (name, result)
                 }
             });
@@ -297,19 +297,23 @@ fn is_as_enrolled(object: &MetricsNamespace) -> bool {
 /// `tells`: whether a failure is told by an event.
 async fn carry_out(
     client: &Client,
-    instance: Option<&str>,
+    events: &Events,
     namespace: &str,
     step: Step,
     tells: bool,
 ) -> Result<Done, String> {
     let tell = async |note: Note| {
-        let told = timeout(LONGEST_EVENT, publish(client, instance, namespace, &note)).await;
+        let told = timeout(
+            LONGEST_EVENT,
+            publish(client, events.instance(), namespace, &note),
+        )
+        .await;
         // A lost event is no reason to try anything again.
-        match told {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => warn!(namespace, error = words(&error), "an event was not taken"),
-            Err(_) => warn!(namespace, "an event was not taken in time"),
-        }
+        let told = told.map_or_else(
+            |_| Err("the API server did not answer in time".to_owned()),
+            |told| told.map_err(|error| words(&error)),
+        );
+        events.published(Some(namespace), told);
     };
     let ending = matches!(step, Step::Delete(_) | Step::DeleteSurplus(_));
     let work = async {
@@ -525,7 +529,7 @@ mod tests {
             children: ChildCache::default(),
         });
         let client = Client::try_from(nobody).unwrap();
-        let mut enrolment = Enrolment::new(client, None, caches.clone());
+        let mut enrolment = Enrolment::new(client.clone(), nobodys(client), caches.clone());
         let alice = || "alice".to_owned();
         let lasting = |enrolment: &Enrolment| {
             let now = Instant::now();
@@ -573,7 +577,7 @@ mod tests {
             caches.namespaces.saw(name, namespace(Some("true")));
         }
         let client = Client::new(service_fn(answer), "default");
-        let mut enrolment = Enrolment::new(client, None, caches);
+        let mut enrolment = Enrolment::new(client.clone(), nobodys(client), caches);
         let mut made = 0;
         for _ in 0..3 * BURST {
             // It is gone as soon as it is made.
@@ -594,6 +598,10 @@ mod tests {
         assert_eq!(enrolment.running.len(), 1, "others wait for nothing");
     }
 
+    fn nobodys(client: Client) -> Arc<Events> {
+        Arc::new(Events::new(client, None))
+    }
+
     #[tokio::test]
     async fn a_failure_that_lasts_is_told_by_an_event_again() {
         const WHY: &str = "a webhook refused it";
@@ -606,7 +614,7 @@ mod tests {
         });
         caches.namespaces.saw("alice", namespace(Some("true")));
         let client = Client::try_from(nobody).unwrap();
-        let mut enrolment = Enrolment::new(client, None, caches);
+        let mut enrolment = Enrolment::new(client.clone(), nobodys(client), caches);
         let alice = || "alice".to_owned();
         let fails = |enrolment: &mut Enrolment| {
             enrolment.ended(alice(), Err(WHY.into()));

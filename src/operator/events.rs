@@ -8,13 +8,15 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Client, Resource, ResourceExt};
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::api::conditions::{ConditionType, Reason};
 use crate::api::{MetricsNamespace, MetricsNamespaceStatus, names};
 use crate::terminal::listed;
 
+use super::api_error::words;
 use super::budget::Budgets;
+use super::lasting::Lasting;
 use super::outcome::{Verb, Written};
 
 /// Bytes that an event's note may have.
@@ -34,6 +36,8 @@ pub struct Events {
     client: Client,
     reporter: Reporter,
     budgets: Budgets,
+    /// What the log says of events that were not taken: of all together, as where the right is missing.
+    untaken: Lasting<()>,
 }
 
 /// What became of an object.
@@ -59,7 +63,13 @@ impl Events {
             client,
             reporter,
             budgets: Budgets::new(BURST, EVERY),
+            untaken: Lasting::default(),
         }
+    }
+
+    /// Which operator tells.
+    pub fn instance(&self) -> Option<&str> {
+        self.reporter.instance.as_deref()
     }
 
     /// Takes one from the budget of the object's namespace, where there is one.
@@ -100,8 +110,22 @@ impl Events {
         // A recorder counts events that differ only in their note as one, and shows the first note for ever, so each
         // event has a recorder of its own; the budget bounds how many there are.
         let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
-        if let Err(error) = recorder.publish(event, &object.object_ref(&())).await {
-            warn!(namespace = object.namespace(), %error, "an event was not taken");
+        let published = recorder.publish(event, &object.object_ref(&())).await;
+        let published = published.map(drop).map_err(|error| words(&error));
+        self.published(object.namespace().as_deref(), published);
+    }
+
+    /// Notes how the sending of an event ended. A lost event is no reason to try anything again.
+    pub fn published(&self, namespace: Option<&str>, result: Result<(), String>) {
+        let now = Instant::now();
+        match result {
+            Ok(()) if self.untaken.works(&(), now).is_some() => info!("events are taken again"),
+            Ok(()) => {}
+            Err(error) => {
+                if self.untaken.fails(&(), &error, now).is_some() {
+                    warn!(namespace, error, "an event was not taken");
+                }
+            }
         }
     }
 }
@@ -227,6 +251,15 @@ fn event(type_: EventType, reason: &str, note: String) -> Event {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+    use std::sync::Arc;
+
+    use http::{Request, Response};
+    use kube::api::ObjectMeta;
+    use kube::client::Body;
+    use serde_json::json;
+    use tower::service_fn;
+
     use super::*;
     use crate::operator::kind::Kind;
 
@@ -389,6 +422,39 @@ mod tests {
         assert_eq!(reasons_of(&news(Some(&up), &[], false)), [""; 0]);
         // That it was made anew is told.
         assert_eq!(reasons_of(&news(Some(&up), &made, true)), ["Applied"]);
+    }
+
+    #[tokio::test]
+    async fn without_the_right_to_events_the_log_says_so_in_a_few_short_lines() {
+        const WHY: &str = "events.events.k8s.io is forbidden";
+        let forbidden = move |_: Request<Body>| async move {
+            let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+                "message": WHY, "reason": "Forbidden", "code": 403});
+            let answer = Response::builder().status(403);
+            let answer = answer.body(Body::from(status.to_string().into_bytes()));
+            Ok::<_, Infallible>(answer.unwrap())
+        };
+        let events = Events::new(Client::new(service_fn(forbidden), "default"), None);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let log = tracing_subscriber::fmt().with_writer(Arc::new(file.reopen().unwrap()));
+        let _log = tracing::subscriber::set_default(log.finish());
+        for tenant in 0..100 {
+            let object = MetricsNamespace {
+                metadata: ObjectMeta {
+                    name: Some("metrics".into()),
+                    namespace: Some(format!("tenant-{tenant}")),
+                    ..ObjectMeta::default()
+                },
+                ..MetricsNamespace::default()
+            };
+            events.status_not_written(&object, &"no right").await;
+        }
+        events.published(None, Ok(()));
+        let said = std::fs::read_to_string(file.path()).unwrap();
+        let lines: Vec<_> = said.lines().collect();
+        assert_eq!(lines.len(), 2, "{said}");
+        assert!(lines[0].contains(WHY) && lines[0].len() < 300, "{said}");
+        assert!(lines[1].contains("events are taken again"), "{said}");
     }
 
     #[test]

@@ -238,18 +238,17 @@ async fn work(flags: &Flags, settings: &Settings) -> Result<(), Error> {
         caches: caches.clone(),
         queue,
         namespaces: changed_namespaces,
-        events,
+        events: events.clone(),
         health: health.clone(),
         rewound: Arc::default(),
     };
     let mut watches = tokio::spawn(watches.run());
     let mut enrolment = tokio::spawn({
         let health = health.clone();
-        let instance = flags.identity().map(ToOwned::to_owned);
         let metrics = metrics.clone();
         async move {
             health.wait_until_synced().await;
-            enrolment::run(client, instance, caches, metrics, namespaces).await;
+            enrolment::run(client, events, caches, metrics, namespaces).await;
         }
     });
     let mut controller = tokio::spawn(control(context, stop.clone()));
