@@ -61,6 +61,8 @@ pub struct Rollout {
     pub progressed: Option<Timestamp>,
     /// The Deployment's own word on what keeps it from more.
     pub problem: Option<String>,
+    /// Since when the Deployment is being deleted.
+    pub going: Option<Timestamp>,
 }
 
 /// Characters that are kept of a digest: ours have fewer, and others are only told from ours.
@@ -180,6 +182,7 @@ impl Rollout {
                 .and_then(|c| c.last_update_time.as_ref())
                 .map(|t| t.0),
             problem,
+            going: metadata.deletion_timestamp.as_ref().map(|t| t.0),
         }
     }
 }
@@ -556,9 +559,7 @@ mod tests {
             rollout: Some(Rollout {
                 complete: available,
                 available,
-                since: None,
-                progressed: None,
-                problem: None,
+                ..Rollout::default()
             }),
             ..live(5, json!({}), EARLY)
         };
@@ -574,6 +575,13 @@ mod tests {
             rollout.is_some_and(|r| r.available),
             "what is known of the pods is kept"
         );
+    }
+
+    #[test]
+    fn that_a_deployment_is_being_deleted_is_known() {
+        let metadata = serde_json::from_value(json!({"deletionTimestamp": EARLY})).unwrap();
+        let live = Live::new(Kind::Deployment, &metadata, Some(&Default::default()));
+        assert_eq!(live.pods().going, EARLY.parse().ok());
     }
 
     #[test]

@@ -111,8 +111,13 @@ impl Pods {
             && known.of == of
             && known.object == *object
         {
-            let deployments = rollout.problem.as_deref().unwrap_or(SILENCE);
-            let silence = || format!("{deployments}; {WHERE_TO_LOOK}");
+            let silence = || match (rollout.going, &rollout.problem) {
+                (Some(since), _) => format!(
+                    "its Deployment's deletion began at {since}, and a finalizer of it or of its pods holds it"
+                ),
+                (None, Some(problem)) => format!("{problem}; {WHERE_TO_LOOK}"),
+                (None, None) => format!("{SILENCE}; {WHERE_TO_LOOK}"),
+            };
             return (known.words.clone()).or_else(|| known.silent.then(silence));
         }
         let clock = Instant::now();
@@ -607,8 +612,8 @@ mod tests {
             complete: false,
             available: false,
             since: now.checked_sub(LONG).ok(),
-            progressed: None,
             problem: problem.map(ToOwned::to_owned),
+            ..Rollout::default()
         };
         let queue = Queue::default();
         assert_eq!(pods.words(&object, Some(&rollout(None)), now), None);
@@ -617,6 +622,15 @@ mod tests {
             let words = pods.words(&object, Some(&rollout(deployments)), now);
             assert_eq!(words, Some(format!("{says}; {WHERE_TO_LOOK}")));
         }
+        let going = Rollout {
+            going: Some("2026-01-01T00:00:00Z".parse().unwrap()),
+            ..rollout(Some("it timed out"))
+        };
+        let words = pods.words(&object, Some(&going), now).unwrap();
+        assert!(
+            words.starts_with("its Deployment's deletion began at 2026-01-01T00:00:00Z"),
+            "{words}"
+        );
     }
 
     #[tokio::test(start_paused = true)]

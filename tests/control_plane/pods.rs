@@ -5,9 +5,10 @@ use std::time::Duration;
 use futures::future::join_all;
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, Patch, PostParams};
+use kube::api::{Api, DeleteParams, Patch, PostParams};
 use serde_json::json;
 
+use crate::child_names::DEPLOYMENT;
 use crate::eventually::{so, within};
 use crate::operator::Operator;
 use crate::stages::{exclusive, shared};
@@ -75,6 +76,28 @@ async fn a_gateway_that_has_long_been_down_without_a_word_is_not_called_starting
         .until_condition("metrics", "GatewayAvailable", "False", "GatewayNotReady")
         .await;
     assert!(message.contains("kubectl describe deployment"), "{message}");
+
+    let held = json!({"metadata": {"finalizers": ["example.com/hold"]}});
+    let deployments = tenant.api(&DEPLOYMENT);
+    deployments
+        .patch(DEPLOYMENT.name, &by("kubectl"), &Patch::Merge(held))
+        .await
+        .unwrap();
+    deployments
+        .delete(DEPLOYMENT.name, &DeleteParams::default())
+        .await
+        .unwrap();
+    tenant
+        .until_condition_says("GatewayAvailable", "its Deployment's deletion began at")
+        .await;
+    let free = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+    deployments
+        .patch(DEPLOYMENT.name, &by("kubectl"), &free)
+        .await
+        .unwrap();
+    tenant
+        .until_condition("metrics", "GatewayAvailable", "False", "GatewayStarting")
+        .await;
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ fn rollout(available: bool, problem: Option<&str>) -> Rollout {
         since: Some("2026-03-03T02:00:00Z".parse().unwrap()),
         progressed: None,
         problem: problem.map(Into::into),
+        going: None,
     }
 }
 
