@@ -17,9 +17,12 @@ use super::locked::Locked;
 
 /// Tenants in the slow lane. With those in the last lane, and their requests side by side, they hold fewer than half of
 /// the seats that an API server has by default for all service accounts.
-const SLOW: usize = 32;
+const SLOW: Size = Size { first: 8, most: 32 };
 /// Tenants in the last lane.
-const HANGING: usize = 24;
+const HANGING: Size = Size { first: 4, most: 24 };
+/// A lane that is full grows after so long. An API server lends to others what nobody needs, and takes it back in steps
+/// of this time: who fills its seats before makes all service accounts wait.
+const GROWS_EVERY: Duration = Duration::from_secs(10);
 /// Between two looks whether a place that is held for long is wanted.
 const AGAIN: Duration = Duration::from_millis(50);
 /// By so many answers the API server's pace is known.
@@ -102,23 +105,71 @@ impl Pace {
 struct Lane {
     places: Arc<Semaphore>,
     waiting: AtomicUsize,
+    size: Size,
+    now: Locked<SizeNow>,
+}
+
+/// How many places a lane has.
+#[derive(Clone, Copy)]
+struct Size {
+    /// When nobody has been there before. It grows by as many.
+    first: usize,
+    most: usize,
+}
+
+struct SizeNow {
+    places: usize,
+    since: Instant,
 }
 
 /// One that waits for a place.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl Lane {
-    fn new(places: usize) -> Self {
+    fn new(size: Size) -> Self {
         Self {
-            places: Arc::new(Semaphore::new(places)),
+            places: Arc::new(Semaphore::new(size.first)),
             waiting: AtomicUsize::new(0),
+            size,
+            now: Locked::from(SizeNow {
+                places: size.first,
+                since: Instant::now(),
+            }),
         }
     }
 
     async fn enter(&self) -> Option<OwnedSemaphorePermit> {
+        self.fit();
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let _waiting = Waiting(&self.waiting);
-        self.places.clone().acquire_owned().await.ok()
+        let mut place = std::pin::pin!(self.places.clone().acquire_owned());
+        loop {
+            match timeout(GROWS_EVERY, &mut place).await {
+                Ok(place) => return place.ok(),
+                Err(_) => self.fit(),
+            }
+        }
+    }
+
+    fn try_enter(&self) -> Option<OwnedSemaphorePermit> {
+        self.fit();
+        self.places.clone().try_acquire_owned().ok()
+    }
+
+    /// Grows where it has been full for a while, and is small again where nobody is there.
+    fn fit(&self) {
+        let Size { first, most } = self.size;
+        let (mut size, now) = (self.now.lock(), Instant::now());
+        let free = self.places.available_permits();
+        if free == size.places {
+            size.places -= self.places.forget_permits(size.places - first);
+            size.since = now;
+        } else if free == 0 && now.duration_since(size.since) >= GROWS_EVERY {
+            let more = first.min(most - size.places);
+            self.places.add_permits(more);
+            size.places += more;
+            size.since = now;
+        }
     }
 
     fn is_wanted(&self) -> bool {
@@ -135,8 +186,13 @@ impl Drop for Waiting<'_> {
 impl Lanes {
     /// With so many places for tenants whose requests are answered at once.
     pub fn new(quick: u16) -> Arc<Self> {
+        let quick = quick.into();
+        let quick = Size {
+            first: quick,
+            most: quick,
+        };
         Arc::new(Self {
-            quick: Lane::new(quick.into()),
+            quick: Lane::new(quick),
             slow: Lane::new(SLOW),
             hanging: Lane::new(HANGING),
             last: Locked::default(),
@@ -284,7 +340,7 @@ impl Place {
             return true;
         }
         let next = held.speed.next();
-        let Ok(permit) = self.lanes.lane(next).places.clone().try_acquire_owned() else {
+        let Some(permit) = self.lanes.lane(next).try_enter() else {
             return false;
         };
         held.speed = next;
@@ -400,20 +456,21 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn hanging_tenants_have_their_turns_in_order_and_no_more_places_than_are_theirs() {
         let lanes = Lanes::new(8);
-        let rounds = 3;
-        let all = (0..HANGING * rounds).map(|number| request(&lanes, number, HANGS));
-        join_all(all).await;
+        let many = HANGING.most * 5;
+        let all = || (0..many).map(|number| request(&lanes, number, HANGS));
+        join_all(all()).await;
         // Each is known now. Who comes first is served first.
-        let all = (0..HANGING * rounds).map(|number| request(&lanes, number, HANGS));
-        let took: Vec<u32> = join_all(all)
-            .await
-            .iter()
-            .map(|took| (took.as_secs() / HANGS.as_secs()) as u32)
-            .collect();
-        let expected: Vec<u32> = (1..=rounds as u32)
-            .flat_map(|round| std::iter::repeat_n(round, HANGING))
-            .collect();
-        assert_eq!(took, expected);
+        let took = join_all(all()).await;
+        assert!(took.is_sorted(), "{took:?}");
+        let ended_by = |time| took.iter().filter(|took| **took <= time).count();
+        assert_eq!(ended_by(HANGS), HANGING.first);
+        let mut before = 0;
+        for round in 1..=15 {
+            let ended = ended_by(HANGS * round);
+            assert!(ended - before <= HANGING.most, "{took:?}");
+            before = ended;
+        }
+        assert_eq!(before, many, "{took:?}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -441,7 +498,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nobody_is_sent_away_from_a_place_that_nobody_wants() {
         let lanes = Lanes::new(1);
-        lanes.slow.places.forget_permits(SLOW);
+        lanes.slow.places.forget_permits(SLOW.first);
         let place = lanes.enter(&tenant(0)).await.unwrap();
         let mut request = pin!(place.wait(tokio::time::sleep(HANGS)));
         let alone = timeout(HANGS / 2, &mut request).await;
