@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import socket
 import threading
 
 
+# For the next part of a request, in seconds.
+PATIENCE = 5
+
+
 class FaultyServer:
     """Answers each request once it is whole: the first ones with these answers, further ones with the last of them.
-    None is no answer at all, ever."""
+    None is no answer at all, ever. Who connects and sends none, as by a port number that another server had, counts for
+    nothing."""
 
     def __init__(self, *answers: bytes | None) -> None:
         self._answers = answers
@@ -22,15 +26,17 @@ class FaultyServer:
         self._thread.start()
 
     def _serve(self) -> None:
-        for number in itertools.count():
-            answer = self._answers[min(number, len(self._answers) - 1)]
+        while True:
             try:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
             request = _read_request(connection)
-            if request is not None:
-                self.requests.append(request)
+            if request is None:
+                connection.close()
+                continue
+            answer = self._answers[min(len(self.requests), len(self._answers) - 1)]
+            self.requests.append(request)
             if answer is None:
                 self._held.append(connection)
                 continue
@@ -48,10 +54,14 @@ class FaultyServer:
 
 
 def _read_request(connection: socket.socket) -> bytes | None:
-    """Head and body; none where the client has left before the end."""
+    """Head and body; none where the client has left before the end, or sends nothing."""
     request, length = b"", None
+    connection.settimeout(PATIENCE)
     while length is None or len(request) < length:
-        received = connection.recv(65536)
+        try:
+            received = connection.recv(65536)
+        except OSError:
+            return None
         if not received:
             return None
         request += received
