@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -13,13 +14,15 @@ use kube::{Client, Config};
 use serde_json::Value;
 
 use crate::audit::AuditLog;
-use crate::eventually::{eventually, so};
+use crate::eventually::{so, within};
 
 /// Where the operator's own objects are, by its manifests.
 pub const OPERATOR_NAMESPACE: &str = "simplepipe-system";
 /// No Deployment gets pods: the tests say how a gateway is.
 const CONTROLLERS: &str =
     "garbage-collector-controller,namespace-controller,serviceaccount-controller";
+/// An operator that makes an object while its kind goes has the API server look again after a minute.
+const SERVED_WITHIN: Duration = Duration::from_secs(150);
 const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
 
 pub struct ControlPlane {
@@ -164,7 +167,8 @@ impl ControlPlane {
     /// Waits until the API server serves a path, or no longer does.
     pub async fn until_served(&self, path: &str, served: bool) {
         let client = self.client().await;
-        eventually(
+        within(
+            SERVED_WITHIN,
             format!("that {path} is served becomes {served}"),
             async || {
                 let request = http::Request::get(path).body(Vec::new()).unwrap();
