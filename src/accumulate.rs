@@ -9,20 +9,16 @@ use crate::metrics::number::number as shown;
 use crate::metrics::{
     COUNT_LIMIT, Family, Histogram, LabelName, Labels, MetricType, Series, Summary, Value,
 };
-use crate::terminal::{one_line, quoted};
-
-/// How much of a type is shown, in characters: it is the gateway's word.
-const SHOWN_TYPE: usize = 20;
+use crate::terminal::quoted;
 
 /// Why something can't be added. Each message names the metric.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum CantAdd {
     /// The group has it as something else.
     #[error(
-        "holds {} in this group as a {}, not as a {pushed}; give it another name, or push it once with --method post, which \
-         replaces what is there",
-        quoted(.metric),
-        one_line(.held, SHOWN_TYPE)
+        "holds {} in this group as a {held}, not as a {pushed}; give it another name, or push it once with --method post, \
+         which replaces what is there",
+        quoted(.metric)
     )]
     Type {
         /// Its name.
@@ -46,11 +42,10 @@ pub enum CantAdd {
     },
     /// This push forgot its type.
     #[error(
-        "holds {} in this group as a {}, and in this push it has no type; give it one (in text by the line {}), or another \
+        "holds {} in this group as a {held}, and in this push it has no type; give it one (in text by the line {}), or another \
          name",
         quoted(.metric),
-        one_line(.held, SHOWN_TYPE),
-        quoted(&format!("# TYPE {metric} {}", one_line(.held, SHOWN_TYPE)))
+        quoted(&format!("# TYPE {metric} {held}"))
     )]
     PushedUntyped {
         /// Its name.
@@ -158,7 +153,7 @@ fn check_type(family: &Family, held: &HeldFamily) -> Result<(), CantAdd> {
         return Ok(());
     }
     let metric = family.name.as_str().to_owned();
-    let held = held.metric_type.to_lowercase();
+    let held = held.shown_type();
     Err(if held == MetricType::Untyped.word() {
         CantAdd::HeldUntyped { metric, pushed }
     } else if family.metric_type == MetricType::Untyped {

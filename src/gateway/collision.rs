@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::held::{HeldGroup, Labels};
 use super::{Client, Group, PushError};
-use crate::terminal::{listed, one_line, quoted};
+use crate::terminal::{listed, quoted};
 
 /// Metrics that the gateway writes into each group. Twice the same of them, and it refuses every push.
 const OF_THE_GATEWAY: [&str; 2] = ["push_time_seconds", "push_failure_time_seconds"];
@@ -13,8 +13,6 @@ const OF_THE_GATEWAY: [&str; 2] = ["push_time_seconds", "push_failure_time_secon
 const ASKED_WITHIN: Duration = Duration::from_secs(2);
 /// How many groups are named.
 const NAMED: usize = 3;
-/// How much of a type is shown, in characters: it is the gateway's word.
-const SHOWN_TYPE: usize = 20;
 
 /// Why a push and what the gateway holds can't both be.
 #[derive(Debug, PartialEq)]
@@ -118,8 +116,7 @@ impl Clash {
             }
             Self::Type(name) => {
                 let others: Vec<_> = holders.iter().filter(is_other).collect();
-                let held = &others.first()?.families.get(&name)?.metric_type;
-                let held = one_line(&held.to_lowercase(), SHOWN_TYPE);
+                let held = others.first()?.families.get(&name)?.shown_type();
                 let others = others.into_iter().map(words).collect();
                 (Kind::Type(name, held), others)
             }

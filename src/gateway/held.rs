@@ -27,6 +27,8 @@ const BUFFER: usize = 16 * 1024;
 
 /// How much of an error in it is shown, in characters: it may quote the gateway.
 const ERROR_SHOWN: usize = 400;
+/// How much of a type is shown, in characters.
+const SHOWN_TYPE: usize = 20;
 
 /// Labels by their names.
 pub type Labels = BTreeMap<String, String>;
@@ -62,6 +64,13 @@ pub struct HeldFamily {
     pub help: String,
     /// Its series.
     pub metrics: Vec<HeldMetric>,
+}
+
+impl HeldFamily {
+    /// Its type as it is written in text, cut short: it is the gateway's word.
+    pub fn shown_type(&self) -> String {
+        one_line(&self.metric_type.to_lowercase(), SHOWN_TYPE)
+    }
 }
 
 /// A series, with those of the fields that its type has. Numbers are text that reads as one.

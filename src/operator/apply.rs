@@ -294,8 +294,6 @@ pub fn held_back(live: &[Live], wanted: &[Child]) -> Outcome {
     };
     let lacking = wanted.iter().filter(|child| !is_there(child));
     Outcome {
-        written: Vec::new(),
-        more: false,
         problems: lacking
             .map(|child| Problem {
                 kind: child.kind,
@@ -305,6 +303,7 @@ pub fn held_back(live: &[Live], wanted: &[Child]) -> Outcome {
                 stays: false,
             })
             .collect(),
+        ..Outcome::default()
     }
 }
 

@@ -11,6 +11,7 @@ use super::objects::Objects;
 use super::selection::Prometheus;
 
 /// Everything that the watches know.
+#[derive(Default)]
 pub struct Caches {
     /// MetricsNamespaces.
     pub objects: Objects,

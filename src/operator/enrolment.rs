@@ -18,7 +18,7 @@ use crate::api::{MetricsNamespace, MetricsNamespaceSpec, names};
 use super::api_error::words;
 use super::budget::Budgets;
 use super::caches::{Caches, Namespace};
-use super::events::Events;
+use super::events::{Events, LONGEST_EVENT};
 use super::lasting::{Lasting, Told};
 use super::namespace_events::{Note, publish};
 use super::telemetry::Metrics;
@@ -27,8 +27,6 @@ use super::turns::{Ended, Turns};
 /// A request that takes longer is given up and tried again. An admission webhook may take 30 seconds, and then the API
 /// server says which one it was.
 const LONGEST: Duration = Duration::from_secs(35);
-/// The same for an event, which is not tried again.
-const LONGEST_EVENT: Duration = Duration::from_secs(5);
 /// Changes that are taken at once: of one namespace, only its state after the last counts.
 const BATCH: usize = 1024;
 /// Objects that are made and deleted for one namespace at once: more than a person asks for who tries the label out.
@@ -413,9 +411,6 @@ fn enrolled() -> MetricsNamespace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operator::caches::{Namespaces, Prometheuses};
-    use crate::operator::child_cache::ChildCache;
-    use crate::operator::objects::Objects;
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use rstest::rstest;
     use serde_json::json;
@@ -522,12 +517,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_remembered_of_a_namespace_that_went_while_something_was_tried_for_it() {
         let nobody = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
-        let caches = Arc::new(Caches {
-            objects: Objects::default(),
-            namespaces: Namespaces::default(),
-            prometheuses: Prometheuses::default(),
-            children: ChildCache::default(),
-        });
+        let caches: Arc<Caches> = Arc::default();
         let client = Client::try_from(nobody).unwrap();
         let mut enrolment = Enrolment::new(client.clone(), nobodys(client), caches.clone());
         let alice = || "alice".to_owned();
@@ -567,12 +557,7 @@ mod tests {
             let object = request.into_body().collect_bytes().await.unwrap();
             Ok::<_, Infallible>(http::Response::new(kube::client::Body::from(object)))
         };
-        let caches = Arc::new(Caches {
-            objects: Objects::default(),
-            namespaces: Namespaces::default(),
-            prometheuses: Prometheuses::default(),
-            children: ChildCache::default(),
-        });
+        let caches: Arc<Caches> = Arc::default();
         for name in ["alice", "bob"] {
             caches.namespaces.saw(name, namespace(Some("true")));
         }
@@ -606,12 +591,7 @@ mod tests {
     async fn a_failure_that_lasts_is_told_by_an_event_again() {
         const WHY: &str = "a webhook refused it";
         let nobody = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
-        let caches = Arc::new(Caches {
-            objects: Objects::default(),
-            namespaces: Namespaces::default(),
-            prometheuses: Prometheuses::default(),
-            children: ChildCache::default(),
-        });
+        let caches: Arc<Caches> = Arc::default();
         caches.namespaces.saw("alice", namespace(Some("true")));
         let client = Client::try_from(nobody).unwrap();
         let mut enrolment = Enrolment::new(client.clone(), nobodys(client), caches);

@@ -19,6 +19,8 @@ use super::budget::Budgets;
 use super::lasting::Lasting;
 use super::outcome::{Verb, Written};
 
+/// An event that nobody waits for is given up after so long.
+pub const LONGEST_EVENT: Duration = Duration::from_secs(5);
 /// Bytes that an event's note may have.
 const LONGEST_NOTE: usize = 1024;
 

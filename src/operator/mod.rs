@@ -65,13 +65,13 @@ use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
+use tower::util::{AndThenLayer, MapResponseLayer};
 use tracing::{Level, error, info, warn};
 
 use crate::exit_code::ExitCode;
 
 use budget::Budgets;
-use caches::{Caches, Namespaces, Prometheuses};
-use child_cache::ChildCache;
+use caches::Caches;
 use contests::Contests;
 use events::Events;
 use fence::Fence;
@@ -80,7 +80,6 @@ use lanes::Lanes;
 use lasting::Lasting;
 use lease::{Lease, Waiting};
 use locked::Locked;
-use objects::Objects;
 use pods::Pods;
 use queue::Queue;
 use reconcile::Context;
@@ -189,12 +188,7 @@ async fn work(flags: &Flags, settings: &Settings) -> Result<(), Error> {
         "starting"
     );
 
-    let caches = Arc::new(Caches {
-        objects: Objects::default(),
-        namespaces: Namespaces::default(),
-        prometheuses: Prometheuses::default(),
-        children: ChildCache::default(),
-    });
+    let caches: Arc<Caches> = Arc::default();
     let health = Arc::new(Health::new(&Watches::names(), Watches::NEEDED));
     let metrics = Arc::new(Metrics::new());
     let queue = Queue::default();
@@ -323,8 +317,8 @@ fn connect(config: &kube::Config, fence: &Fence) -> Result<Client, KubeError> {
     // `/readyz`. Whoever asks decides when to ask again.
     config.default_retry = false;
     Ok(ClientBuilder::try_from(config)?
-        .with_layer(&utf8::Replaced)
-        .with_layer(&retry_after::Kept)
+        .with_layer(&MapResponseLayer::new(utf8::replaced))
+        .with_layer(&AndThenLayer::new(retry_after::kept))
         .with_layer(fence)
         .build())
 }

@@ -81,8 +81,6 @@ impl From<Unbuildable> for Outcome {
             kind, name, serves, ..
         } = error;
         Self {
-            written: Vec::new(),
-            more: false,
             problems: vec![Problem {
                 kind,
                 name,
@@ -90,6 +88,7 @@ impl From<Unbuildable> for Outcome {
                 cause,
                 stays: false,
             }],
+            ..Self::default()
         }
     }
 }

@@ -57,10 +57,10 @@ const TELL_AFTER: Duration = Duration::from_secs(2);
 const TELL_WITHIN: Duration = Duration::from_secs(1);
 /// Reconciles with writes that may follow each other at once: more than any change of a person's brings.
 pub const BURST: u32 = 20;
-/// What is being deleted is soon gone, and tells nothing before, unless something holds it for longer.
-const SOON_GONE: Duration = Duration::from_secs(10);
 /// After that, one in this time.
 pub const EVERY: Duration = Duration::from_millis(1500);
+/// What is being deleted is soon gone, and tells nothing before, unless something holds it for longer.
+const SOON_GONE: Duration = Duration::from_secs(10);
 
 /// What every reconcile works with.
 pub struct Context {

@@ -3,18 +3,16 @@
 //! The API server sends it as a header, the client library drops headers of errors. Kubernetes' own place for it in an
 //! answer's body is `details.retryAfterSeconds`, so it is put there.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http::Response;
 use http::header::{CONTENT_LENGTH, RETRY_AFTER};
-use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use kube::Error as KubeError;
-use kube::client::{Body, DynBody};
+use kube::client::DynBody;
 use kube::core::Status;
 use kube::core::response::StatusDetails;
-use tower::{BoxError, Layer, Service};
+use tower::BoxError;
 
 /// More than that is not waited for: whoever says it may be back sooner.
 const LONGEST: Duration = Duration::from_secs(5);
@@ -30,45 +28,8 @@ pub fn of(error: &KubeError) -> Duration {
     Duration::from_secs(seconds.into()).min(LONGEST)
 }
 
-/// Keeps the header of each error.
-#[derive(Clone, Copy, Debug)]
-pub struct Kept;
-
-impl<S> Layer<S> for Kept {
-    type Service = Keeping<S>;
-
-    fn layer(&self, inner: S) -> Keeping<S> {
-        Keeping(inner)
-    }
-}
-
-/// A client that keeps it.
-pub struct Keeping<S>(S);
-
-impl<S> Service<Request<Body>> for Keeping<S>
-where
-    S: Service<Request<Body>, Response = Response<Box<DynBody>>>,
-    S::Future: Send + 'static,
-    S::Error: Into<BoxError>,
-{
-    type Response = Response<Box<DynBody>>;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Box<DynBody>>, BoxError>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.0.poll_ready(context).map_err(Into::into)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let answer = self.0.call(request);
-        Box::pin(async move {
-            let answer: Result<_, BoxError> = answer.await.map_err(Into::into);
-            kept(answer?).await
-        })
-    }
-}
-
-async fn kept(answer: Response<Box<DynBody>>) -> Result<Response<Box<DynBody>>, BoxError> {
+/// The answer, an error with the header in its body.
+pub async fn kept(answer: Response<Box<DynBody>>) -> Result<Response<Box<DynBody>>, BoxError> {
     let status = answer.status();
     let seconds = answer.headers().get(RETRY_AFTER);
     let seconds = seconds.and_then(|value| value.to_str().ok()?.trim().parse().ok());

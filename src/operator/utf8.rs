@@ -4,58 +4,21 @@
 //! The client library ends a list or a watch at the first byte that is no UTF-8, so one object would hide all others.
 //! JSON's own signs are ASCII, so nothing but a text changes when such bytes are replaced.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
-use http::{Request, Response};
+use http::Response;
 use http_body_util::BodyExt;
 use hyper::body::Bytes;
-use kube::client::{Body, DynBody};
-use tower::{BoxError, Layer, Service};
+use kube::client::DynBody;
 
 /// In the place of each byte that is no UTF-8: the length of a body stays as it was announced.
 const REPLACEMENT: u8 = b'?';
 
-/// Makes each answer UTF-8.
-#[derive(Clone, Copy, Debug)]
-pub struct Replaced;
-
-impl<S> Layer<S> for Replaced {
-    type Service = Replacing<S>;
-
-    fn layer(&self, inner: S) -> Replacing<S> {
-        Replacing(inner)
-    }
-}
-
-/// A client that does so.
-pub struct Replacing<S>(S);
-
-impl<S> Service<Request<Body>> for Replacing<S>
-where
-    S: Service<Request<Body>, Response = Response<Box<DynBody>>>,
-    S::Future: Send + 'static,
-    S::Error: Into<BoxError>,
-{
-    type Response = Response<Box<DynBody>>;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Box<DynBody>>, BoxError>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.0.poll_ready(context).map_err(Into::into)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let answer = self.0.call(request);
-        Box::pin(async move {
-            let answer: Result<_, BoxError> = answer.await.map_err(Into::into);
-            Ok(answer?.map(|body| {
-                let mut text = Text::default();
-                let body = body.map_frame(move |frame| frame.map_data(|data| text.next(data)));
-                Box::new(body) as Box<DynBody>
-            }))
-        })
-    }
+/// The answer as UTF-8.
+pub fn replaced(answer: Response<Box<DynBody>>) -> Response<Box<DynBody>> {
+    answer.map(|body| {
+        let mut text = Text::default();
+        let body = body.map_frame(move |frame| frame.map_data(|data| text.next(data)));
+        Box::new(body) as Box<DynBody>
+    })
 }
 
 /// A body so far.
@@ -92,12 +55,14 @@ mod tests {
     use std::convert::Infallible;
 
     use futures::stream;
+    use http::Request;
     use http_body_util::StreamBody;
     use hyper::body::Frame;
     use kube::api::{Api, ListParams};
-    use kube::client::ClientBuilder;
+    use kube::client::{Body, ClientBuilder};
     use rstest::rstest;
-    use tower::service_fn;
+    use tower::util::MapResponseLayer;
+    use tower::{BoxError, service_fn};
 
     use super::*;
     use crate::operator::kind::Kind;
@@ -143,7 +108,7 @@ mod tests {
             Ok::<_, Infallible>(Response::new(body))
         };
         let client = ClientBuilder::new(service_fn(answer), "default")
-            .with_layer(&Replaced)
+            .with_layer(&MapResponseLayer::new(replaced))
             .build();
         let api: Api<Watched> = Api::all_with(client, &Kind::ConfigMap.api_resource());
         let names = api.list(&ListParams::default()).await.unwrap().items;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures::{FutureExt, future};
 use k8s_openapi::api::apps::v1::DeploymentStatus;
@@ -28,7 +28,7 @@ use super::api_error::{is_unknown_kind, with_causes, words};
 use super::backoff::Backoff;
 use super::caches::{Caches, Namespace};
 use super::child_cache::{Live, Served};
-use super::events::Events;
+use super::events::{Events, LONGEST_EVENT};
 use super::following::{Failure, Following, News};
 use super::health::Health;
 use super::kind::Kind;
@@ -41,8 +41,6 @@ use super::watched::{Part, Watched, WatchedObject};
 
 /// A parser's words are cut here: they quote what they can't read.
 const LONGEST_WORDS: usize = 400;
-/// An event that takes longer is given up.
-const LONGEST_EVENT: Duration = Duration::from_secs(5);
 
 /// What every watch works with.
 #[derive(Clone)]

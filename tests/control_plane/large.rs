@@ -36,12 +36,7 @@ async fn many_objects_of_a_megabyte_do_not_take_the_operator_to_its_memory_limit
         .await
         .unwrap();
     for child in [&CLIENT_SETTINGS, &SERVICE] {
-        other
-            .api(child)
-            .delete(child.name, &Default::default())
-            .await
-            .unwrap();
-        other.until_there(child).await;
+        other.gets_back(child).await;
     }
     eventually("the operator holds little", async || {
         let resident = operator.metric("process_resident_memory_bytes").await?;

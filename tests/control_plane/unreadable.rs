@@ -101,12 +101,7 @@ async fn managed_fields_that_no_parser_takes_stop_no_other_tenant() {
     ] {
         poison(&client, path, entry).await;
         // By the watch that has just read the event.
-        victim
-            .api(&CLIENT_SETTINGS)
-            .delete(CLIENT_SETTINGS.name, &Default::default())
-            .await
-            .unwrap();
-        victim.until_there(&CLIENT_SETTINGS).await;
+        victim.gets_back(&CLIENT_SETTINGS).await;
     }
     // The API server passes the bytes of managed fields on as they came with a PUT.
     let labelled = json!({
@@ -136,12 +131,7 @@ async fn managed_fields_that_no_parser_takes_stop_no_other_tenant() {
         matches!(unreadable, Err(kube::Error::FromUtf8(_))),
         "{unreadable:?}"
     );
-    victim
-        .api(&CLIENT_SETTINGS)
-        .delete(CLIENT_SETTINGS.name, &Default::default())
-        .await
-        .unwrap();
-    victim.until_there(&CLIENT_SETTINGS).await;
+    victim.gets_back(&CLIENT_SETTINGS).await;
     operator.kill();
 
     let _restarted = Operator::start_alone(&control_plane).await;

@@ -102,6 +102,16 @@ impl Tenant {
             .unwrap();
     }
 
+    /// Deletes a child, and waits until it is there again.
+    pub async fn gets_back(&self, child: &ChildName) {
+        let children = self.api(child);
+        children
+            .delete(child.name, &DeleteParams::default())
+            .await
+            .unwrap();
+        self.until_there(child).await;
+    }
+
     /// A child as it is now.
     pub async fn child(&self, child: &ChildName) -> DynamicObject {
         let found = self.api(child).get(child.name).await;
