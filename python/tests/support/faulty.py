@@ -6,7 +6,6 @@ import contextlib
 import socket
 import threading
 
-
 # For the next part of a request, in seconds.
 PATIENCE = 5
 
