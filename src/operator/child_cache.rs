@@ -1,5 +1,6 @@
 //! What is known of every live child: its metadata, reduced to what a reconcile asks of it.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -44,9 +45,15 @@ pub struct Live {
 /// Our entry of the managed fields, without the owner references: those are compared by value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ours {
+    /// Without the keys of a ConfigMap: the rest is the same for all tenants.
     fields: Arc<Value>,
+    /// Those keys, as the entry writes them: a dashboard's has its tenant's name in it.
+    keys: Option<Arc<[Box<str>]>>,
     time: Option<Timestamp>,
 }
+
+/// Where an entry has a ConfigMap's keys.
+const DATA: &str = "f:data";
 
 /// How a Deployment's pods are. By default: nothing is known of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,10 +105,7 @@ impl Live {
             touched: entry
                 .as_ref()
                 .is_some_and(|e| ownership::written_over_after_creation(metadata, e)),
-            ours: entry.map(|e| Ours {
-                fields: without_owner_references(e.fields).into(),
-                time: e.time,
-            }),
+            ours: entry.map(|e| Ours::new(e.fields, e.time)),
             rollout: status.map(|status| Rollout::new(metadata, status)),
         }
     }
@@ -137,7 +141,7 @@ impl Live {
         !self.touched
             && self.owners.iter().any(|o| o == owner)
             && self.digest.as_deref() == Some(&wanted.digest)
-            && ownership::owns_child(self.kind, &ours.fields, &wanted.object)
+            && ownership::owns_child(self.kind, &ours.fields(), &wanted.object)
     }
 
     /// Whether it differs from what is wanted by what others did to it: not only because something else is wanted now,
@@ -150,7 +154,7 @@ impl Live {
             || !self
                 .ours
                 .as_ref()
-                .is_some_and(|ours| ownership::owns(self.kind, &ours.fields, &digest))
+                .is_some_and(|ours| ownership::owns(self.kind, &ours.fields(), &digest))
     }
 }
 
@@ -187,12 +191,41 @@ impl Rollout {
     }
 }
 
-fn without_owner_references(fields: &Value) -> Value {
-    let mut fields = fields.clone();
-    if let Some(metadata) = fields.get_mut("f:metadata").and_then(Value::as_object_mut) {
-        metadata.remove("f:ownerReferences");
+impl Ours {
+    fn new(fields: &Value, time: Option<Timestamp>) -> Self {
+        let mut fields = fields.clone();
+        if let Some(metadata) = fields.get_mut("f:metadata").and_then(Value::as_object_mut) {
+            metadata.remove("f:ownerReferences");
+        }
+        let keys = take_keys(&mut fields);
+        Self {
+            fields: fields.into(),
+            keys,
+            time,
+        }
     }
-    fields
+
+    /// All fields.
+    fn fields(&self) -> Cow<'_, Value> {
+        let Some(keys) = &self.keys else {
+            return Cow::Borrowed(&self.fields);
+        };
+        let mut fields = Value::clone(&self.fields);
+        let keys = keys.iter().map(|key| (key.to_string(), json!({})));
+        fields[DATA] = Value::Object(keys.collect());
+        Cow::Owned(fields)
+    }
+}
+
+/// Takes a ConfigMap's keys out of an entry's fields, where there is nothing below them.
+fn take_keys(fields: &mut Value) -> Option<Arc<[Box<str>]>> {
+    let data = fields.get(DATA)?.as_object()?;
+    if data.values().any(|below| *below != json!({})) {
+        return None;
+    }
+    let keys = data.keys().map(|key| key.as_str().into()).collect();
+    fields.as_object_mut()?.remove(DATA);
+    Some(keys)
 }
 
 /// Whether a kind of child is there to be written.
@@ -226,6 +259,7 @@ struct State {
     by_namespace: HashMap<Box<str>, Vec<Kept>>,
     served: HashMap<Kind, Served>,
     field_sets: Interned<Value>,
+    keys: Interned<[Box<str>]>,
     names: Interned<str>,
     /// Namespace, kind and name of what is being created.
     coming: Vec<(Box<str>, Kind, Box<str>)>,
@@ -363,6 +397,7 @@ impl ChildCache {
             !children.is_empty()
         });
         state.field_sets.forget_unused();
+        state.keys.forget_unused();
         state.names.forget_unused();
         lost
     }
@@ -431,8 +466,10 @@ impl State {
             if is_former {
                 // That there were any is enough.
                 ours.fields = Value::Null.into();
+                ours.keys = None;
             }
             ours.fields = self.field_sets.held(ours.fields.clone());
+            ours.keys = ours.keys.take().map(|keys| self.keys.held(keys));
         }
     }
 }
@@ -440,7 +477,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use rstest::rstest;
 
     fn live(version: u64, fields: Value, time: &str) -> Live {
         let metadata = serde_json::from_value(json!({
@@ -636,8 +673,8 @@ mod tests {
         assert!(cache.saw("alice", live(2, json!({}), EARLY)), "a child");
         let kept = cache.in_namespace("alice");
         assert_eq!(kept.len(), MOST_FORMER + 1);
-        let fields = kept[0].ours.as_ref().map(|ours| &*ours.fields);
-        assert_eq!(fields, Some(&Value::Null));
+        let fields = kept[0].ours.as_ref().map(|ours| ours.fields().into_owned());
+        assert_eq!(fields, Some(Value::Null));
 
         assert!(
             cache.saw("alice", named(0, false)),
@@ -673,5 +710,30 @@ mod tests {
                 .fields
         };
         assert!(Arc::ptr_eq(&fields("alice"), &fields("bob")));
+    }
+
+    #[test]
+    fn a_key_with_the_tenants_name_in_it_costs_no_field_set() {
+        let cache = ChildCache::default();
+        let sets = |namespace: &str| {
+            let key = format!("f:simplepipe-{namespace}.json");
+            let fields = json!({"f:data": {".": {}, key: {}}, "f:metadata": {"f:labels": {}}});
+            cache.wrote(namespace, live(5, fields.clone(), EARLY));
+            let ours = cache.in_namespace(namespace)[0].ours.clone().unwrap();
+            assert_eq!(*ours.fields(), fields);
+            ours.fields
+        };
+        assert!(Arc::ptr_eq(&sets("alice"), &sets("bob")));
+    }
+
+    #[rstest]
+    #[case(json!({"f:data": {}}))]
+    #[case(json!({"f:data": {"f:a": {"f:below": {}}}}))]
+    #[case(json!({"f:data": null}))]
+    #[case(json!({"f:metadata": {}}))]
+    #[case(json!({}))]
+    #[case(json!(null))]
+    fn a_field_set_is_what_it_was(#[case] fields: Value) {
+        assert_eq!(*Ours::new(&fields, None).fields(), fields);
     }
 }
