@@ -367,6 +367,19 @@ impl Objects {
         serving.collect()
     }
 
+    /// Those of them of which a condition says that something is not known.
+    pub fn unseen(&self) -> Vec<Reference> {
+        let known = self.0.lock();
+        let serving = known.by_namespace.iter().filter_map(|(namespace, all)| {
+            let name = all.serving()?;
+            let mut conditions = all.get(name)?.object.conditions();
+            conditions
+                .any(|(_, status)| status == "Unknown")
+                .then(|| ObjectRef::new(name).within(namespace))
+        });
+        serving.collect()
+    }
+
     /// The objects of a namespace, without spec and status.
     pub fn in_namespace(&self, namespace: &str) -> Vec<Arc<MetricsNamespace>> {
         let known = self.0.lock();

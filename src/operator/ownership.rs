@@ -197,7 +197,9 @@ fn has_keys(item: &Value, keys: &Map<String, Value>) -> bool {
 /// The managed fields with what we own by having created the object moved to what we own by applying, so that the
 /// next apply removes what it no longer names. `None` where there is nothing to move.
 ///
-/// Both can be there: somebody may have applied under our name an object that we had only created.
+/// Both can be there: somebody may have applied under our name an object that we had only created. What was moved no
+/// longer shows that. So the digest becomes nobody's until the apply: where it never comes, as after a kill, the object
+/// is not as wanted, and the next operator applies.
 pub fn moved_to_apply(metadata: &ObjectMeta) -> Option<Vec<ManagedFieldsEntry>> {
     let (ours, mut entries): (Vec<_>, Vec<_>) = metadata
         .managed_fields
@@ -214,11 +216,31 @@ pub fn moved_to_apply(metadata: &ObjectMeta) -> Option<Vec<ManagedFieldsEntry>> 
         }
         all
     });
-    entries.extend(moved.map(|entry| ManagedFieldsEntry {
-        operation: Some("Apply".into()),
-        ..entry
+    entries.extend(moved.map(|mut entry| {
+        if let Some(fields) = &mut entry.fields_v1 {
+            leave_digest(&mut fields.0);
+        }
+        ManagedFieldsEntry {
+            operation: Some("Apply".into()),
+            ..entry
+        }
     }));
     Some(entries)
+}
+
+fn leave_digest(fields: &mut Value) {
+    const ANNOTATIONS: &str = "f:annotations";
+    let metadata = fields.get_mut("f:metadata").and_then(Value::as_object_mut);
+    let Some(metadata) = metadata else { return };
+    let annotations = metadata.get_mut(ANNOTATIONS).and_then(Value::as_object_mut);
+    let Some(annotations) = annotations else {
+        return;
+    };
+    annotations.remove(&format!("f:{}", names::DIGEST_ANNOTATION));
+    // An empty set would stand for the whole.
+    if annotations.is_empty() {
+        metadata.remove(ANNOTATIONS);
+    }
 }
 
 /// The managed fields with all that others added to lists of ours moved to what we own by applying: the next apply
@@ -549,5 +571,26 @@ mod tests {
             )),
             None
         );
+    }
+
+    #[rstest]
+    #[case::alone(json!({"f:simplepipe.dev/applied-digest": {}}), None)]
+    #[case::of_several(
+        json!({".": {}, "f:simplepipe.dev/applied-digest": {}}),
+        Some(json!({".": {}}))
+    )]
+    #[case::none(json!({"f:other": {}}), Some(json!({"f:other": {}})))]
+    fn until_the_apply_the_digest_is_nobodys(
+        #[case] annotations: Value,
+        #[case] left: Option<Value>,
+    ) {
+        let fields = json!({"f:metadata": {"f:annotations": annotations, "f:labels": {}}});
+        let created = metadata(json!([
+            {"manager": "simplepipe", "operation": "Update", "fieldsV1": fields},
+        ]));
+        let moved = moved_to_apply(&created).unwrap();
+        let fields = &moved[0].fields_v1.as_ref().unwrap().0;
+        assert_eq!(fields["f:metadata"].get("f:annotations"), left.as_ref());
+        assert_eq!(fields["f:metadata"]["f:labels"], json!({}));
     }
 }

@@ -165,8 +165,8 @@ struct Later {
     kind_missing: bool,
     /// An object of somebody else's has a child's name.
     name_taken: bool,
-    /// Nothing tells when the gateway comes up, or when it can be seen again.
-    blind: bool,
+    /// Something was not seen that the status tells of.
+    blind: Option<Duration>,
     /// More is to be removed than one reconcile does.
     more: bool,
     /// When a fight over a child may be answered, or is over.
@@ -181,7 +181,7 @@ fn next_look(later: Later, retry: Option<Duration>) -> Option<Duration> {
         retry,
         later.kind_missing.then_some(KIND_RETRY),
         later.name_taken.then_some(NAME_TAKEN_RETRY),
-        later.blind.then_some(BLIND_LOOK),
+        later.blind,
         // Its turn comes after that of all others, and its budget says when.
         later.more.then_some(Duration::ZERO),
         later.contest,
@@ -361,6 +361,7 @@ async fn reconcile(
         ),
         Err(_) => Outcome::default(),
     };
+    let blind = report.is_blind();
     let status = report.status(&applied.problems);
     let told = report.tell(&status).await;
     let reference = ObjectRef::from_obj(&**object);
@@ -404,7 +405,11 @@ async fn reconcile(
         );
     }
     let mut later = Later {
-        blind: report.is_blind(),
+        // What is seen again by now, the status does not say yet.
+        blind: blind.then(|| match report.is_blind() {
+            true => BLIND_LOOK,
+            false => Duration::ZERO,
+        }),
         // Where nothing can be removed, a failure says when to try again.
         more: applied.more && applied.written.iter().any(|w| w.verb == Verb::Removed),
         contest: context.contests.look(&reference, Instant::now()),
@@ -644,7 +649,7 @@ mod tests {
         let all = Later {
             kind_missing: true,
             name_taken: true,
-            blind: true,
+            blind: Some(BLIND_LOOK),
             more: false,
             contest: Some(Duration::from_secs(1)),
             deletion: Some(Duration::from_secs(3)),

@@ -350,6 +350,15 @@ impl Watches {
             optional,
             following,
             backoff: Backoff::default(),
+            listing: false,
+            failed: false,
+        }
+    }
+
+    /// Statuses say what could not be seen. Nothing else would tell them that it can.
+    fn seen_again(&self, watch: &'static str) {
+        if watch == Kind::Deployment.plural() || Self::PROMETHEUSES.contains(&watch) {
+            self.queue.add_all(self.caches.objects.unseen());
         }
     }
 
@@ -386,6 +395,9 @@ struct Steady<'a, K> {
     optional: bool,
     following: Following<K>,
     backoff: Backoff,
+    listing: bool,
+    /// Whether it has failed since it saw all there is.
+    failed: bool,
 }
 
 impl<K> Steady<'_, K>
@@ -399,16 +411,24 @@ where
             let began = Instant::now();
             match self.following.next().await {
                 // A list that is about to be tried shows nothing yet.
-                Ok(News::Event(Event::Init)) => return Event::Init,
+                Ok(News::Event(Event::Init)) => {
+                    self.listing = true;
+                    return Event::Init;
+                }
                 Ok(news) => {
                     if let Some(told) = health.works(self.name) {
                         info!(watch = self.name, "watch {told}");
+                    }
+                    self.listing &= !matches!(news, News::Event(Event::InitDone));
+                    if !self.listing && std::mem::take(&mut self.failed) {
+                        self.watches.seen_again(self.name);
                     }
                     if let News::Event(event) = news {
                         return event;
                     }
                 }
                 Err(failure) => {
+                    self.failed = true;
                     self.watches.failed(self.name, self.optional, &failure);
                     let wait = self.backoff.wait(began, Instant::now());
                     sleep(wait.max(failure.retry_after())).await;

@@ -31,6 +31,7 @@ enum Cause {
     ChildrenEdited,
     ChildrenDeleted,
     MadeAnew,
+    SettingsAppliedUnderOurName,
 }
 
 impl Cause {
@@ -44,6 +45,12 @@ impl Cause {
             }
             Self::ChildrenEdited => each_child(tenant, Damage::Edited).await,
             Self::ChildrenDeleted => each_child(tenant, Damage::Deleted).await,
+            Self::SettingsAppliedUnderOurName => {
+                let child = children_of(&specs()[BEFORE])
+                    .find(|child| child.name == "simplepipe")
+                    .unwrap();
+                Damage::AppliedUnderOurName.inflict(tenant, child).await;
+            }
             Self::MadeAnew => {
                 act(Act::Delete).await;
                 act(Act::Create(BEFORE)).await;
@@ -53,7 +60,7 @@ impl Cause {
 
     fn end(self) -> End {
         match self {
-            Self::Made | Self::MadeAnew => End::Spec(BEFORE),
+            Self::Made | Self::MadeAnew | Self::SettingsAppliedUnderOurName => End::Spec(BEFORE),
             _ => End::Spec(AFTER),
         }
     }
@@ -102,6 +109,8 @@ async fn an_operator_killed_after_any_write_leaves_nothing_that_the_next_does_no
         Cause::ChildrenEdited,
         Cause::ChildrenDeleted,
         Cause::MadeAnew,
+        // Right after they were created, when who wrote what has still to be put in order.
+        Cause::SettingsAppliedUnderOurName,
     ] {
         let wanted = |tenant: &Tenant| (tenant.namespace.clone(), cause.end());
         let last_writes: Vec<_> = tenants
