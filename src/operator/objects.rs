@@ -479,6 +479,27 @@ mod tests {
     }
 
     #[test]
+    fn who_could_not_see_something_is_known_by_his_conditions() {
+        let objects = Objects::default();
+        for (name, namespace, status) in [
+            ("blind", "alice", "Unknown"),
+            ("seeing", "bob", "False"),
+            ("second", "alice", "Unknown"),
+        ] {
+            let mut object = object(name, if name == "second" { YOUNG } else { OLD });
+            object.metadata.namespace = Some(namespace.into());
+            object.metadata.resource_version = Some("1".into());
+            object.status = serde_json::from_value(serde_json::json!({"conditions": [
+                {"type": "GatewayAvailable", "status": status, "reason": "R", "message": "",
+                 "lastTransitionTime": OLD},
+            ]}))
+            .unwrap();
+            objects.saw(&object);
+        }
+        assert_eq!(names(objects.unseen()), ["blind"]);
+    }
+
+    #[test]
     fn a_change_concerns_only_the_object_itself_while_the_same_one_serves() {
         let objects = Objects::default();
         assert_eq!(names(objects.saw(&object("first", OLD))), ["first"]);
