@@ -32,6 +32,14 @@ struct Known {
     common: Common,
 }
 
+impl Known {
+    /// Each that serves its namespace.
+    fn serving(&self) -> impl Iterator<Item = (&str, &Resident)> {
+        let namespaces = self.by_namespace.iter();
+        namespaces.filter_map(|(namespace, all)| Some((&**namespace, all.get(all.serving()?)?)))
+    }
+}
+
 /// The MetricsNamespaces of one namespace.
 #[derive(Default)]
 struct Residents {
@@ -360,24 +368,22 @@ impl Objects {
     /// References to the objects that serve their namespaces.
     pub fn all_serving(&self) -> Vec<Reference> {
         let known = self.0.lock();
-        let serving = known
-            .by_namespace
-            .iter()
-            .filter_map(|(namespace, r)| Some(ObjectRef::new(r.serving()?).within(namespace)));
-        serving.collect()
+        let serving = known.serving();
+        serving
+            .map(|(namespace, resident)| ObjectRef::new(resident.object.name()).within(namespace))
+            .collect()
     }
 
     /// Those of them of which a condition says that something is not known.
     pub fn unseen(&self) -> Vec<Reference> {
         let known = self.0.lock();
-        let serving = known.by_namespace.iter().filter_map(|(namespace, all)| {
-            let name = all.serving()?;
-            let mut conditions = all.get(name)?.object.conditions();
-            conditions
-                .any(|(_, status)| status == "Unknown")
-                .then(|| ObjectRef::new(name).within(namespace))
+        let unseen = known.serving().filter(|(_, resident)| {
+            let mut conditions = resident.object.conditions();
+            conditions.any(|(_, status)| status == "Unknown")
         });
-        serving.collect()
+        unseen
+            .map(|(namespace, resident)| ObjectRef::new(resident.object.name()).within(namespace))
+            .collect()
     }
 
     /// The objects of a namespace, without spec and status.
@@ -399,10 +405,8 @@ impl Objects {
     /// no status could be written yet, counts as one of which nothing is known.
     pub fn conditions(&self, counts: impl Fn(&str, &str) -> bool) -> Vec<((String, String), i64)> {
         let known = self.0.lock();
-        let residents = known.by_namespace.values();
-        let serving = residents.filter_map(|all| all.get(all.serving()?));
         let mut counted = HashMap::new();
-        for resident in serving {
+        for (_, resident) in known.serving() {
             let ready = ConditionType::Ready.as_str();
             let conditions = || resident.object.conditions();
             let is_known = conditions().any(|(type_, _)| type_ == ready);

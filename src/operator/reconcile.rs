@@ -567,10 +567,7 @@ impl Report<'_> {
 
     /// Whether something is not seen now of which the status may say what is no longer so.
     fn is_blind(&self) -> bool {
-        Watches::PROMETHEUSES
-            .into_iter()
-            .chain([Kind::Deployment.plural()])
-            .any(|watch| self.context.health.is_failing(watch))
+        Watches::of_statuses().any(|watch| self.context.health.is_failing(watch))
     }
 
     /// Why the gateway can't be seen, where it can't.

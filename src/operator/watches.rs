@@ -108,6 +108,13 @@ impl Watches {
         names
     }
 
+    /// Those of which statuses say what can't be seen.
+    pub fn of_statuses() -> impl Iterator<Item = &'static str> {
+        Self::PROMETHEUSES
+            .into_iter()
+            .chain([Kind::Deployment.plural()])
+    }
+
     /// Runs all of them; returns only when one ends, which none should, or when what was seen is no longer so.
     pub async fn run(self) -> Ended {
         let rewound = self.rewound.clone();
@@ -357,7 +364,7 @@ impl Watches {
 
     /// Statuses say what could not be seen. Nothing else would tell them that it can.
     fn seen_again(&self, watch: &'static str) {
-        if watch == Kind::Deployment.plural() || Self::PROMETHEUSES.contains(&watch) {
+        if Self::of_statuses().any(|of_statuses| of_statuses == watch) {
             self.queue.add_all(self.caches.objects.unseen());
         }
     }

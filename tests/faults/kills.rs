@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
-use crate::child_names::children_of;
+use crate::child_names::{CLIENT_SETTINGS, children_of};
 use crate::damage::Damage;
 use crate::eventually::{eventually, so};
 use crate::fault_proxy::{Fault, FaultProxy, Requests, Rule};
@@ -46,10 +46,9 @@ impl Cause {
             Self::ChildrenEdited => each_child(tenant, Damage::Edited).await,
             Self::ChildrenDeleted => each_child(tenant, Damage::Deleted).await,
             Self::SettingsAppliedUnderOurName => {
-                let child = children_of(&specs()[BEFORE])
-                    .find(|child| child.name == "simplepipe")
-                    .unwrap();
-                Damage::AppliedUnderOurName.inflict(tenant, child).await;
+                Damage::AppliedUnderOurName
+                    .inflict(tenant, &CLIENT_SETTINGS)
+                    .await;
             }
             Self::MadeAnew => {
                 act(Act::Delete).await;
