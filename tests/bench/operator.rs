@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::Result;
 use crate::cluster::{Cluster, OPERATOR_NAMESPACE};
@@ -16,8 +16,9 @@ use crate::process::Process;
 const LONGEST_START: Duration = Duration::from_secs(60);
 const LONGEST_WORK: Duration = Duration::from_secs(1800);
 const LONGEST_ANSWER: Duration = Duration::from_secs(5);
-/// Its answer is not free.
 const POLL: Duration = Duration::from_millis(50);
+/// Its answers are not free: each time that has passed is known to a fiftieth.
+const POLL_PART: u32 = 50;
 
 pub struct Operator {
     process: Child,
@@ -121,8 +122,9 @@ impl Operator {
         is_so: impl Fn() -> Option<bool>,
     ) -> Result<()> {
         let polls = async {
+            let begin = Instant::now();
             while is_so() != Some(true) {
-                sleep(POLL).await;
+                sleep((begin.elapsed() / POLL_PART).max(POLL)).await;
             }
         };
         if tokio::time::timeout(patience, polls).await.is_err() {
