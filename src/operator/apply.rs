@@ -264,7 +264,8 @@ impl Writer<'_> {
                 }
             }
         };
-        let done = self.place.wait(timeout(LONGEST_WRITE, done)).await;
+        let asked = Some(step.child().0);
+        let done = self.place.wait(asked, timeout(LONGEST_WRITE, done)).await;
         self.health.goes_on(&ObjectRef::from_obj(self.object));
         done.unwrap_or_else(|_| Err(Cause::Unavailable(no_answer())))
     }

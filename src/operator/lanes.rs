@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::api::MetricsNamespace;
 
+use super::kind::Kind;
 use super::locked::Locked;
 
 /// Tenants in the slow lane. With those in the last lane, and their requests side by side, they hold fewer than half of
@@ -48,11 +49,11 @@ pub enum Speed {
 }
 
 impl Speed {
-    /// How long one request may take for its tenant to stay in this lane, where the API server answers as fast as it can
-    /// in so long.
+    /// How long one request may take for its tenant to stay in this lane, where the fastest of the last such requests
+    /// took so long.
     fn patience(self, fastest: Duration) -> Option<Duration> {
         let (least, times) = match self {
-            Self::Quick => (Duration::from_millis(200), 4),
+            Self::Quick => (Duration::from_millis(200), 16),
             Self::Slow => (Duration::from_secs(1), 20),
             Self::Hanging => return None,
         };
@@ -66,10 +67,10 @@ impl Speed {
         }
     }
 
-    fn of(slowest: Duration, fastest: Duration) -> Self {
+    fn of(took: Duration, fastest: Duration) -> Self {
         [Self::Quick, Self::Slow]
             .into_iter()
-            .find(|speed| speed.patience(fastest).is_some_and(|p| slowest < p))
+            .find(|speed| speed.patience(fastest).is_some_and(|p| took < p))
             .unwrap_or(Self::Hanging)
     }
 }
@@ -80,12 +81,16 @@ pub struct Lanes {
     slow: Lane,
     hanging: Lane,
     last: Locked<HashMap<Reference, (Speed, Instant)>>,
-    pace: Locked<Pace>,
+    paces: Locked<HashMap<Asked, Pace>>,
     stopping: Notify,
 }
 
-/// How long the last answers took, whoever they were for, but those that hung. Where even the fastest took long, the API server is slow and
-/// no tenant is.
+/// What is asked: to write a child of this kind, or anything else. An API server that has much to do needs ten times as
+/// long for a Service, whose address it looks for, as for any other child.
+pub type Asked = Option<Kind>;
+
+/// How long the last answers took, whoever they were for, but those that hung. Where even the fastest took long, the API
+/// server is slow and no tenant is.
 #[derive(Default)]
 struct Pace(VecDeque<Duration>);
 
@@ -196,7 +201,7 @@ impl Lanes {
             slow: Lane::new(SLOW),
             hanging: Lane::new(HANGING),
             last: Locked::default(),
-            pace: Locked::default(),
+            paces: Locked::default(),
             stopping: Notify::new(),
         })
     }
@@ -234,7 +239,7 @@ impl Lanes {
             tenant: tenant.clone(),
             held: Locked::from(Held {
                 speed,
-                slowest: Duration::ZERO,
+                needed: Speed::Quick,
                 _permit: permit,
             }),
             slowed: Notify::new(),
@@ -250,8 +255,8 @@ impl Lanes {
         self.stopping.notify_waiters();
     }
 
-    fn fastest(&self) -> Duration {
-        self.pace.lock().fastest()
+    fn fastest(&self, asked: Asked) -> Duration {
+        (self.paces.lock().get(&asked)).map_or(Duration::ZERO, Pace::fastest)
     }
 
     fn is_closed(&self) -> bool {
@@ -281,19 +286,20 @@ pub struct Place {
 
 struct Held {
     speed: Speed,
-    slowest: Duration,
+    /// The lane that fits the slowest of its requests.
+    needed: Speed,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Place {
     /// Waits for an answer. Where that takes long, the tenant moves on to a slower lane; where that is full, and others
     /// want this place, the answer is waited for no longer, and never comes.
-    pub async fn wait<T>(&self, request: impl Future<Output = T>) -> T {
+    pub async fn wait<T>(&self, asked: Asked, request: impl Future<Output = T>) -> T {
         let began = Instant::now();
         let mut request = std::pin::pin!(request);
         let answer = loop {
             let speed = self.speed();
-            let Some(patience) = speed.patience(self.lanes.fastest()) else {
+            let Some(patience) = speed.patience(self.lanes.fastest(asked)) else {
                 break self.wait_unless_stopping(&mut request).await;
             };
             let left = patience.saturating_sub(began.elapsed()).max(AGAIN);
@@ -309,11 +315,12 @@ impl Place {
             }
         };
         let took = began.elapsed();
+        let needed = Speed::of(took, self.lanes.fastest(asked));
         if !self.hangs() {
-            self.lanes.pace.lock().note(took);
+            self.lanes.paces.lock().entry(asked).or_default().note(took);
         }
         let mut held = self.held.lock();
-        held.slowest = held.slowest.max(took);
+        held.needed = held.needed.max(needed);
         answer
     }
 
@@ -391,8 +398,8 @@ impl Place {
 
     /// Notes that all was answered: how fast that was decides where the next try begins.
     pub fn finish(self) {
-        let speed = Speed::of(self.held.lock().slowest, self.lanes.fastest());
-        self.lanes.remember(&self.tenant, speed);
+        let needed = self.held.lock().needed;
+        self.lanes.remember(&self.tenant, needed);
     }
 }
 
@@ -415,7 +422,7 @@ mod tests {
         let mut place = lanes.enter(&tenant(number)).await.unwrap();
         loop {
             tokio::select! {
-                () = place.wait(tokio::time::sleep(answered_after)) => break,
+                () = place.wait(None, tokio::time::sleep(answered_after)) => break,
                 () = place.left() => {}
             }
             place = place.into_next().await.unwrap();
@@ -481,7 +488,7 @@ mod tests {
         // By now that is known.
         let mut place = lanes.enter(&tenant(1000)).await.unwrap();
         for _ in 0..3 {
-            place.wait(tokio::time::sleep(SLOW_ANSWER)).await;
+            place.wait(None, tokio::time::sleep(SLOW_ANSWER)).await;
             assert_eq!(place.speed(), Speed::Quick);
         }
         place.finish();
@@ -489,10 +496,30 @@ mod tests {
         // And forgotten with the first answers that come soon.
         place = lanes.enter(&tenant(1001)).await.unwrap();
         place
-            .wait(tokio::time::sleep(Duration::from_millis(10)))
+            .wait(None, tokio::time::sleep(Duration::from_millis(10)))
             .await;
-        place.wait(tokio::time::sleep(SLOW_ANSWER)).await;
+        place.wait(None, tokio::time::sleep(SLOW_ANSWER)).await;
         assert_eq!(place.speed(), Speed::Slow);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_kind_of_requests_may_take_longer_than_the_others_for_all() {
+        const SERVICE: Duration = Duration::from_millis(60);
+        let lanes = Lanes::new(8);
+        let place = lanes.enter(&tenant(0)).await.unwrap();
+        for _ in 0..LAST_ANSWERS {
+            let service = tokio::time::sleep(SERVICE);
+            place.wait(Some(Kind::Service), service).await;
+            let other = tokio::time::sleep(SERVICE / 10);
+            place.wait(Some(Kind::ConfigMap), other).await;
+        }
+        let late = || tokio::time::sleep(SERVICE * 10);
+        place.wait(Some(Kind::Service), late()).await;
+        assert_eq!(place.speed(), Speed::Quick);
+        place.wait(Some(Kind::ConfigMap), late()).await;
+        assert_eq!(place.speed(), Speed::Slow);
+        place.finish();
+        assert!(!lanes.is_quick(&tenant(0)));
     }
 
     #[tokio::test(start_paused = true)]
@@ -500,7 +527,7 @@ mod tests {
         let lanes = Lanes::new(1);
         lanes.slow.places.forget_permits(SLOW.first);
         let place = lanes.enter(&tenant(0)).await.unwrap();
-        let mut request = pin!(place.wait(tokio::time::sleep(HANGS)));
+        let mut request = pin!(place.wait(None, tokio::time::sleep(HANGS)));
         let alone = timeout(HANGS / 2, &mut request).await;
         assert!(alone.is_err() && place.left().now_or_never().is_none());
         let other = tenant(1);
@@ -534,7 +561,7 @@ mod tests {
     async fn after_the_end_what_is_answered_within_a_moment_is_waited_for() {
         let lanes = Lanes::new(1);
         let place = lanes.enter(&tenant(0)).await.unwrap();
-        let answered = place.wait(tokio::time::sleep(LAST_PATIENCE / 2));
+        let answered = place.wait(None, tokio::time::sleep(LAST_PATIENCE / 2));
         lanes.close();
         answered.await;
     }
@@ -543,7 +570,7 @@ mod tests {
     async fn after_the_end_nobody_begins_and_who_hangs_gives_up() {
         let lanes = Lanes::new(1);
         let place = lanes.enter(&tenant(0)).await.unwrap();
-        let mut hanging = pin!(place.wait(pending::<()>()));
+        let mut hanging = pin!(place.wait(None, pending::<()>()));
         let long = timeout(HANGS, &mut hanging).await;
         assert!(long.is_err() && place.speed() == Speed::Hanging);
         let other = tenant(1);

@@ -592,7 +592,7 @@ impl Report<'_> {
 
     /// `None` where no answer came in time.
     async fn wait<T>(&self, request: impl Future<Output = T>) -> Option<T> {
-        let answer = self.place.wait(timeout(LONGEST_WRITE, request)).await;
+        let answer = self.place.wait(None, timeout(LONGEST_WRITE, request)).await;
         self.context
             .health
             .goes_on(&ObjectRef::from_obj(&**self.object));

@@ -10,12 +10,14 @@ use std::time::Duration;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, ServiceAccount};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, DeleteParams, PartialObjectMeta, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::watcher;
 use kube::{Client, Config, ResourceExt};
 use serde_json::json;
 use simplepipe::api::MetricsNamespace;
+use simplepipe::api::conditions::Reason;
 use tokio::time::{sleep, timeout};
 
 use crate::audit::AuditLog;
@@ -309,7 +311,7 @@ impl Servers {
     }
 }
 
-/// UIDs of objects whose status is of their newest generation.
+/// UIDs of objects whose status is of their newest generation, and waits for no child.
 pub struct Converged(Pin<Box<dyn Stream<Item = watcher::Result<String>> + Send>>);
 
 impl Converged {
@@ -331,7 +333,9 @@ impl Converged {
 
 fn uid_if_converged(object: &MetricsNamespace) -> Option<String> {
     let status = object.status.as_ref()?;
-    (status.observed_generation == object.metadata.generation).then(|| object.uid())?
+    let is_new = status.observed_generation == object.metadata.generation;
+    let waits = |condition: &Condition| condition.reason == Reason::ApiUnavailable.as_str();
+    (is_new && !status.conditions.iter().any(waits)).then(|| object.uid())?
 }
 
 pub async fn client(kubeconfig: Kubeconfig) -> Result<Client> {
