@@ -50,6 +50,31 @@ impl ConditionType {
     }
 }
 
+/// What a condition is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ConditionStatus {
+    /// It is so.
+    True,
+    /// It is not so.
+    False,
+    /// Nobody knows.
+    Unknown,
+}
+
+impl ConditionStatus {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::True, Self::False, Self::Unknown];
+
+    /// As it stands in `status.conditions[].status`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
 /// Why a condition is what it is. `docs/conditions.md` says for each what to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {

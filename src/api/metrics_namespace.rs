@@ -108,6 +108,14 @@ pub struct MetricsNamespaceSpec {
     pub seldon: SeldonSpec,
 }
 
+impl MetricsNamespace {
+    /// Whether the operator has served the spec as it is now.
+    pub fn was_served(&self) -> bool {
+        let status = self.status.as_ref();
+        status.is_some_and(|s| s.observed_generation == self.metadata.generation)
+    }
+}
+
 /// The Pushgateway's image, log, resources and placement.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -5,7 +5,7 @@ use kube::core::Status;
 
 use crate::terminal::one_line;
 
-use super::outcome::Cause;
+use super::problem::{Cause, Failure};
 
 /// Characters at most: the API server quotes whatever it refuses, and this goes into a log and a status.
 const LONGEST_WORDS: usize = 800;
@@ -43,17 +43,23 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
     words
 }
 
-/// Sorts an API error by what can be done about it.
+/// Sorts an API error about a child by what can be done about it.
 pub fn cause(error: KubeError) -> Cause {
     match error {
         KubeError::Api(status) if is_unknown_kind(&status) => Cause::KindNotServed,
+        other => failure(&other).into(),
+    }
+}
+
+/// Sorts an API error by whether the API server could decide.
+pub fn failure(error: &KubeError) -> Failure {
+    match error {
         KubeError::Api(status)
             if (400..500).contains(&status.code) && status.code != 429 && !status.is_conflict() =>
         {
-            Cause::Refused(words_of(&status))
+            Failure::Refused(words_of(status))
         }
-        KubeError::Api(status) => Cause::Unavailable(words_of(&status)),
-        other => Cause::Unavailable(words(&other)),
+        other => Failure::Unavailable(words(other)),
     }
 }
 
@@ -76,6 +82,6 @@ mod tests {
         let says =
             "Unauthorized (the token is not accepted: it has expired, or is of another cluster)";
         assert_eq!(words(&error), says);
-        assert_eq!(cause(error), Cause::Refused(says.into()));
+        assert_eq!(cause(error), Failure::Refused(says.into()).into());
     }
 }

@@ -29,10 +29,10 @@ use super::health::Health;
 use super::kind::Kind;
 use super::lanes::Place;
 use super::locked::Locked;
-use super::outcome::{Cause, Outcome, Problem, Verb, Written};
+use super::outcome::{Outcome, Verb, Written};
 use super::ownership;
 use super::presence::{is_there, may_be_gone};
-use super::reconcile::was_served;
+use super::problem::{Cause, Failure, Problem};
 use super::watched::{Nothing, Part, Watched};
 
 /// Answers to writes carry metadata only: the rest is never looked at.
@@ -90,7 +90,7 @@ impl Progress {
         steps.problems.clear();
         steps.underway = todo
             .iter()
-            .map(|(number, step)| (*number, step.problem(Cause::Unanswered)))
+            .map(|(number, step)| (*number, step.problem(Failure::Unanswered.into())))
             .collect();
     }
 
@@ -267,16 +267,16 @@ impl Writer<'_> {
         let asked = Some(step.child().0);
         let done = self.place.wait(asked, timeout(LONGEST_WRITE, done)).await;
         self.health.goes_on(&ObjectRef::from_obj(self.object));
-        done.unwrap_or_else(|_| Err(Cause::Unavailable(no_answer())))
+        done.unwrap_or_else(|_| Err(no_answer().into()))
     }
 }
 
 /// What is said of a request that was given up.
-pub fn no_answer() -> String {
-    format!(
+pub fn no_answer() -> Failure {
+    Failure::Unavailable(format!(
         "the API server has not answered for {}s",
         LONGEST_WRITE.as_secs()
-    )
+    ))
 }
 
 /// Whether nothing would be written: for what is paused.
@@ -336,7 +336,7 @@ impl Writer<'_> {
         let Some(live) = live else {
             return match self.create(child).await {
                 Ok(()) => {
-                    if was_served(self.object) {
+                    if self.object.was_served() {
                         self.answered(child, Rivalry::Deleted);
                     }
                     Ok(Some(Verb::Created.into()))
@@ -395,11 +395,12 @@ impl Writer<'_> {
             .map_err(cause)?
         else {
             // Gone since. What removed it is an event that brings the next try.
-            return Err(Cause::Unavailable(format!(
+            return Err(Failure::Unavailable(format!(
                 "{} {} vanished while it was looked at",
                 child.kind.as_str(),
                 child.name
-            )));
+            ))
+            .into());
         };
         let live = Live::new(child.kind, &metadata.metadata, None);
         if live.ours.is_none() {

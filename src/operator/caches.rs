@@ -1,6 +1,6 @@
 //! What the watches know, held once for all reconciles.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::child_cache::ChildCache;
@@ -8,7 +8,7 @@ use super::interned::Interned;
 use super::labels::Labels;
 use super::locked::Locked;
 use super::objects::Objects;
-use super::selection::Prometheus;
+use super::selection::{Prometheus, Scraper};
 
 /// Everything that the watches know.
 #[derive(Default)]
@@ -89,7 +89,7 @@ impl Namespaces {
     }
 
     /// Drops what a complete list lacks. What that was.
-    pub fn keep(&self, names: &BTreeSet<String>) -> Vec<String> {
+    pub fn keep(&self, names: &HashSet<String>) -> Vec<String> {
         let mut all = self.0.lock();
         let mut dropped = Vec::new();
         all.by_name.retain(|name, _| {
@@ -105,7 +105,7 @@ impl Namespaces {
 
 /// Prometheus and PrometheusAgent objects, by kind and then by namespace and name.
 #[derive(Default)]
-pub struct Prometheuses(Locked<BTreeMap<(&'static str, String, String), Prometheus>>);
+pub struct Prometheuses(Locked<BTreeMap<(Scraper, String, String), Prometheus>>);
 
 impl Prometheuses {
     /// All of them.
@@ -114,13 +114,17 @@ impl Prometheuses {
     }
 
     /// Notes what a watch saw; true if it is news.
-    pub fn saw(&self, kind: &'static str, prometheus: Prometheus) -> bool {
-        let key = (kind, prometheus.namespace.clone(), prometheus.name.clone());
+    pub fn saw(&self, prometheus: Prometheus) -> bool {
+        let key = (
+            prometheus.kind,
+            prometheus.namespace.clone(),
+            prometheus.name.clone(),
+        );
         self.0.lock().insert(key, prometheus.clone()) != Some(prometheus)
     }
 
     /// Notes that one is gone; true if it was known.
-    pub fn gone(&self, kind: &'static str, namespace: &str, name: &str) -> bool {
+    pub fn gone(&self, kind: Scraper, namespace: &str, name: &str) -> bool {
         self.0
             .lock()
             .remove(&(kind, namespace.to_owned(), name.to_owned()))
@@ -128,7 +132,7 @@ impl Prometheuses {
     }
 
     /// Drops what a complete list of a kind lacks; true if something was dropped.
-    pub fn keep(&self, kind: &'static str, seen: &BTreeSet<(String, String)>) -> bool {
+    pub fn keep(&self, kind: Scraper, seen: &HashSet<(String, String)>) -> bool {
         let mut known = self.0.lock();
         let before = known.len();
         known.retain(|(k, namespace, name), _| {

@@ -383,7 +383,7 @@ impl ChildCache {
     }
 
     /// After a complete list of a kind: drops what was not in it, and says which namespaces had such.
-    pub fn listed(&self, kind: Kind, seen: &HashSet<(String, String)>) -> Vec<String> {
+    pub fn keep(&self, kind: Kind, seen: &HashSet<(String, String)>) -> Vec<String> {
         let mut state = self.state.lock();
         let mut lost = Vec::new();
         state.by_namespace.retain(|namespace, children| {
@@ -689,10 +689,10 @@ mod tests {
         cache.wrote("alice", live(5, json!({}), EARLY));
         cache.wrote("bob", live(6, json!({}), EARLY));
         let seen = [("bob".to_owned(), "pushgateway".to_owned())].into();
-        assert_eq!(cache.listed(Kind::Service, &seen), ["alice"]);
+        assert_eq!(cache.keep(Kind::Service, &seen), ["alice"]);
         assert!(cache.in_namespace("alice").is_empty());
         assert_eq!(
-            cache.listed(Kind::Deployment, &HashSet::new()),
+            cache.keep(Kind::Deployment, &HashSet::new()),
             Vec::<String>::new()
         );
     }

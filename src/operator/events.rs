@@ -10,7 +10,7 @@ use kube::runtime::reflector::ObjectRef;
 use kube::{Client, Resource, ResourceExt};
 use tracing::{info, warn};
 
-use crate::api::conditions::{ConditionType, Reason};
+use crate::api::conditions::{ConditionStatus, ConditionType, Reason};
 use crate::api::{MetricsNamespace, MetricsNamespaceStatus, names};
 use crate::terminal::listed;
 
@@ -205,7 +205,8 @@ fn stopped_event(news: &News) -> Option<Event> {
     let gateway = |status| condition(status, ConditionType::GatewayAvailable);
     let (before, now) = (news.before.and_then(gateway)?, gateway(news.now)?);
     let by_itself = news.was_served && news.written.is_empty();
-    let stopped = before.status == "True" && now.reason == Reason::GatewayStarting.as_str();
+    let stopped = before.status == ConditionStatus::True.as_str()
+        && now.reason == Reason::GatewayStarting.as_str();
     (stopped && by_itself).then(|| {
         let note = "the gateway stopped answering; if its pod was replaced or restarted, what was pushed is gone";
         event(EventType::Warning, "GatewayStopped", note.to_owned())
@@ -220,7 +221,7 @@ fn ready_event(news: &News) -> Option<Event> {
     let was_starting = before.is_none_or(|before| before.reason == starting);
     let same = before.is_some_and(|b| b.status == now.status && b.reason == now.reason);
     let contested = now.reason == Reason::ChangedByOthers.as_str();
-    let came_up = was_starting && now.status == "True";
+    let came_up = was_starting && now.status == ConditionStatus::True.as_str();
     if same || came_up || contested || now.reason == starting {
         return None;
     }

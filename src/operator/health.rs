@@ -14,6 +14,7 @@ use crate::api::MetricsNamespace;
 use super::fence::Fence;
 use super::lasting::{Lasting, Told};
 use super::locked::Locked;
+use super::watch::Watch;
 
 /// Each answer is given up long before; a reconcile that still waits for one then never will end.
 const STUCK: Duration = Duration::from_secs(180);
@@ -23,16 +24,12 @@ const GRACE: Duration = Duration::from_secs(10);
 /// For how long a watch may fail at the start before the others' work begins without it: where the right to one kind is
 /// missing, or its list can't be read, the rest of the namespaces' children goes on.
 const BLIND_AFTER: Duration = Duration::from_secs(10);
-/// No watch has this name.
-const LEASE: &str = "the Lease";
 /// How often to look whether that is over.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// What is known of the operator's own state.
 pub struct Health {
-    watches: Locked<BTreeMap<&'static str, Watch>>,
-    /// Watches without which nothing can be done.
-    needed: &'static [&'static str],
+    watches: Locked<BTreeMap<Watch, State>>,
     all_synced: Notify,
     running: Locked<HashMap<ObjectRef<MetricsNamespace>, Instant>>,
     /// MetricsNamespaces that can't be read.
@@ -40,8 +37,8 @@ pub struct Health {
     role: Locked<Role>,
     /// Of the Lease's reads and renewals.
     lease: Locked<Option<Failing>>,
-    /// What the log says of failures, by watch; of the Lease as [`LEASE`].
-    lasting: Lasting<&'static str>,
+    /// What the log says of failures, by watch; of the Lease's, by none.
+    lasting: Lasting<Option<Watch>>,
 }
 
 /// Whether this operator is the one that works.
@@ -58,7 +55,7 @@ pub enum Role {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Watch {
+struct State {
     synced: bool,
     kind_missing: bool,
     failing: Option<Failing>,
@@ -102,16 +99,11 @@ pub struct Report {
 }
 
 impl Health {
-    /// Nothing is known yet of these watches, of which some are such that nothing can be done without.
-    pub fn new(watches: &[&'static str], needed: &'static [&'static str]) -> Self {
+    /// Nothing is known yet of these watches.
+    pub fn new(watches: impl IntoIterator<Item = Watch>) -> Self {
+        let unseen = watches.into_iter().map(|watch| (watch, State::default()));
         Self {
-            needed,
-            watches: Locked::from(
-                watches
-                    .iter()
-                    .map(|w| (*w, Watch::default()))
-                    .collect::<BTreeMap<_, _>>(),
-            ),
+            watches: Locked::from(unseen.collect::<BTreeMap<_, _>>()),
             all_synced: Notify::new(),
             running: Locked::default(),
             unreadable: AtomicUsize::new(0),
@@ -145,17 +137,17 @@ impl Health {
     pub fn lease_fails(&self, error: &str) -> Option<Told> {
         let mut lease = self.lease.lock();
         *lease = Some(Failing::again(lease.take(), error));
-        self.lasting.fails(&LEASE, error, Instant::now())
+        self.lasting.fails(&None, error, Instant::now())
     }
 
     /// Notes that the Lease was read or renewed. What to say about it, if anything.
     pub fn lease_works(&self) -> Option<Told> {
         *self.lease.lock() = None;
-        self.lasting.works(&LEASE, Instant::now())
+        self.lasting.works(&None, Instant::now())
     }
 
     /// Notes that a watch has seen everything there is; true if it has for the first time.
-    pub fn synced(&self, watch: &'static str) -> bool {
+    pub fn synced(&self, watch: Watch) -> bool {
         let mut first = false;
         self.update(watch, |w| first = !std::mem::replace(&mut w.synced, true));
         self.all_synced.notify_waiters();
@@ -163,30 +155,30 @@ impl Health {
     }
 
     /// Notes that a watch works. What to say about it, if anything.
-    pub fn works(&self, watch: &'static str) -> Option<Told> {
+    pub fn works(&self, watch: Watch) -> Option<Told> {
         self.update(watch, |w| {
             w.failing = None;
             w.kind_missing = false;
         });
-        self.lasting.works(&watch, Instant::now())
+        self.lasting.works(&Some(watch), Instant::now())
     }
 
     /// Notes that a watch fails. What to say about it, if anything.
-    pub fn fails(&self, watch: &'static str, error: &str) -> Option<Told> {
+    pub fn fails(&self, watch: Watch, error: &str) -> Option<Told> {
         self.update(watch, |w| {
             w.failing = Some(Failing::again(w.failing.take(), error));
         });
-        self.lasting.fails(&watch, error, Instant::now())
+        self.lasting.fails(&Some(watch), error, Instant::now())
     }
 
     /// Notes that the cluster does not have the kind; true if that is news. A failure before it is over: for as long as
     /// the kind is not there, nothing fails.
-    pub fn kind_missing(&self, watch: &'static str) -> bool {
+    pub fn kind_missing(&self, watch: Watch) -> bool {
         let mut news = false;
-        self.lasting.forget(&watch);
+        self.lasting.forget(&Some(watch));
         self.update(watch, |w| {
             news = !w.kind_missing;
-            *w = Watch {
+            *w = State {
                 synced: true,
                 kind_missing: true,
                 failing: None,
@@ -196,34 +188,34 @@ impl Health {
         news
     }
 
-    fn update(&self, watch: &'static str, change: impl FnOnce(&mut Watch)) {
+    fn update(&self, watch: Watch, change: impl FnOnce(&mut State)) {
         change(self.watches.lock().entry(watch).or_default());
     }
 
     /// What is wrong with a watch; not of a failure that is being mended by itself, while what was seen is known.
-    pub fn problem(&self, watch: &'static str) -> Option<String> {
+    pub fn problem(&self, watch: Watch) -> Option<String> {
         let watches = self.watches.lock();
-        let watch = watches.get(watch)?;
+        let watch = watches.get(&watch)?;
         let failing = watch.failing.as_ref()?;
         (!watch.synced || failing.is_lasting()).then(|| failing.error.clone())
     }
 
     /// Whether a watch fails, however short.
-    pub fn is_failing(&self, watch: &'static str) -> bool {
+    pub fn is_failing(&self, watch: Watch) -> bool {
         let watches = self.watches.lock();
-        watches.get(watch).is_some_and(|w| w.failing.is_some())
+        watches.get(&watch).is_some_and(|w| w.failing.is_some())
     }
 
     /// Every watch, and whether it fails.
-    pub fn failing_watches(&self) -> Vec<(&'static str, bool)> {
+    pub fn failing_watches(&self) -> Vec<(Watch, bool)> {
         let watches = self.watches.lock();
-        let failing = |(name, watch): (&&'static str, &Watch)| (*name, watch.failing.is_some());
+        let failing = |(watch, state): (&Watch, &State)| (*watch, state.failing.is_some());
         watches.iter().map(failing).collect()
     }
 
     /// Waits until every watch has seen everything there is, or has failed for so long that it is gone on without.
     /// Which those are.
-    pub async fn wait_until_synced(&self) -> Vec<&'static str> {
+    pub async fn wait_until_synced(&self) -> Vec<Watch> {
         loop {
             let news = self.all_synced.notified();
             if let Some(blind) = self.blind() {
@@ -235,15 +227,15 @@ impl Health {
     }
 
     /// The watches to go on without, none where all is seen; `None` while some are to be waited for.
-    fn blind(&self) -> Option<Vec<&'static str>> {
+    fn blind(&self) -> Option<Vec<Watch>> {
         let watches = self.watches.lock();
         let mut blind = Vec::new();
-        for (name, watch) in watches.iter().filter(|(_, watch)| !watch.synced) {
-            let since = watch.failing.as_ref().map(|failing| failing.since);
-            if self.needed.contains(name) || since.is_none_or(|at| at.elapsed() < BLIND_AFTER) {
+        for (watch, state) in watches.iter().filter(|(_, state)| !state.synced) {
+            let since = state.failing.as_ref().map(|failing| failing.since);
+            if watch.is_needed() || since.is_none_or(|at| at.elapsed() < BLIND_AFTER) {
                 return None;
             }
-            blind.push(*name);
+            blind.push(*watch);
         }
         Some(blind)
     }
@@ -328,31 +320,31 @@ impl Health {
     fn watches_ready(&self) -> Report {
         let mut healthy = true;
         let mut text = String::new();
-        for (name, watch) in self.watches.lock().iter() {
-            let word = match watch {
-                Watch {
+        for (watch, state) in self.watches.lock().iter() {
+            let word = match state {
+                State {
                     failing: Some(failing),
                     synced,
                     ..
                 } => {
                     healthy &= *synced && !failing.is_lasting();
-                    let so = if !*synced && self.needed.contains(name) {
+                    let so = if !*synced && watch.is_needed() {
                         "; nothing is reconciled before it works"
                     } else {
                         ""
                     };
                     failing.in_words() + so
                 }
-                Watch { synced: false, .. } => {
+                State { synced: false, .. } => {
                     healthy = false;
                     "not listed yet".into()
                 }
-                Watch {
+                State {
                     kind_missing: true, ..
                 } => "ok: this cluster does not have the kind".into(),
-                Watch { .. } => "ok".into(),
+                State { .. } => "ok".into(),
             };
-            let _ = writeln!(text, "watch {name}: {word}");
+            let _ = writeln!(text, "watch {}: {word}", watch.as_str());
         }
         Report { healthy, text }
     }
@@ -373,10 +365,16 @@ impl Drop for Running<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operator::kind::Kind;
+
+    const A: Watch = Watch::Children(Kind::Service);
+    /// Nothing can be done without.
+    const B: Watch = Watch::MetricsNamespaces;
+    const C: Watch = Watch::Children(Kind::ConfigMap);
 
     #[test]
     fn ready_only_once_every_watch_has_listed_and_none_fails_for_long() {
-        let health = Health::new(&["a", "b"], &[]);
+        let health = Health::new([A, B]);
         assert!(
             !health.ready().healthy,
             "the API server may be out of reach"
@@ -384,27 +382,29 @@ mod tests {
         health.set_role(Role::Standby("another works".into()));
         assert!(health.ready().healthy, "a standby is ready");
         health.set_role(leading());
-        health.synced("a");
+        health.synced(A);
         let report = health.ready();
         assert!(!report.healthy);
         assert!(
-            report.text.contains("watch b: not listed yet"),
+            report
+                .text
+                .contains("watch metricsnamespaces: not listed yet"),
             "{}",
             report.text
         );
 
-        health.synced("b");
+        health.synced(B);
         assert!(health.ready().healthy);
-        health.fails("b", "forbidden");
+        health.fails(B, "forbidden");
         assert!(
             health.ready().healthy,
             "a watch has a moment to mend itself"
         );
-        health.update("b", |w| w.failing = Some(failing_since(GRACE)));
+        health.update(B, |w| w.failing = Some(failing_since(GRACE)));
         let report = health.ready();
         assert!(!report.healthy);
         assert!(report.text.contains("forbidden"), "{}", report.text);
-        health.works("b");
+        health.works(B);
         assert!(health.ready().healthy);
     }
 
@@ -421,54 +421,54 @@ mod tests {
 
     #[test]
     fn a_failure_that_mends_itself_is_no_problem_of_what_was_seen() {
-        let health = Health::new(&["a"], &[]);
-        health.fails("a", "forbidden");
-        assert_eq!(health.problem("a").as_deref(), Some("forbidden"));
-        health.synced("a");
-        assert_eq!(health.problem("a"), None);
-        assert!(health.is_failing("a"));
-        health.update("a", |w| w.failing = Some(failing_since(GRACE)));
-        assert_eq!(health.problem("a").as_deref(), Some("forbidden"));
+        let health = Health::new([A]);
+        health.fails(A, "forbidden");
+        assert_eq!(health.problem(A).as_deref(), Some("forbidden"));
+        health.synced(A);
+        assert_eq!(health.problem(A), None);
+        assert!(health.is_failing(A));
+        health.update(A, |w| w.failing = Some(failing_since(GRACE)));
+        assert_eq!(health.problem(A).as_deref(), Some("forbidden"));
     }
 
     #[test]
     fn a_failure_ends_with_the_first_success_however_long_a_try_takes() {
-        let health = Health::new(&["a"], &[]);
+        let health = Health::new([A]);
         health.set_role(leading());
-        health.synced("a");
+        health.synced(A);
         let hour = Duration::from_secs(3600);
-        health.update("a", |w| w.failing = Some(failing_since(hour)));
-        assert_eq!(health.problem("a").as_deref(), Some("forbidden"));
-        assert_eq!(health.failing_watches(), [("a", true)]);
+        health.update(A, |w| w.failing = Some(failing_since(hour)));
+        assert_eq!(health.problem(A).as_deref(), Some("forbidden"));
+        assert_eq!(health.failing_watches(), [(A, true)]);
         assert!(!health.ready().healthy);
-        health.works("a");
-        assert_eq!(health.failing_watches(), [("a", false)]);
+        health.works(A);
+        assert_eq!(health.failing_watches(), [(A, false)]);
         assert!(health.ready().healthy);
     }
 
     #[test]
     fn the_first_failure_and_its_end_are_told_and_not_each_try() {
-        let health = Health::new(&["a"], &[]);
-        assert_eq!(health.fails("a", "forbidden"), Some(Told::Begins));
-        assert_eq!(health.fails("a", "forbidden"), None);
-        assert!(matches!(health.works("a"), Some(Told::Ends(_))));
-        assert_eq!(health.works("a"), None);
+        let health = Health::new([A]);
+        assert_eq!(health.fails(A, "forbidden"), Some(Told::Begins));
+        assert_eq!(health.fails(A, "forbidden"), None);
+        assert!(matches!(health.works(A), Some(Told::Ends(_))));
+        assert_eq!(health.works(A), None);
         assert_eq!(health.lease_fails("forbidden"), Some(Told::Begins));
         assert!(matches!(health.lease_works(), Some(Told::Ends(_))));
     }
 
     #[test]
     fn the_time_without_the_kind_is_no_time_of_failure() {
-        let health = Health::new(&["a"], &[]);
-        assert_eq!(health.fails("a", "forbidden"), Some(Told::Begins));
-        assert!(health.kind_missing("a"));
-        assert_eq!(health.works("a"), None);
-        assert_eq!(health.fails("a", "forbidden"), Some(Told::Begins));
+        let health = Health::new([A]);
+        assert_eq!(health.fails(A, "forbidden"), Some(Told::Begins));
+        assert!(health.kind_missing(A));
+        assert_eq!(health.works(A), None);
+        assert_eq!(health.fails(A, "forbidden"), Some(Told::Begins));
     }
 
     #[test]
     fn a_lease_that_cannot_be_read_or_written_is_said_in_each_role() {
-        let health = Health::new(&[], &[]);
+        let health = Health::new([]);
         for (role, says) in [
             (Role::Starting, "starting: the Lease can't be had"),
             (
@@ -490,7 +490,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_may_write_no_more_does_not_lead() {
-        let health = Health::new(&[], &[]);
+        let health = Health::new([]);
         let (keeper, fence) = Fence::until(tokio::time::Instant::now() + GRACE);
         health.set_role(Role::Leading(fence));
         assert!(health.is_leading() && health.ready().healthy);
@@ -501,53 +501,53 @@ mod tests {
 
     #[test]
     fn a_watch_that_never_listed_and_fails_is_not_ready() {
-        let health = Health::new(&["a", "b"], &["b"]);
+        let health = Health::new([A, B]);
         health.set_role(leading());
-        for name in ["a", "b"] {
+        for name in [A, B] {
             health.fails(name, "forbidden");
         }
         let report = health.ready();
         assert!(!report.healthy);
         assert_eq!(
             report.text,
-            "watch a: failing for 0s: forbidden\n\
-             watch b: failing for 0s: forbidden; nothing is reconciled before it works\n"
+            "watch metricsnamespaces: failing for 0s: forbidden; nothing is reconciled before it works\n\
+             watch services: failing for 0s: forbidden\n"
         );
     }
 
     #[test]
     fn a_watch_that_fails_for_long_at_the_start_is_gone_on_without_unless_it_is_needed() {
-        let health = Health::new(&["a", "b", "c"], &["b"]);
-        health.synced("c");
+        let health = Health::new([A, B, C]);
+        health.synced(C);
         let long_ago = || failing_since(BLIND_AFTER);
         assert_eq!(health.blind(), None, "neither has failed yet");
-        health.fails("a", "forbidden");
-        health.synced("b");
+        health.fails(A, "forbidden");
+        health.synced(B);
         assert_eq!(health.blind(), None, "it may be mending itself");
-        health.update("a", |w| w.failing = Some(long_ago()));
-        assert_eq!(health.blind(), Some(vec!["a"]));
-        health.update("b", |w| {
+        health.update(A, |w| w.failing = Some(long_ago()));
+        assert_eq!(health.blind(), Some(vec![A]));
+        health.update(B, |w| {
             w.synced = false;
             w.failing = Some(long_ago());
         });
         assert_eq!(health.blind(), None, "nothing can be done without");
-        health.synced("b");
-        health.synced("a");
+        health.synced(B);
+        health.synced(A);
         assert_eq!(health.blind(), Some(vec![]));
     }
 
     #[test]
     fn a_kind_that_the_cluster_lacks_is_fine_and_news_once() {
-        let health = Health::new(&["a"], &[]);
+        let health = Health::new([A]);
         health.set_role(leading());
-        assert!(health.kind_missing("a"));
-        assert!(!health.kind_missing("a"));
+        assert!(health.kind_missing(A));
+        assert!(!health.kind_missing(A));
         assert!(health.ready().healthy);
     }
 
     #[test]
     fn a_reconcile_that_never_ends_is_fatal() {
-        let health = Health::new(&[], &[]);
+        let health = Health::new([]);
         let object = ObjectRef::new("metrics").within("alice");
         let running = health.reconciling(object.clone());
         assert!(health.live().healthy);

@@ -582,7 +582,7 @@ mod tests {
                 open_at_patches.lock().push(is_open);
             }
         });
-        let lease = Waiting::new(client, &settings, Arc::new(Health::new(&[], &[])))
+        let lease = Waiting::new(client, &settings, Arc::new(Health::new([])))
             .held()
             .await;
         assert!(lease.fence().is_open());

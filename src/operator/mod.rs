@@ -1,7 +1,7 @@
 //! The operator: watches, and for each object observe, plan, build, apply, status.
 //!
 //! Pure: `plan`, `children`, `kind`, `labels`, `model_servers`, `objection`, `outcome`, `ownership`, `platform`,
-//! `selection`, `turns`, and the computing half of `status`. `backoff`, `budget`, `caches`, `child_cache`, `contests`,
+//! `problem`, `selection`, `turns`, `wish`, and the computing half of `status`. `backoff`, `budget`, `caches`, `child_cache`, `contests`,
 //! `election`, `fence`, `health`, `interned`, `kept`, `kept_object`, `lanes`, `lasting`, `locked`, `objects` and `queue`
 //! keep what is known, or who may go on; the rest reads and writes.
 
@@ -13,6 +13,8 @@ mod caches;
 mod child_cache;
 mod children;
 mod contests;
+mod context;
+mod controller;
 mod election;
 mod enrolment;
 mod events;
@@ -31,6 +33,7 @@ mod locked;
 mod metrics_format;
 mod model_servers;
 mod namespace_events;
+mod next_look;
 mod objection;
 mod objects;
 mod observe;
@@ -40,19 +43,26 @@ mod plan;
 mod platform;
 mod pods;
 mod presence;
+mod problem;
 mod process;
 mod queue;
 mod reconcile;
+mod report;
+mod retry;
 mod retry_after;
+mod seen;
 mod selection;
 mod server;
 pub mod settings;
 mod status;
 mod telemetry;
 mod turns;
+mod unreadable;
 mod utf8;
+mod watch;
 mod watched;
 mod watches;
+mod wish;
 
 use std::io;
 use std::sync::Arc;
@@ -63,7 +73,7 @@ use kube::client::ClientBuilder;
 use kube::{Client, Error as KubeError};
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, watch as last_value};
 use tokio::time::timeout;
 use tower::util::{AndThenLayer, MapResponseLayer};
 use tracing::{Level, error, info, warn};
@@ -73,18 +83,19 @@ use crate::exit_code::ExitCode;
 use budget::Budgets;
 use caches::Caches;
 use contests::Contests;
+use context::Context;
 use events::Events;
 use fence::Fence;
 use health::{Health, Role};
 use lanes::Lanes;
 use lasting::Lasting;
 use lease::{Lease, Waiting};
-use locked::Locked;
 use pods::Pods;
 use queue::Queue;
-use reconcile::Context;
+use retry::Failures;
 use settings::{Flags, Settings};
 use telemetry::Metrics;
+use watch::Watch;
 use watches::Watches;
 
 /// An API server that does not take a connection by then is tried again.
@@ -189,7 +200,7 @@ async fn work(flags: &Flags, settings: &Settings) -> Result<(), Error> {
     );
 
     let caches: Arc<Caches> = Arc::default();
-    let health = Arc::new(Health::new(&Watches::names(), Watches::NEEDED));
+    let health = Arc::new(Health::new(Watch::all()));
     let metrics = Arc::new(Metrics::new());
     let queue = Queue::default();
     let shown = server::Shown {
@@ -218,10 +229,9 @@ async fn work(flags: &Flags, settings: &Settings) -> Result<(), Error> {
         queue: queue.clone(),
         health: health.clone(),
         metrics: metrics.clone(),
-        failures: Locked::default(),
-        lasting: Lasting::default(),
+        failures: Failures::default(),
         untold: Lasting::default(),
-        budgets: Budgets::new(reconcile::BURST, reconcile::EVERY),
+        budgets: Budgets::new(controller::BURST, controller::EVERY),
         contests: Contests::default(),
         pods: Pods::default(),
         lanes: Lanes::new(settings.concurrency),
@@ -292,7 +302,7 @@ async fn lead(
     config: &kube::Config,
     settings: &Settings,
     health: &Arc<Health>,
-    stop: &mut watch::Receiver<bool>,
+    stop: &mut last_value::Receiver<bool>,
 ) -> Result<Option<Lease>, Error> {
     let Some(wanted) = &settings.lease else {
         return Ok(Some(Lease::none()));
@@ -324,7 +334,7 @@ fn connect(config: &kube::Config, fence: &Fence) -> Result<Client, KubeError> {
 }
 
 /// Reconciles what is asked for, until told to stop; then ends what runs.
-async fn control(context: Arc<Context>, mut stop: watch::Receiver<bool>) {
+async fn control(context: Arc<Context>, mut stop: last_value::Receiver<bool>) {
     let stopped = {
         let mut stop = stop.clone();
         let context = context.clone();
@@ -343,19 +353,24 @@ async fn control(context: Arc<Context>, mut stop: watch::Receiver<bool>) {
     } else {
         warn!(
             objects,
-            watches = blind.join(", "),
+            watches = in_words(&blind),
             "reconciling without what these watches would show; the lines above say what is wrong with them"
         );
     }
     tokio::select! {
-        () = reconcile::run(&context, stopped) => {}
+        () = controller::run(&context, stopped) => {}
         () = context.pods.run(&context.client, &context.caches, &context.queue) => {}
     }
 }
 
+fn in_words(watches: &[Watch]) -> String {
+    let names: Vec<_> = watches.iter().map(|watch| watch.as_str()).collect();
+    names.join(", ")
+}
+
 /// Turns true on SIGTERM or SIGINT.
-fn stop_signal() -> io::Result<watch::Receiver<bool>> {
-    let (sender, receiver) = watch::channel(false);
+fn stop_signal() -> io::Result<last_value::Receiver<bool>> {
+    let (sender, receiver) = last_value::channel(false);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::spawn(async move {

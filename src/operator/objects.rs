@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
-use crate::api::conditions::ConditionType;
+use crate::api::conditions::{ConditionStatus, ConditionType};
 use crate::api::{MetricsNamespace, MetricsNamespaceStatus};
 
 use super::child_cache::version;
@@ -254,7 +254,7 @@ impl Objects {
 
     /// After a complete list: forgets what was not in it, and says which objects that concerns. What is gone is among
     /// them: its namespace may be one that gets another by its label.
-    pub fn keep_only(&self, seen: &HashSet<Reference>) -> Vec<Reference> {
+    pub fn keep(&self, seen: &HashSet<Reference>) -> Vec<Reference> {
         let lost: Vec<Reference> = {
             let mut known = self.0.lock();
             known.common.forget_unused();
@@ -379,7 +379,7 @@ impl Objects {
         let known = self.0.lock();
         let unseen = known.serving().filter(|(_, resident)| {
             let mut conditions = resident.object.conditions();
-            conditions.any(|(_, status)| status == "Unknown")
+            conditions.any(|(_, status)| status == ConditionStatus::Unknown.as_str())
         });
         unseen
             .map(|(namespace, resident)| ObjectRef::new(resident.object.name()).within(namespace))
@@ -697,10 +697,10 @@ mod tests {
         objects.saw(&object("first", OLD));
         objects.saw(&object("second", YOUNG));
         let seen = [ObjectRef::new("second").within("alice")].into();
-        assert_eq!(names(objects.keep_only(&seen)), ["first", "second"]);
+        assert_eq!(names(objects.keep(&seen)), ["first", "second"]);
         assert_eq!(objects.serving("alice").as_deref(), Some("second"));
         // Nobody else is concerned, but its namespace may be enrolled.
-        assert_eq!(names(objects.keep_only(&HashSet::new())), ["second"]);
+        assert_eq!(names(objects.keep(&HashSet::new())), ["second"]);
         assert!(objects.all_serving().is_empty());
     }
 }

@@ -1,9 +1,11 @@
-//! Everything that a plan and a status depend on, from the caches.
+//! Everything that a plan and a status depend on, from what is known. Asks nobody.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use jiff::Timestamp;
 use kube::ResourceExt;
+use kube::runtime::reflector::ObjectRef;
 
 use crate::api::{MetricsNamespace, names};
 
@@ -11,14 +13,20 @@ use super::apply::is_converged;
 use super::caches::Caches;
 use super::child_cache::{Rollout, Served};
 use super::children::Child;
+use super::context::Context;
+use super::health::Health;
 use super::kind::Kind;
 use super::labels::Labels;
 use super::plan::Inputs;
 use super::platform::Platform;
-use super::selection::{Candidate, Monitor, Selection, Selections, select};
+use super::problem::Problem;
+use super::selection::{Candidate, Scraper, Selection, select};
+use super::status::Seen;
+use super::watch::Watch;
+use super::wish::Wish;
 
 /// What a plan depends on.
-pub fn inputs(object: &Arc<MetricsNamespace>, caches: &Caches, platform: &Arc<Platform>) -> Inputs {
+pub fn before(object: &Arc<MetricsNamespace>, caches: &Caches, platform: &Arc<Platform>) -> Inputs {
     let namespace = object.namespace().unwrap_or_default();
     Inputs {
         object: object.clone(),
@@ -32,39 +40,58 @@ pub fn inputs(object: &Arc<MetricsNamespace>, caches: &Caches, platform: &Arc<Pl
     }
 }
 
-/// What is seen of the children once everything was applied.
-pub struct Children {
-    /// How the gateway's pods are; `None` where there is no Deployment of ours.
-    pub rollout: Option<Rollout>,
-    /// Who scrapes.
-    pub selections: Selections,
-    /// Whether all is as wanted. Only looked at while paused: else it just was made so.
-    pub converged: bool,
+/// What a status depends on, once everything was applied, or is waited for.
+pub fn after<'a>(
+    object: &MetricsNamespace,
+    wish: &'a Wish,
+    problems: &'a [Problem],
+    context: &Context,
+) -> Seen<'a> {
+    let (caches, health) = (&context.caches, &context.health);
+    let now = Timestamp::now();
+    let reference = ObjectRef::from_obj(object);
+    let namespace = object.namespace().unwrap_or_default();
+    let live = caches.children.in_namespace(&namespace);
+    let owner = object.uid().unwrap_or_default();
+    // All else was just made as wanted.
+    let converged = !object.spec.paused || is_converged(&live, &wish.children, &owner);
+    let rollout = live
+        .into_iter()
+        .find(|l| l.kind == Kind::Deployment && l.name == names::GATEWAY)
+        .map(|l| l.pods());
+    let selected = |child: &Child| Some((child.kind, selection(&namespace, child, caches)?));
+    Seen {
+        decision: wish.decision.as_ref(),
+        problems,
+        // Who pauses has ended the fight.
+        contested: match object.spec.paused {
+            true => None,
+            false => context.contests.in_words(&reference, Instant::now()),
+        },
+        // The gateway is that of the one that serves.
+        pod_problem: match wish.decision {
+            Ok(_) => context.pods.words(&reference, rollout.as_ref(), now),
+            Err(_) => None,
+        },
+        rollout,
+        selections: wish.children.iter().filter_map(selected).collect(),
+        unseen: health.problem(Watch::Children(Kind::Deployment)),
+        unseen_prometheuses: Scraper::ALL
+            .into_iter()
+            .find_map(|scraper| health.problem(Watch::Scrapers(scraper))),
+        converged,
+        now,
+    }
 }
 
-impl Children {
-    /// What is seen for an object.
-    pub fn of(object: &MetricsNamespace, wanted: &[Child], caches: &Caches) -> Self {
-        let namespace = object.namespace().unwrap_or_default();
-        let live = caches.children.in_namespace(&namespace);
-        let owner = object.uid().unwrap_or_default();
-        Self {
-            selections: wanted
-                .iter()
-                .filter_map(|child| Some((child.kind, selection(&namespace, child, caches)?)))
-                .collect(),
-            converged: !object.spec.paused || is_converged(&live, wanted, &owner),
-            rollout: live
-                .into_iter()
-                .find(|l| l.kind == Kind::Deployment && l.name == names::GATEWAY)
-                .map(|l| l.pods()),
-        }
-    }
+/// Whether something is not seen now of which a status may say what is no longer so.
+pub fn is_blind(health: &Health) -> bool {
+    Watch::of_statuses().any(|watch| health.is_failing(watch))
 }
 
 /// Who uses a child; `None` where it is no monitor, or the cluster has no such monitors.
 fn selection(namespace: &str, child: &Child, caches: &Caches) -> Option<Selection> {
-    let monitor = Monitor::of(child.kind)?;
+    let monitor = child.kind.monitor()?;
     if caches.children.served(child.kind) == Served::No {
         return None;
     }

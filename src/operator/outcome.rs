@@ -1,9 +1,8 @@
 //! What became of a plan: what was written, and what could not be.
 
-use crate::api::conditions::ConditionType;
-
 use super::children::Unbuildable;
 use super::kind::Kind;
+use super::problem::{Failure, Problem};
 
 /// What was done to one child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,40 +28,6 @@ pub struct Written {
     pub replaces_gateway: bool,
 }
 
-/// One child that is not as wanted, and can't be made so now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// Its kind.
-    pub kind: Kind,
-    /// Its name.
-    pub name: String,
-    /// The condition that it stands for.
-    pub serves: ConditionType,
-    /// Why.
-    pub cause: Cause,
-    /// Whether it is there all the same, as it was before, and goes on working.
-    pub stays: bool,
-}
-
-/// Why a child can't be made as wanted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// An object of its name is there that somebody else made.
-    NameTaken,
-    /// The cluster does not know its kind.
-    KindNotServed,
-    /// The API server says no, in these words.
-    Refused(String),
-    /// It is not there, as others keep deleting it.
-    Contested,
-    /// The API server has not answered yet.
-    Unanswered,
-    /// The API server can't be asked, for this reason.
-    Unavailable(String),
-    /// It is not there, and the object is paused.
-    HeldBack,
-}
-
 /// All that became of a plan.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
@@ -76,7 +41,7 @@ pub struct Outcome {
 
 impl From<Unbuildable> for Outcome {
     fn from(error: Unbuildable) -> Self {
-        let cause = Cause::Refused(error.to_string());
+        let cause = Failure::Refused(error.to_string()).into();
         let Unbuildable {
             kind, name, serves, ..
         } = error;

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::api::ApiResource;
+use kube::core::GroupVersionKind;
 
-use crate::api::prometheus_operator::PrometheusSelectors;
+use crate::api::prometheus_operator::{self, PrometheusSelectors};
 use crate::terminal::one_line;
 
-use super::kind::Kind;
+use super::kind::{Kind, Monitor};
 use super::labels::{Labels, matches};
 
 /// How many of a selector's requirements are shown, and of each how much, in characters: they go into every namespace's
@@ -15,42 +17,57 @@ use super::labels::{Labels, matches};
 const REQUIREMENTS: usize = 5;
 const LONGEST_REQUIREMENT: usize = 100;
 
+/// A kind of objects that scrape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scraper {
+    /// `monitoring.coreos.com/v1` Prometheus.
+    Prometheus,
+    /// `monitoring.coreos.com/v1alpha1` PrometheusAgent.
+    PrometheusAgent,
+}
+
+impl Scraper {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Prometheus, Self::PrometheusAgent];
+
+    /// The kind's name, as in a manifest.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Prometheus => "Prometheus",
+            Self::PrometheusAgent => "PrometheusAgent",
+        }
+    }
+
+    /// Its name in URLs and rights.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::Prometheus => "prometheuses",
+            Self::PrometheusAgent => "prometheusagents",
+        }
+    }
+
+    /// Where the API serves it.
+    pub fn api_resource(self) -> ApiResource {
+        let version = match self {
+            Self::Prometheus => "v1",
+            Self::PrometheusAgent => "v1alpha1",
+        };
+        let kind = GroupVersionKind::gvk(prometheus_operator::GROUP, version, self.as_str());
+        ApiResource::from_gvk_with_plural(&kind, self.plural())
+    }
+}
+
 /// A Prometheus or PrometheusAgent object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prometheus {
     /// Its kind.
-    pub kind: &'static str,
+    pub kind: Scraper,
     /// Its namespace.
     pub namespace: String,
     /// Its name.
     pub name: String,
     /// What it selects.
     pub selectors: PrometheusSelectors,
-}
-
-/// What a monitor looks for, and so its kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Monitor {
-    /// A ServiceMonitor.
-    Services,
-    /// A PodMonitor.
-    Pods,
-}
-
-impl Monitor {
-    /// `None` where objects of this kind are no monitors.
-    pub fn of(kind: Kind) -> Option<Self> {
-        [Self::Services, Self::Pods]
-            .into_iter()
-            .find(|monitor| monitor.kind() == kind)
-    }
-
-    fn kind(self) -> Kind {
-        match self {
-            Self::Services => Kind::ServiceMonitor,
-            Self::Pods => Kind::PodMonitor,
-        }
-    }
 }
 
 /// The monitor that may be selected.
@@ -86,7 +103,7 @@ pub fn select(all: &[Prometheus], candidate: &Candidate) -> Selection {
             None => selection.selected_by.push(name),
             Some(why) => selection
                 .ignored_by
-                .push(format!("{} {name} {why}", prometheus.kind)),
+                .push(format!("{} {name} {why}", prometheus.kind.as_str())),
         }
     }
     selection.selected_by.sort();
@@ -198,7 +215,7 @@ mod tests {
 
     fn prometheus(yaml: &str) -> Prometheus {
         Prometheus {
-            kind: "Prometheus",
+            kind: Scraper::Prometheus,
             namespace: "monitoring".into(),
             name: "k8s".into(),
             selectors: serde_saphyr::from_str(yaml).unwrap(),
@@ -328,7 +345,7 @@ mod tests {
             labels: &Labels::new(),
         };
         let agent = Prometheus {
-            kind: "PrometheusAgent",
+            kind: Scraper::PrometheusAgent,
             ..prometheus("{}")
         };
         let ignored = select(&[agent, prometheus("{}")], &candidate).ignored_by;

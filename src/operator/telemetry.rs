@@ -15,7 +15,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::api::conditions::ConditionType;
+use crate::api::conditions::{ConditionStatus, ConditionType};
 
 use super::health::Health;
 use super::kind::Kind;
@@ -205,7 +205,9 @@ impl Metrics {
         self.leading.set(health.is_leading().into());
         for (watch, failing) in health.failing_watches() {
             self.watch_failing
-                .get_or_create(&WatchLabel { watch })
+                .get_or_create(&WatchLabel {
+                    watch: watch.as_str(),
+                })
                 .set(failing.into());
         }
         self.tenants.clear();
@@ -226,7 +228,7 @@ impl Metrics {
 /// without bound.
 pub fn is_known(condition: &str, status: &str) -> bool {
     ConditionType::ALL.iter().any(|t| t.as_str() == condition)
-        && ["True", "False", "Unknown"].contains(&status)
+        && ConditionStatus::ALL.iter().any(|s| s.as_str() == status)
 }
 
 /// The log level can't be used.
@@ -297,7 +299,10 @@ mod tests {
     use super::super::fence::Fence;
     use super::super::health::Role;
     use super::*;
+    use crate::operator::watch::Watch;
     use rstest::rstest;
+
+    const SERVICES: Watch = Watch::Children(Kind::Service);
 
     #[test]
     fn metrics_have_the_names_and_units_that_the_docs_give() {
@@ -305,9 +310,9 @@ mod tests {
         metrics.reconciled(Duration::from_millis(3), Some("refused"));
         metrics.wrote(Verb::Created, Kind::Service);
         metrics.enrolments_fail(3);
-        let health = Health::new(&["services"], &[]);
+        let health = Health::new([SERVICES]);
         health.set_role(Role::Leading(Fence::always_open()));
-        health.fails("services", "forbidden");
+        health.fails(SERVICES, "forbidden");
         health.set_unreadable(4);
         let expose = |format| {
             let tenants = [(("Ready".into(), "True".into()), 1)];

@@ -2,12 +2,17 @@
 
 use k8s_openapi::api::core::v1::ConfigMap;
 
+use crate::api::conditions::ConditionType;
 use crate::api::names;
 use crate::operator::plan::Plan;
 
-use super::{common_labels, metadata};
+use super::{Built, built, common_labels, metadata};
 
-pub fn build(plan: &Plan) -> ConfigMap {
+pub fn child(plan: &Plan) -> Built {
+    built(ConditionType::ClientSettingsPublished, &build(plan))
+}
+
+fn build(plan: &Plan) -> ConfigMap {
     let host = format!("{}:{}", names::GATEWAY, names::PORT);
     let url = format!("http://{host}");
     // What the monitors drop, so that whoever pushes is told.

@@ -4,11 +4,12 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use crate::api::conditions::ConditionType;
 use crate::api::metrics_namespace::DashboardSpec;
 use crate::api::names;
 use crate::operator::plan::Plan;
 
-use super::{common_labels, metadata};
+use super::{Built, built, common_labels, metadata};
 
 // Made from dashboards/ by build.rs.
 const TENANT: &str = include_str!(concat!(env!("OUT_DIR"), "/tenant.json"));
@@ -18,7 +19,14 @@ const WITH_MODEL_SERVERS: &str =
 /// Grafana refuses a longer UID.
 const UID_LENGTH: usize = 40;
 
-pub fn build(plan: &Plan, dashboard: &DashboardSpec) -> ConfigMap {
+pub fn child(plan: &Plan) -> Built {
+    match &plan.dashboard {
+        Some(dashboard) => built(ConditionType::DashboardPublished, &build(plan, dashboard)),
+        None => Ok(None),
+    }
+}
+
+fn build(plan: &Plan, dashboard: &DashboardSpec) -> ConfigMap {
     let namespace = &plan.namespace;
     let mut labels = common_labels();
     labels.insert("grafana_dashboard".into(), "1".into());

@@ -13,17 +13,22 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use crate::api::conditions::ConditionType;
 use crate::api::metrics_namespace::ResourceList;
 use crate::api::names;
 use crate::operator::plan::Plan;
 use crate::operator::platform::UserIds;
 
-use super::{common_labels, gateway_selector, metadata};
+use super::{Built, built, common_labels, gateway_selector, metadata};
 
 /// `nobody`, as which upstream's image runs.
 const NOBODY: i64 = 65534;
 
-pub fn build(plan: &Plan) -> Deployment {
+pub fn child(plan: &Plan) -> Built {
+    built(ConditionType::GatewayAvailable, &build(plan))
+}
+
+fn build(plan: &Plan) -> Deployment {
     Deployment {
         metadata: metadata(plan, names::GATEWAY, common_labels()),
         spec: Some(DeploymentSpec {

@@ -1,4 +1,4 @@
-//! Pure: from a plan to each child object, one file per child. A new child costs a file here, a line in [`build`]
+//! Pure: from a plan to each child object, one file per child. A new child costs a file here, a line in [`CHILDREN`]
 //! and a snapshot; where it is of a new kind, a variant of [`Kind`] too.
 
 mod client_settings;
@@ -13,7 +13,6 @@ mod service_monitor;
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -21,7 +20,7 @@ use thiserror::Error;
 use crate::api::conditions::ConditionType;
 use crate::api::names;
 
-use super::kind::Kind;
+use super::kind::{Kind, Typed};
 use super::plan::Plan;
 
 /// A child object as it should be, ready to be written.
@@ -52,65 +51,28 @@ pub struct Unbuildable {
     cause: serde_json::Error,
 }
 
-/// Every child that the plan wants, in the order in which they are written.
+/// A child, where the plan wants it.
+type Built = Result<Option<Child>, Unbuildable>;
+
+/// Builders of all children, in the order in which they are written. The gateway's pod is what takes longest to come up,
+/// so its Deployment comes as early as it can.
+const CHILDREN: [fn(&Plan) -> Built; 7] = [
+    service_account::child,
+    deployment::child,
+    service::child,
+    service_monitor::child,
+    client_settings::child,
+    pod_monitor::child,
+    dashboard::child,
+];
+
+/// Every child that the plan wants.
 ///
 /// # Errors
 /// Where one of them can't be built.
 pub fn build(plan: &Plan) -> Result<Vec<Child>, Unbuildable> {
-    use ConditionType::{
-        ClientSettingsPublished, DashboardPublished, GatewayAvailable, ScrapeConfigured,
-        ServingScrapeConfigured,
-    };
-    // The gateway's pod is what takes longest to come up, so its Deployment goes as early as it can.
-    let mut children = vec![
-        child(
-            Kind::ServiceAccount,
-            names::GATEWAY,
-            GatewayAvailable,
-            service_account::build(plan),
-        )?,
-        child(
-            Kind::Deployment,
-            names::GATEWAY,
-            GatewayAvailable,
-            deployment::build(plan),
-        )?,
-        child(
-            Kind::Service,
-            names::GATEWAY,
-            GatewayAvailable,
-            service::build(plan),
-        )?,
-        child(
-            Kind::ServiceMonitor,
-            names::GATEWAY,
-            ScrapeConfigured,
-            service_monitor::build(plan),
-        )?,
-        child(
-            Kind::ConfigMap,
-            names::CLIENT_CONFIG,
-            ClientSettingsPublished,
-            client_settings::build(plan),
-        )?,
-    ];
-    if let Some(servers) = &plan.model_servers {
-        children.push(child(
-            Kind::PodMonitor,
-            names::MODEL_SERVERS,
-            ServingScrapeConfigured,
-            pod_monitor::build(plan, servers),
-        )?);
-    }
-    if let Some(dashboard) = &plan.dashboard {
-        children.push(child(
-            Kind::ConfigMap,
-            names::DASHBOARD,
-            DashboardPublished,
-            dashboard::build(plan, dashboard),
-        )?);
-    }
-    Ok(children)
+    let children = CHILDREN.iter().map(|child| child(plan));
+    children.filter_map(Result::transpose).collect()
 }
 
 /// Whether a child may have this name.
@@ -160,36 +122,40 @@ fn gateway_selector() -> BTreeMap<String, String> {
     .into()
 }
 
-fn child(
-    kind: Kind,
-    name: &str,
-    serves: ConditionType,
-    object: impl Serialize,
-) -> Result<Child, Unbuildable> {
-    let mut object = serde_json::to_value(object).map_err(|cause| Unbuildable {
-        kind,
-        name: name.to_owned(),
-        serves,
-        cause,
-    })?;
+/// The child that is this object. While it can't be written, the condition `serves` is false.
+fn built<T: Typed>(serves: ConditionType, typed: &T) -> Built {
+    let (kind, name) = (T::KIND, typed.name().unwrap_or_default().to_owned());
+    let mut object = match serde_json::to_value(typed) {
+        Ok(object) => object,
+        Err(cause) => {
+            return Err(Unbuildable {
+                kind,
+                name,
+                serves,
+                cause,
+            });
+        }
+    };
     let resource = kind.api_resource();
     object["apiVersion"] = json!(resource.api_version);
     object["kind"] = json!(resource.kind);
     let digest = format!("{:x}", Sha256::digest(object.to_string()))[..16].to_owned();
     object["metadata"]["annotations"][names::DIGEST_ANNOTATION] = json!(digest);
-    Ok(Child {
+    Ok(Some(Child {
         kind,
-        name: name.to_owned(),
+        name,
         serves,
         digest,
         object,
-    })
+    }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::operator::plan::fixtures;
+    use serde::ser::Error as _;
+    use serde::{Serialize, Serializer};
 
     #[test]
     fn each_child_as_it_is_written() {
@@ -224,17 +190,25 @@ mod tests {
         }
     }
 
+    struct Impossible;
+
+    impl Serialize for Impossible {
+        fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(S::Error::custom("no form in JSON"))
+        }
+    }
+
+    impl Typed for Impossible {
+        const KIND: Kind = Kind::ConfigMap;
+
+        fn name(&self) -> Option<&str> {
+            Some(names::DASHBOARD)
+        }
+    }
+
     #[test]
     fn what_cannot_be_built_is_an_error_that_names_it_and_no_empty_object() {
-        // A map whose keys are no strings has no form in JSON.
-        let impossible = BTreeMap::from([(vec![1], 1)]);
-        let error = child(
-            Kind::ConfigMap,
-            names::DASHBOARD,
-            ConditionType::DashboardPublished,
-            impossible,
-        )
-        .unwrap_err();
+        let error = built(ConditionType::DashboardPublished, &Impossible).unwrap_err();
         assert!(
             error
                 .to_string()

@@ -3,12 +3,14 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
 
+use crate::api::conditions::ConditionType;
 use crate::api::names;
 use crate::api::prometheus_operator::{Endpoint, Limits, PodMonitorSpec};
+use crate::operator::kind::{Kind, Typed};
 use crate::operator::model_servers::ModelServers;
 use crate::operator::plan::Plan;
 
-use super::{metadata, monitor};
+use super::{Built, built, metadata, monitor};
 
 /// What a model server says of its own origin. The labels `pod`, `container` and `endpoint` are Prometheus' own and true,
 /// and Seldon's executor tells predictions from feedback by a label `service`.
@@ -17,12 +19,30 @@ const ORIGIN_LABELS: &str = "exported_.*";
 const BODY_SIZE: &str = "4MiB";
 
 #[derive(Serialize)]
-pub struct PodMonitor {
+struct PodMonitor {
     metadata: ObjectMeta,
     spec: PodMonitorSpec,
 }
 
-pub fn build(plan: &Plan, servers: &ModelServers) -> PodMonitor {
+impl Typed for PodMonitor {
+    const KIND: Kind = Kind::PodMonitor;
+
+    fn name(&self) -> Option<&str> {
+        self.metadata.name.as_deref()
+    }
+}
+
+pub fn child(plan: &Plan) -> Built {
+    match &plan.model_servers {
+        Some(servers) => built(
+            ConditionType::ServingScrapeConfigured,
+            &build(plan, servers),
+        ),
+        None => Ok(None),
+    }
+}
+
+fn build(plan: &Plan, servers: &ModelServers) -> PodMonitor {
     let mut labels = monitor::labels(plan);
     for (label, value) in [
         ("app.kubernetes.io/name", names::MODEL_SERVERS),

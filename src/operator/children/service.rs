@@ -3,12 +3,17 @@
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use crate::api::conditions::ConditionType;
 use crate::api::names;
 use crate::operator::plan::Plan;
 
-use super::{common_labels, gateway_selector, metadata};
+use super::{Built, built, common_labels, gateway_selector, metadata};
 
-pub fn build(plan: &Plan) -> Service {
+pub fn child(plan: &Plan) -> Built {
+    built(ConditionType::GatewayAvailable, &build(plan))
+}
+
+fn build(plan: &Plan) -> Service {
     Service {
         metadata: metadata(plan, names::GATEWAY, common_labels()),
         spec: Some(ServiceSpec {

@@ -2,12 +2,17 @@
 
 use k8s_openapi::api::core::v1::ServiceAccount;
 
+use crate::api::conditions::ConditionType;
 use crate::api::names;
 use crate::operator::plan::Plan;
 
-use super::{common_labels, metadata};
+use super::{Built, built, common_labels, metadata};
 
-pub fn build(plan: &Plan) -> ServiceAccount {
+pub fn child(plan: &Plan) -> Built {
+    built(ConditionType::GatewayAvailable, &build(plan))
+}
+
+fn build(plan: &Plan) -> ServiceAccount {
     ServiceAccount {
         metadata: metadata(plan, names::GATEWAY, common_labels()),
         automount_service_account_token: Some(false),

@@ -3,11 +3,13 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use serde::Serialize;
 
+use crate::api::conditions::ConditionType;
 use crate::api::names;
 use crate::api::prometheus_operator::{Endpoint, RelabelConfig, ServiceMonitorSpec};
+use crate::operator::kind::{Kind, Typed};
 use crate::operator::plan::Plan;
 
-use super::{gateway_selector, metadata, monitor};
+use super::{Built, built, gateway_selector, metadata, monitor};
 
 /// Labels that say where a sample was scraped. A pushed sample's origin is not the gateway's pod, and a pushed
 /// label of such a name could pass for somebody else's pod.
@@ -17,12 +19,24 @@ const ORIGIN_LABELS: &str = "exported_.*|pod|service|container|endpoint";
 const TARGETS: i64 = 4;
 
 #[derive(Serialize)]
-pub struct ServiceMonitor {
+struct ServiceMonitor {
     metadata: ObjectMeta,
     spec: ServiceMonitorSpec,
 }
 
-pub fn build(plan: &Plan) -> ServiceMonitor {
+impl Typed for ServiceMonitor {
+    const KIND: Kind = Kind::ServiceMonitor;
+
+    fn name(&self) -> Option<&str> {
+        self.metadata.name.as_deref()
+    }
+}
+
+pub fn child(plan: &Plan) -> Built {
+    built(ConditionType::ScrapeConfigured, &build(plan))
+}
+
+fn build(plan: &Plan) -> ServiceMonitor {
     let scrape = &plan.scrape;
     ServiceMonitor {
         metadata: metadata(plan, names::GATEWAY, monitor::labels(plan)),

@@ -3,18 +3,18 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use crate::api::conditions::{ConditionType, Reason};
+use crate::api::conditions::{ConditionStatus, ConditionType, Reason};
 use crate::api::status::{GatewayStatus, ScrapeStatus};
-use crate::api::{MetricsNamespace, MetricsNamespaceStatus, names, prometheus_operator};
+use crate::api::{MetricsNamespace, MetricsNamespaceStatus, names};
 use crate::terminal::listed;
 
 use crate::operator::child_cache::Rollout;
-use crate::operator::kind::Kind;
+use crate::operator::kind::{Kind, Monitor};
 use crate::operator::model_servers::ModelServers;
 use crate::operator::objection::Objection;
-use crate::operator::outcome::{Cause, Problem};
 use crate::operator::plan::Plan;
-use crate::operator::selection::{Monitor, Selection, Selections};
+use crate::operator::problem::{Problem, without};
+use crate::operator::selection::{Selection, Selections};
 
 /// How many Prometheus objects a message names.
 const NAMED: usize = 5;
@@ -34,17 +34,17 @@ pub struct Seen<'a> {
     /// What could not be written.
     pub problems: &'a [Problem],
     /// What others keep changing back.
-    pub contested: Option<&'a str>,
+    pub contested: Option<String>,
     /// How the gateway's pods are; `None` where there is no Deployment.
-    pub rollout: Option<&'a Rollout>,
+    pub rollout: Option<Rollout>,
     /// What keeps the gateway's pod from being ready, in its own words.
-    pub pod_problem: Option<&'a str>,
+    pub pod_problem: Option<String>,
     /// Who scrapes.
-    pub selections: &'a Selections,
+    pub selections: Selections,
     /// Why the gateway can't be seen, where it can't.
-    pub unseen: Option<&'a str>,
+    pub unseen: Option<String>,
     /// Why Prometheus objects can't be seen, where they can't.
-    pub unseen_prometheuses: Option<&'a str>,
+    pub unseen_prometheuses: Option<String>,
     /// Of a paused object: whether it is as it asks to be.
     pub converged: bool,
     /// The time now.
@@ -60,7 +60,7 @@ impl Seen<'_> {
 
 struct Verdict {
     type_: ConditionType,
-    status: &'static str,
+    status: ConditionStatus,
     reason: Reason,
     message: String,
 }
@@ -68,7 +68,7 @@ struct Verdict {
 impl Verdict {
     fn new(
         type_: ConditionType,
-        status: &'static str,
+        status: ConditionStatus,
         reason: Reason,
         message: impl Into<String>,
     ) -> Self {
@@ -78,6 +78,15 @@ impl Verdict {
             reason,
             message: message.into(),
         }
+    }
+
+    fn problem(type_: ConditionType, problem: &Problem) -> Self {
+        Self::new(
+            type_,
+            ConditionStatus::False,
+            problem.reason(),
+            problem.to_string(),
+        )
     }
 }
 
@@ -95,15 +104,15 @@ pub fn compute(object: &MetricsNamespace, seen: &Seen) -> MetricsNamespaceStatus
         };
         verdicts.push(Verdict::new(
             ConditionType::Paused,
-            "True",
+            ConditionStatus::True,
             Reason::PausedBySpec,
             format!("nothing is changed here while spec.paused is true{differs}; set it to false to go on"),
         ));
     }
-    if let Some(fight) = seen.contested {
+    if let Some(fight) = &seen.contested {
         verdicts.push(Verdict::new(
             ConditionType::Contested,
-            "True",
+            ConditionStatus::True,
             Reason::ChangedByOthers,
             fight,
         ));
@@ -125,13 +134,14 @@ pub fn compute(object: &MetricsNamespace, seen: &Seen) -> MetricsNamespaceStatus
             },
             ready_since: seen
                 .rollout
+                .as_ref()
                 .filter(|r| r.available)
                 .and_then(|r| r.since.map(Time))
                 .or_else(|| {
                     // A Deployment that has lost its condition for a moment does not restart the clock.
                     before
                         .and_then(|s| s.gateway.as_ref()?.ready_since.clone())
-                        .filter(|_| seen.rollout.is_some_and(|r| r.available))
+                        .filter(|_| seen.rollout.as_ref().is_some_and(|r| r.available))
                 }),
         }),
         scrape: plan.map(|_| ScrapeStatus {
@@ -151,11 +161,11 @@ fn condition(verdict: Verdict, object: &MetricsNamespace, now: Timestamp) -> Con
         .status
         .iter()
         .flat_map(|s| &s.conditions)
-        .find(|c| c.type_ == type_ && c.status == verdict.status)
+        .find(|c| c.type_ == type_ && c.status == verdict.status.as_str())
         .map_or(Time(whole_seconds(now)), |c| c.last_transition_time.clone());
     Condition {
         type_: type_.into(),
-        status: verdict.status.into(),
+        status: verdict.status.as_str().into(),
         reason: verdict.reason.as_str().into(),
         message: verdict.message,
         observed_generation: object.metadata.generation,
@@ -204,7 +214,12 @@ fn held(objection: &Objection) -> Verdict {
             ),
         ),
     };
-    Verdict::new(ConditionType::Ready, "False", reason, message)
+    Verdict::new(
+        ConditionType::Ready,
+        ConditionStatus::False,
+        reason,
+        message,
+    )
 }
 
 fn working(plan: &Plan, seen: &Seen) -> Vec<Verdict> {
@@ -232,7 +247,7 @@ fn working(plan: &Plan, seen: &Seen) -> Vec<Verdict> {
     for verdict in &mut verdicts {
         let stays = |p: &&Problem| p.stays && p.serves == verdict.type_;
         if let Some(problem) = seen.problems.iter().find(stays) {
-            verdict.message = format!("{}; {}", verdict.message, explain(problem).1);
+            verdict.message = format!("{}; {problem}", verdict.message);
         }
     }
     let ready = summary(&verdicts, seen);
@@ -243,14 +258,14 @@ fn summary(verdicts: &[Verdict], seen: &Seen) -> Verdict {
     let wrong = SUMMED_UP.iter().find_map(|type_| {
         verdicts
             .iter()
-            .find(|v| v.type_ == *type_ && v.status == "False")
+            .find(|v| v.type_ == *type_ && v.status == ConditionStatus::False)
     });
     if let Some(wrong) = wrong {
         return Verdict::new(
             ConditionType::Ready,
-            "False",
+            ConditionStatus::False,
             wrong.reason,
-            match seen.contested {
+            match &seen.contested {
                 Some(fight) => format!("{}; {fight}", wrong.message),
                 None => wrong.message.clone(),
             },
@@ -263,13 +278,12 @@ fn summary(verdicts: &[Verdict], seen: &Seen) -> Verdict {
         .iter()
         .find(|p| p.stays || !is_shown(p.serves));
     if let Some(problem) = leftovers {
-        let (reason, message) = explain(problem);
-        return Verdict::new(ConditionType::Ready, "False", reason, message);
+        return Verdict::problem(ConditionType::Ready, problem);
     }
     if let Some(unseen) = verdicts.iter().find(|v| v.reason == Reason::GatewayUnseen) {
         return Verdict::new(
             ConditionType::Ready,
-            "Unknown",
+            ConditionStatus::Unknown,
             unseen.reason,
             unseen.message.clone(),
         );
@@ -282,10 +296,10 @@ fn summary(verdicts: &[Verdict], seen: &Seen) -> Verdict {
         )
     });
     let answers = format!("http://{}:{}", names::GATEWAY, names::PORT);
-    if let Some(fight) = seen.contested {
+    if let Some(fight) = &seen.contested {
         return Verdict::new(
             ConditionType::Ready,
-            "True",
+            ConditionStatus::True,
             Reason::ChangedByOthers,
             format!("{answers} takes pushes; {fight}"),
         );
@@ -293,13 +307,13 @@ fn summary(verdicts: &[Verdict], seen: &Seen) -> Verdict {
     match (remark, seen.gateway_selection()) {
         (Some(remark), _) => Verdict::new(
             ConditionType::Ready,
-            "True",
+            ConditionStatus::True,
             remark.reason,
             format!("{answers} takes pushes; {}", remark.message),
         ),
         (None, selection) => Verdict::new(
             ConditionType::Ready,
-            "True",
+            ConditionStatus::True,
             Reason::AllWorking,
             format!(
                 "{answers} takes pushes; set to be scraped by {}",
@@ -316,19 +330,18 @@ fn gateway(plan: &Plan, seen: &Seen) -> Verdict {
         Verdict::new(ConditionType::GatewayAvailable, status, reason, message)
     };
     if let Some(problem) = problem_of(seen, ConditionType::GatewayAvailable) {
-        let (reason, message) = explain(problem);
-        return verdict("False", reason, message);
+        return Verdict::problem(ConditionType::GatewayAvailable, problem);
     }
-    if let Some(why) = seen.unseen {
+    if let Some(why) = &seen.unseen {
         return verdict(
-            "Unknown",
+            ConditionStatus::Unknown,
             Reason::GatewayUnseen,
             format!("the operator can't watch Deployments, so it can't see the gateway: {why}"),
         );
     }
-    match seen.rollout {
+    match &seen.rollout {
         None => verdict(
-            "False",
+            ConditionStatus::False,
             Reason::GatewayMissing,
             format!("Deployment {} is not there", names::GATEWAY),
         ),
@@ -337,25 +350,25 @@ fn gateway(plan: &Plan, seen: &Seen) -> Verdict {
                 "the gateway answers at {}",
                 names::gateway_url(&plan.namespace)
             );
-            let why = seen.pod_problem.or(rollout.problem.as_deref());
+            let why = seen.pod_problem.as_ref().or(rollout.problem.as_ref());
             match why.filter(|_| !rollout.complete) {
                 Some(why) => verdict(
-                    "True",
+                    ConditionStatus::True,
                     Reason::GatewayRolloutStuck,
                     format!("{answers}, but the changed one does not come up: {why}"),
                 ),
-                None => verdict("True", Reason::GatewayAnswers, answers),
+                None => verdict(ConditionStatus::True, Reason::GatewayAnswers, answers),
             }
         }
-        Some(rollout) => match seen.pod_problem.or(rollout.problem.as_deref()) {
+        Some(rollout) => match seen.pod_problem.as_ref().or(rollout.problem.as_ref()) {
             None => verdict(
-                "False",
+                ConditionStatus::False,
                 Reason::GatewayStarting,
                 "the gateway's pod is not ready yet; if this stays for a minute, see whether kube-controller-manager runs"
                     .to_owned(),
             ),
             Some(why) => verdict(
-                "False",
+                ConditionStatus::False,
                 Reason::GatewayNotReady,
                 format!("the gateway's pod is not ready: {why}"),
             ),
@@ -367,8 +380,8 @@ fn gateway(plan: &Plan, seen: &Seen) -> Verdict {
 struct Scraped<'a> {
     /// The condition that says whether one is.
     type_: ConditionType,
-    /// The monitor that tells it.
-    kind: Kind,
+    /// What tells it.
+    monitor: Monitor,
     name: &'static str,
     interval: &'a str,
     /// What is so over a limit, which no condition shows.
@@ -379,7 +392,7 @@ impl<'a> Scraped<'a> {
     fn gateway(plan: &'a Plan) -> Self {
         Self {
             type_: ConditionType::ScrapeConfigured,
-            kind: Kind::ServiceMonitor,
+            monitor: Monitor::Services,
             name: names::GATEWAY,
             interval: &plan.scrape.interval,
             over_limit: format!(
@@ -392,7 +405,7 @@ impl<'a> Scraped<'a> {
     fn model_servers(servers: &'a ModelServers) -> Self {
         Self {
             type_: ConditionType::ServingScrapeConfigured,
-            kind: Kind::PodMonitor,
+            monitor: Monitor::Pods,
             name: names::MODEL_SERVERS,
             interval: &servers.interval,
             over_limit: format!(
@@ -407,17 +420,18 @@ fn scrape(scraped: &Scraped, seen: &Seen) -> Verdict {
     let verdict =
         |status, reason, message: String| Verdict::new(scraped.type_, status, reason, message);
     if let Some(problem) = problem_of(seen, scraped.type_) {
-        let (reason, message) = explain(problem);
-        return verdict("False", reason, message);
+        return Verdict::problem(scraped.type_, problem);
     }
-    match seen.selections.get(&scraped.kind) {
-        None => {
-            let (reason, message) = kind_missing(scraped.kind);
-            verdict("False", reason, message)
-        }
+    let kind = scraped.monitor.kind();
+    match seen.selections.get(&kind) {
+        None => verdict(
+            ConditionStatus::False,
+            scraped.monitor.missing(),
+            without(scraped.monitor),
+        ),
         // What of it is refused is not known, so no interval and no limit is told.
-        Some(s) if !s.selected_by.is_empty() && stays(seen, scraped.kind) => verdict(
-            "True",
+        Some(s) if !s.selected_by.is_empty() && stays(seen, kind) => verdict(
+            ConditionStatus::True,
             Reason::Selected,
             format!(
                 "set to be scraped by {}",
@@ -425,7 +439,7 @@ fn scrape(scraped: &Scraped, seen: &Seen) -> Verdict {
             ),
         ),
         Some(s) if !s.selected_by.is_empty() => verdict(
-            "True",
+            ConditionStatus::True,
             Reason::Selected,
             format!(
                 "set to be scraped every {} by {}; {}",
@@ -435,21 +449,21 @@ fn scrape(scraped: &Scraped, seen: &Seen) -> Verdict {
             ),
         ),
         Some(s) if s.ignored_by.is_empty() => verdict(
-            "Unknown",
+            ConditionStatus::Unknown,
             Reason::NoPrometheusFound,
             format!(
                 "{} {} is there, and {}",
-                scraped.kind.as_str(),
+                kind.as_str(),
                 scraped.name,
                 no_prometheus(seen)
             ),
         ),
         Some(s) => verdict(
-            "False",
+            ConditionStatus::False,
             Reason::NotSelected,
             format!(
                 "nobody scrapes {}: {}",
-                whom(scraped.kind),
+                scraped.monitor.whom(),
                 listed(&s.ignored_by, "; ", NAMED)
             ),
         ),
@@ -457,7 +471,7 @@ fn scrape(scraped: &Scraped, seen: &Seen) -> Verdict {
 }
 
 fn no_prometheus(seen: &Seen) -> String {
-    match seen.unseen_prometheuses {
+    match &seen.unseen_prometheuses {
         None => "this cluster has no Prometheus or PrometheusAgent object that could select it"
             .to_owned(),
         Some(why) => {
@@ -466,21 +480,10 @@ fn no_prometheus(seen: &Seen) -> String {
     }
 }
 
-/// Whom a monitor of this kind has scraped.
-fn whom(kind: Kind) -> &'static str {
-    match kind {
-        Kind::PodMonitor => "the model servers",
-        _ => "the gateway",
-    }
-}
-
 fn published(type_: ConditionType, seen: &Seen, message: impl FnOnce() -> String) -> Verdict {
     match problem_of(seen, type_) {
-        Some(problem) => {
-            let (reason, message) = explain(problem);
-            Verdict::new(type_, "False", reason, message)
-        }
-        None => Verdict::new(type_, "True", Reason::Published, message()),
+        Some(problem) => Verdict::problem(type_, problem),
+        None => Verdict::new(type_, ConditionStatus::True, Reason::Published, message()),
     }
 }
 
@@ -492,81 +495,4 @@ fn problem_of<'a>(seen: &'a Seen, type_: ConditionType) -> Option<&'a Problem> {
 /// Whether a child of this kind is there as it was before a change that did not get through.
 fn stays(seen: &Seen, kind: Kind) -> bool {
     seen.problems.iter().any(|p| p.kind == kind && p.stays)
-}
-
-fn explain(problem: &Problem) -> (Reason, String) {
-    let name = format!("{} {}", problem.kind.as_str(), problem.name);
-    let object = match problem.stays {
-        true => format!("a change of {name}, which stays as it was"),
-        false => name.clone(),
-    };
-    match &problem.cause {
-        Cause::NameTaken => (
-            Reason::NameTaken,
-            format!(
-                "{object} is there and was not made by Simplepipe; rename or delete it, and it will be made"
-            ),
-        ),
-        Cause::KindNotServed => kind_missing(problem.kind),
-        Cause::Refused(why) => (
-            Reason::Refused,
-            format!(
-                "the API server refuses {object}: {why}{}",
-                cure(problem.kind, why)
-            ),
-        ),
-        Cause::Unavailable(why) => (
-            Reason::ApiUnavailable,
-            match problem.stays {
-                true => format!("{object}, could not be written and is tried again: {why}"),
-                false => format!("{object} could not be written and is tried again: {why}"),
-            },
-        ),
-        Cause::Contested => (
-            Reason::ChangedByOthers,
-            format!("{object} is not there: others keep deleting it"),
-        ),
-        Cause::Unanswered => (
-            Reason::ApiUnavailable,
-            format!(
-                "{object} is not there: the API server has not answered yet, perhaps for an admission webhook that hangs"
-            ),
-        ),
-        Cause::HeldBack => (
-            Reason::PausedBySpec,
-            format!("{object} is not there, and is not made while spec.paused is true"),
-        ),
-    }
-}
-
-/// What to do about a refusal, where the API server's words alone do not tell.
-fn cure(kind: Kind, why: &str) -> String {
-    let is_older = ["unknown field", "field not declared in schema"]
-        .iter()
-        .any(|words| why.contains(words));
-    if !is_older || Monitor::of(kind).is_none() {
-        return String::new();
-    }
-    format!(
-        ". The CRD {}.{} is older than Prometheus Operator {}: install the CRDs of that version or a later one",
-        kind.plural(),
-        prometheus_operator::GROUP,
-        prometheus_operator::OLDEST
-    )
-}
-
-fn kind_missing(kind: Kind) -> (Reason, String) {
-    let reason = match kind {
-        Kind::PodMonitor => Reason::PodMonitorKindMissing,
-        _ => Reason::ServiceMonitorKindMissing,
-    };
-    let message = format!(
-        "this cluster has no {}s (CRD {}.{}), so nobody scrapes {}; install the Prometheus Operator's CRDs, and it is \
-         picked up by itself",
-        kind.as_str(),
-        kind.plural(),
-        prometheus_operator::GROUP,
-        whom(kind)
-    );
-    (reason, message)
 }

@@ -8,8 +8,8 @@ use crate::api::{MetricsNamespace, MetricsNamespaceStatus};
 use crate::operator::child_cache::Rollout;
 use crate::operator::kind::Kind;
 use crate::operator::objection::Objection;
-use crate::operator::outcome::{Cause, Problem};
 use crate::operator::plan::{Plan, fixtures};
+use crate::operator::problem::{Cause, Failure, Problem};
 use crate::operator::selection::{Selection, Selections};
 use rstest::rstest;
 
@@ -89,12 +89,12 @@ impl World {
             &Seen {
                 decision: self.plan.as_ref(),
                 problems: &self.problems,
-                contested: self.contested,
-                rollout: self.rollout.as_ref(),
-                pod_problem: self.pod_problem,
-                selections: &self.selections(),
-                unseen: self.unseen,
-                unseen_prometheuses: self.unseen_prometheuses,
+                contested: self.contested.map(Into::into),
+                rollout: self.rollout.clone(),
+                pod_problem: self.pod_problem.map(Into::into),
+                selections: self.selections(),
+                unseen: self.unseen.map(Into::into),
+                unseen_prometheuses: self.unseen_prometheuses.map(Into::into),
                 converged: self.converged,
                 now: NOW.parse().unwrap(),
             },
@@ -163,7 +163,7 @@ fn a_monitor_with_a_field_that_the_cluster_does_not_know_is_told_with_the_versio
     #[case] why: &str,
 ) {
     let mut world = World::well();
-    let refused = |kind, serves| problem(kind, serves, Cause::Refused(why.into()));
+    let refused = |kind, serves| problem(kind, serves, Failure::Refused(why.into()).into());
     world.problems = vec![refused(
         Kind::ServiceMonitor,
         ConditionType::ScrapeConfigured,
@@ -306,7 +306,7 @@ fn what_cannot_be_seen_is_unknown_and_said() {
 #[test]
 fn who_would_select_a_service_monitor_that_is_not_there_is_not_told() {
     let mut world = World::well();
-    let refused = Cause::Refused("no right".into());
+    let refused = Failure::Refused("no right".into()).into();
     world.problems = vec![problem(
         Kind::ServiceMonitor,
         ConditionType::ScrapeConfigured,
@@ -333,8 +333,8 @@ fn without_service_monitors_the_rest_is_still_told() {
 
 #[rstest]
 #[case(Cause::NameTaken, "NameTaken", "was not made by Simplepipe")]
-#[case(Cause::Refused("quota".into()), "Refused", "quota")]
-#[case(Cause::Unavailable("reset".into()), "ApiUnavailable", "reset")]
+#[case(Failure::Refused("quota".into()).into(), "Refused", "quota")]
+#[case(Failure::Unavailable("reset".into()).into(), "ApiUnavailable", "reset")]
 #[case(Cause::HeldBack, "PausedBySpec", "spec.paused")]
 fn a_child_that_cannot_be_written_is_named_where_it_belongs(
     #[case] cause: Cause,
@@ -363,7 +363,7 @@ fn a_child_that_cannot_be_removed_is_told_by_ready() {
     world.problems = vec![problem(
         Kind::ConfigMap,
         ConditionType::Ready,
-        Cause::Refused("no right".into()),
+        Failure::Refused("no right".into()).into(),
     )];
     assert!(world.ready().message.contains("no right"));
 }
@@ -555,7 +555,7 @@ fn a_refused_change_says_what_goes_on_and_that_ready_needs_somebody() {
         let mut world = World::well();
         world.problems = vec![Problem {
             stays: true,
-            ..problem(kind, serves, Cause::Refused("quota".into()))
+            ..problem(kind, serves, Failure::Refused("quota".into()).into())
         }];
         let status = world.status();
         let condition = find(&status, serves.as_str());
@@ -577,7 +577,7 @@ fn a_refused_change_says_what_goes_on_and_that_ready_needs_somebody() {
 fn what_a_refused_change_would_have_brought_is_not_told_as_done() {
     let refused = |kind, serves| Problem {
         stays: true,
-        ..problem(kind, serves, Cause::Refused("quota".into()))
+        ..problem(kind, serves, Failure::Refused("quota".into()).into())
     };
     let mut world = World::well();
     let mut before = world.status();
@@ -609,7 +609,7 @@ fn a_change_that_does_not_get_through_is_a_sentence_too() {
         ..problem(
             Kind::Service,
             ConditionType::GatewayAvailable,
-            Cause::Unavailable("503".into()),
+            Failure::Unavailable("503".into()).into(),
         )
     }];
     let says = "a change of Service pushgateway, which stays as it was, could not be written and is tried again: 503";
@@ -642,7 +642,7 @@ fn a_child_that_is_waited_for_is_named() {
     world.problems = vec![problem(
         Kind::Deployment,
         ConditionType::GatewayAvailable,
-        Cause::Unanswered,
+        Failure::Unanswered.into(),
     )];
     let ready = world.ready();
     assert_eq!(ready.reason, "ApiUnavailable");

@@ -1,0 +1,59 @@
+//! What every reconcile works with.
+
+use std::sync::Arc;
+
+use kube::Client;
+use kube::runtime::reflector::ObjectRef;
+
+use crate::api::MetricsNamespace;
+
+use super::budget::Budgets;
+use super::caches::Caches;
+use super::contests::Contests;
+use super::events::Events;
+use super::health::Health;
+use super::lanes::Lanes;
+use super::lasting::Lasting;
+use super::platform::Platform;
+use super::pods::Pods;
+use super::queue::Queue;
+use super::retry::Failures;
+use super::telemetry::Metrics;
+
+/// The parts of the operator, as reconciles share them.
+pub struct Context {
+    /// The API server.
+    pub client: Client,
+    /// What the watches know.
+    pub caches: Arc<Caches>,
+    /// What the platform sets.
+    pub platform: Arc<Platform>,
+    /// Where events go.
+    pub events: Arc<Events>,
+    /// What waits.
+    pub queue: Queue,
+    /// Whether the operator works.
+    pub health: Arc<Health>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// What failed, and is tried again.
+    pub failures: Failures,
+    /// What events say of statuses that can't be written: they are kept for an hour, and the failure may last longer.
+    pub untold: Lasting<ObjectRef<MetricsNamespace>>,
+    /// Writes lately.
+    pub budgets: Budgets,
+    /// What others keep changing back.
+    pub contests: Contests,
+    /// Why gateways do not come up.
+    pub pods: Pods,
+    /// Who works side by side.
+    pub lanes: Arc<Lanes>,
+}
+
+impl Context {
+    /// Forgets an object that is gone.
+    pub fn forget(&self, object: &ObjectRef<MetricsNamespace>) {
+        self.failures.forget(object);
+        self.untold.forget(object);
+    }
+}
