@@ -21,19 +21,19 @@ use tokio::time::timeout;
 use crate::api::conditions::ConditionType;
 use crate::api::{MetricsNamespace, names};
 
-use super::api_error::cause;
-use super::child_cache::{ChildCache, Live, Served};
 use super::children::Child;
-use super::contests::{self, Contests, Rivalry};
-use super::health::Health;
+use super::cluster::api_error::cause;
+use super::cluster::child_cache::{ChildCache, Live, Served};
+use super::cluster::presence::{is_there, may_be_gone};
+use super::cluster::watched::{Nothing, Part, Watched};
 use super::kind::Kind;
-use super::lanes::Place;
 use super::locked::Locked;
 use super::outcome::{Outcome, Verb, Written};
 use super::ownership;
-use super::presence::{is_there, may_be_gone};
+use super::pacing::contests::{self, Contests, Rivalry};
+use super::pacing::lanes::Place;
 use super::problem::{Cause, Failure, Problem};
-use super::watched::{Nothing, Part, Watched};
+use super::telemetry::health::Health;
 
 /// Answers to writes carry metadata only: the rest is never looked at.
 const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";

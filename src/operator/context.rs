@@ -7,18 +7,18 @@ use kube::runtime::reflector::ObjectRef;
 
 use crate::api::MetricsNamespace;
 
-use super::budget::Budgets;
-use super::caches::Caches;
-use super::contests::Contests;
+use super::cluster::caches::Caches;
 use super::events::Events;
-use super::health::Health;
-use super::lanes::Lanes;
-use super::lasting::Lasting;
+use super::pacing::budget::Budgets;
+use super::pacing::contests::Contests;
+use super::pacing::lanes::Lanes;
+use super::pacing::queue::Queue;
+use super::pacing::retry::Failures;
 use super::platform::Platform;
 use super::pods::Pods;
-use super::queue::Queue;
-use super::retry::Failures;
 use super::telemetry::Metrics;
+use super::telemetry::health::Health;
+use super::telemetry::lasting::Lasting;
 
 /// The parts of the operator, as reconciles share them.
 pub struct Context {

@@ -13,9 +13,9 @@ use crate::api::MetricsNamespace;
 
 use super::apply::Progress;
 use super::context::Context;
-use super::lanes::Place;
+use super::pacing::lanes::Place;
+use super::pacing::retry::Error;
 use super::reconcile::{Work, reconcile};
-use super::retry::Error;
 
 /// Who waits for long in any case is not kept from it by a status that hangs.
 const TELL_WITHIN: Duration = Duration::from_secs(1);

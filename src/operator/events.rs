@@ -14,10 +14,10 @@ use crate::api::conditions::{ConditionStatus, ConditionType, Reason};
 use crate::api::{MetricsNamespace, MetricsNamespaceStatus, names};
 use crate::terminal::listed;
 
-use super::api_error::words;
-use super::budget::Budgets;
-use super::lasting::Lasting;
+use super::cluster::api_error::words;
 use super::outcome::{Verb, Written};
+use super::pacing::budget::Budgets;
+use super::telemetry::lasting::Lasting;
 
 /// An event that nobody waits for is given up after so long.
 pub const LONGEST_EVENT: Duration = Duration::from_secs(5);

@@ -1,67 +1,38 @@
-//! The operator: watches, and for each object observe, plan, build, apply, status.
+//! The operator. `reconcile` is the order in which an object is observed, planned, built, applied and told of; each step
+//! has a file beside it.
 //!
-//! Pure: `plan`, `children`, `kind`, `labels`, `model_servers`, `objection`, `outcome`, `ownership`, `platform`,
-//! `problem`, `selection`, `turns`, `wish`, and the computing half of `status`. `backoff`, `budget`, `caches`, `child_cache`, `contests`,
-//! `election`, `fence`, `health`, `interned`, `kept`, `kept_object`, `lanes`, `lasting`, `locked`, `objects` and `queue`
-//! keep what is known, or who may go on; the rest reads and writes.
+//! Pure: `plan`, `wish`, `children`, `kind`, `labels`, `model_servers`, `objection`, `outcome`, `ownership`, `platform`,
+//! `problem`, `selection`, and the computing half of `status`. `cluster` is what is seen, `pacing` who works when, `lead`
+//! who may write, `telemetry` what is told of the operator itself.
 
-mod api_error;
 mod apply;
-mod backoff;
-mod budget;
-mod caches;
-mod child_cache;
 mod children;
-mod contests;
+mod cluster;
 mod context;
 mod controller;
-mod election;
 mod enrolment;
 mod events;
-mod fence;
-mod following;
-mod health;
-mod interned;
-mod kept;
-mod kept_object;
 pub mod kind;
 mod labels;
-mod lanes;
-mod lasting;
-mod lease;
+mod lead;
 mod locked;
-mod metrics_format;
 mod model_servers;
-mod namespace_events;
 mod next_look;
 mod objection;
-mod objects;
 mod observe;
 mod outcome;
 pub mod ownership;
+mod pacing;
 mod plan;
 mod platform;
 mod pods;
-mod presence;
 mod problem;
-mod process;
-mod queue;
 mod reconcile;
 mod report;
-mod retry;
-mod retry_after;
-mod seen;
 mod selection;
-mod server;
 pub mod settings;
 mod status;
 mod telemetry;
-mod turns;
-mod unreadable;
-mod utf8;
-mod watch;
-mod watched;
-mod watches;
 mod wish;
 
 use std::io;
@@ -80,28 +51,29 @@ use tracing::{Level, error, info, warn};
 
 use crate::exit_code::ExitCode;
 
-use budget::Budgets;
-use caches::Caches;
-use contests::Contests;
+use cluster::caches::Caches;
+use cluster::watch::Watch;
+use cluster::watches::Watches;
 use context::Context;
 use events::Events;
-use fence::Fence;
-use health::{Health, Role};
-use lanes::Lanes;
-use lasting::Lasting;
-use lease::{Lease, Waiting};
+use lead::fence::Fence;
+use lead::lease::{Lease, Waiting};
+use pacing::budget::Budgets;
+use pacing::contests::Contests;
+use pacing::lanes::Lanes;
+use pacing::queue::Queue;
+use pacing::retry::Failures;
 use pods::Pods;
-use queue::Queue;
-use retry::Failures;
 use settings::{Flags, Settings};
 use telemetry::Metrics;
-use watch::Watch;
-use watches::Watches;
+use telemetry::health::{Health, Role};
+use telemetry::lasting::Lasting;
+use telemetry::server;
 
 /// An API server that does not take a connection by then is tried again.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection that is silent for longer is dead: watches are given up before.
-const SILENCE: Duration = Duration::from_secs(following::SILENCE.as_secs() + 5);
+const SILENCE: Duration = Duration::from_secs(cluster::following::SILENCE.as_secs() + 5);
 
 /// Why the operator ended.
 #[derive(Debug, Error)]
@@ -158,7 +130,7 @@ impl Error {
 
 /// Below it, a parser's message shows the lines around the fault, and a kubeconfig holds secrets.
 fn first_line(error: &kube::config::InferConfigError) -> String {
-    let words = api_error::with_causes(error);
+    let words = cluster::api_error::with_causes(error);
     words.lines().next().unwrap_or_default().to_owned()
 }
 
@@ -263,7 +235,7 @@ async fn work(flags: &Flags, settings: &Settings) -> Result<(), Error> {
         _ = stop.changed() => Ok(()),
         why = lease.lost() => Err(Error::LeaseLost(why)),
         why = &mut watches => Err(match why {
-            Ok(watches::Ended::Rewound) => Error::Rewound,
+            Ok(cluster::watches::Ended::Rewound) => Error::Rewound,
             _ => Error::Ended("a watch"),
         }),
         _ = &mut enrolment => Err(Error::Ended("enrolment")),
@@ -327,8 +299,8 @@ fn connect(config: &kube::Config, fence: &Fence) -> Result<Client, KubeError> {
     // `/readyz`. Whoever asks decides when to ask again.
     config.default_retry = false;
     Ok(ClientBuilder::try_from(config)?
-        .with_layer(&MapResponseLayer::new(utf8::replaced))
-        .with_layer(&AndThenLayer::new(retry_after::kept))
+        .with_layer(&MapResponseLayer::new(cluster::utf8::replaced))
+        .with_layer(&AndThenLayer::new(cluster::retry_after::kept))
         .with_layer(fence)
         .build())
 }

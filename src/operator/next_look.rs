@@ -6,7 +6,7 @@ use kube::runtime::reflector::ObjectRef;
 
 use crate::api::MetricsNamespace;
 
-use super::child_cache::Served;
+use super::cluster::child_cache::Served;
 use super::context::Context;
 use super::observe;
 use super::outcome::{Outcome, Verb};

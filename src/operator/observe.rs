@@ -10,11 +10,11 @@ use kube::runtime::reflector::ObjectRef;
 use crate::api::{MetricsNamespace, names};
 
 use super::apply::is_converged;
-use super::caches::Caches;
-use super::child_cache::{Rollout, Served};
 use super::children::Child;
+use super::cluster::caches::Caches;
+use super::cluster::child_cache::{Rollout, Served};
+use super::cluster::watch::Watch;
 use super::context::Context;
-use super::health::Health;
 use super::kind::Kind;
 use super::labels::Labels;
 use super::plan::Inputs;
@@ -22,7 +22,7 @@ use super::platform::Platform;
 use super::problem::Problem;
 use super::selection::{Candidate, Scraper, Selection, select};
 use super::status::Seen;
-use super::watch::Watch;
+use super::telemetry::health::Health;
 use super::wish::Wish;
 
 /// What a plan depends on.

@@ -16,13 +16,13 @@ use tokio::time::{sleep, timeout};
 use crate::api::{MetricsNamespace, names};
 use crate::terminal::one_line_with_its_end;
 
-use super::api_error::words;
-use super::caches::Caches;
-use super::child_cache::Rollout;
+use super::cluster::api_error::words;
+use super::cluster::caches::Caches;
+use super::cluster::child_cache::Rollout;
+use super::cluster::watched::{Part, Watched};
 use super::locked::Locked;
 use super::observe;
-use super::queue::Queue;
-use super::watched::{Part, Watched};
+use super::pacing::queue::Queue;
 
 /// A gateway that has just been made is asked for this soon.
 const FIRST_LOOK: Duration = Duration::from_secs(6);
@@ -230,7 +230,7 @@ impl Pods {
     }
 }
 
-fn is_down(live: &super::child_cache::Live) -> bool {
+fn is_down(live: &super::cluster::child_cache::Live) -> bool {
     live.rollout
         .as_ref()
         .is_some_and(|rollout| observe::coming_up_since(rollout).is_some())

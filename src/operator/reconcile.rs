@@ -11,15 +11,15 @@ use tokio::time::{sleep, timeout};
 
 use crate::api::{MetricsNamespace, MetricsNamespaceStatus};
 
-use super::api_error::failure;
 use super::apply::{LONGEST_WRITE, Progress, Writer, held_back, no_answer};
-use super::contests::Ground;
+use super::cluster::api_error::failure;
 use super::context::Context;
-use super::lanes::Place;
 use super::next_look::Later;
 use super::outcome::Outcome;
+use super::pacing::contests::Ground;
+use super::pacing::lanes::Place;
+use super::pacing::retry::Error;
 use super::plan::Plan;
-use super::retry::Error;
 use super::wish::{Going, Wish};
 use super::{observe, report, status};
 

@@ -7,11 +7,11 @@ use tracing::info;
 
 use crate::api::{MetricsNamespace, MetricsNamespaceStatus};
 
-use super::contests::{Ground, Rivalry};
 use super::events::{self, News};
 use super::outcome::Outcome;
+use super::pacing::contests::{Ground, Rivalry};
+use super::pacing::retry::Error;
 use super::reconcile::Work;
-use super::retry::Error;
 
 /// Tells of one reconcile. `told` is what became of the status: true where another's was written over.
 pub async fn report(

@@ -10,9 +10,9 @@ use serde_json::json;
 
 use crate::api::{MetricsNamespace, MetricsNamespaceStatus, names};
 
-use super::objects::{Objects, Telling};
-use super::presence::{is_there, may_be_gone};
-use super::watched::WatchedObject;
+use super::cluster::objects::{Objects, Telling};
+use super::cluster::presence::{is_there, may_be_gone};
+use super::cluster::watched::WatchedObject;
 
 pub use compute::{Seen, compute};
 

@@ -23,15 +23,15 @@ use super::api_error::{is_unknown_kind, with_causes, words};
 use super::backoff::Backoff;
 use super::caches::Caches;
 use super::child_cache::Served;
-use super::events::Events;
 use super::following::{Failure, Following, News};
-use super::health::Health;
-use super::kind::Kind;
-use super::queue::Queue;
 use super::seen::{ChildPart, Children, Concerned, Namespaces, Objects, Scrapers, Seen, Status};
 use super::unreadable::Unreadable;
 use super::watch::Watch;
 use super::watched::{Nothing, Watched};
+use crate::operator::events::Events;
+use crate::operator::kind::Kind;
+use crate::operator::pacing::queue::Queue;
+use crate::operator::telemetry::health::Health;
 
 /// What every watch works with.
 #[derive(Clone)]

@@ -14,7 +14,7 @@ use crate::api::{MetricsNamespace, MetricsNamespaceStatus};
 
 use super::child_cache::version;
 use super::kept_object::{Common, KeptObject, KeptStatus};
-use super::locked::Locked;
+use crate::operator::locked::Locked;
 
 /// Of the objects of one namespace, so many of the oldest are told who serves it; the others would only be told anew each
 /// time.

@@ -17,13 +17,13 @@ use crate::terminal::one_line;
 
 use super::caches::{Caches, Namespace};
 use super::child_cache::{Live, Served};
-use super::events::Events;
-use super::health::Health;
-use super::kind::Kind;
 use super::objects;
-use super::selection::{Prometheus, Scraper};
 use super::unreadable::Unreadable;
 use super::watched::{Nothing, Part, Watched, WatchedObject};
+use crate::operator::events::Events;
+use crate::operator::kind::Kind;
+use crate::operator::selection::{Prometheus, Scraper};
+use crate::operator::telemetry::health::Health;
 
 /// A parser's words are cut here: they quote what they can't read.
 const LONGEST_WORDS: usize = 400;

@@ -409,9 +409,9 @@ mod tests {
     use serde_json::{Value, json};
     use tower::{BoxError, service_fn};
 
-    use super::super::kind::Kind;
-    use super::super::locked::Locked;
     use super::super::watched::Watched;
+    use crate::operator::kind::Kind;
+    use crate::operator::locked::Locked;
 
     /// An API server that says these answers, and notes what it was asked.
     struct Server(Arc<Locked<Script>>);

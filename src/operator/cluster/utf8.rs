@@ -65,8 +65,8 @@ mod tests {
     use tower::{BoxError, service_fn};
 
     use super::*;
+    use crate::operator::cluster::watched::Watched;
     use crate::operator::kind::Kind;
-    use crate::operator::watched::Watched;
 
     fn in_parts(parts: &[&[u8]]) -> Vec<u8> {
         let mut text = Text::default();

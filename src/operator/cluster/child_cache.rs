@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 
 use crate::api::names;
 
-use super::children::{Child, is_childs_name};
 use super::interned::Interned;
 use super::kept::Kept;
-use super::kind::Kind;
-use super::locked::Locked;
-use super::ownership;
+use crate::operator::children::{Child, is_childs_name};
+use crate::operator::kind::Kind;
+use crate::operator::locked::Locked;
+use crate::operator::ownership;
 
 /// A live child.
 #[derive(Clone, Debug, PartialEq)]

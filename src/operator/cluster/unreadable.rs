@@ -10,9 +10,9 @@ use tracing::{info, warn};
 
 use crate::api::MetricsNamespace;
 
-use super::events::{Events, LONGEST_EVENT};
-use super::lasting::{Lasting, Told};
-use super::locked::Locked;
+use crate::operator::events::{Events, LONGEST_EVENT};
+use crate::operator::locked::Locked;
+use crate::operator::telemetry::lasting::{Lasting, Told};
 
 /// Those that can't be read now. The log and events name each now and then, however often it changes.
 #[derive(Default)]

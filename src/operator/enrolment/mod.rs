@@ -1,6 +1,9 @@
 //! Namespaces labelled `simplepipe.dev/enroll=true` get a MetricsNamespace. Without the label, or with `false`, they lose
 //! it again, unless a person has made it their own by an edit. Any other value changes nothing, and is told.
 
+pub mod namespace_events;
+pub mod turns;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,14 +18,14 @@ use tracing::{info, warn};
 
 use crate::api::{MetricsNamespace, MetricsNamespaceSpec, names};
 
-use super::api_error::words;
-use super::budget::Budgets;
-use super::caches::{Caches, Namespace};
-use super::events::{Events, LONGEST_EVENT};
-use super::lasting::{Lasting, Told};
-use super::namespace_events::{Note, publish};
-use super::telemetry::Metrics;
-use super::turns::{Ended, Turns};
+use crate::operator::cluster::api_error::words;
+use crate::operator::cluster::caches::{Caches, Namespace};
+use crate::operator::events::{Events, LONGEST_EVENT};
+use crate::operator::pacing::budget::Budgets;
+use crate::operator::telemetry::Metrics;
+use crate::operator::telemetry::lasting::{Lasting, Told};
+use namespace_events::{Note, publish};
+use turns::{Ended, Turns};
 
 /// A request that takes longer is given up and tried again. An admission webhook may take 30 seconds, and then the API
 /// server says which one it was.

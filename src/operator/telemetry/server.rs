@@ -19,12 +19,12 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-use super::caches::Caches;
 use super::health::{Health, Report};
-use super::locked::Locked;
 use super::metrics_format::Format;
-use super::queue::Queue;
-use super::telemetry::{self, Metrics};
+use crate::operator::cluster::caches::Caches;
+use crate::operator::locked::Locked;
+use crate::operator::pacing::queue::Queue;
+use crate::operator::telemetry::{self, Metrics};
 
 /// Any pod of the cluster may connect where no NetworkPolicy forbids it, and must not fill the memory or keep others
 /// out: so many at once, each with so much of a request, in so much time, for so long, whether it reads or not.

@@ -8,7 +8,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::backoff::retry_delay;
+use crate::operator::cluster::backoff::retry_delay;
 
 /// Tries side by side.
 const SLOTS: usize = 40;

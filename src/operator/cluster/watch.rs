@@ -1,7 +1,7 @@
 //! Pure: which watches there are.
 
-use super::kind::Kind;
-use super::selection::Scraper;
+use crate::operator::kind::Kind;
+use crate::operator::selection::Scraper;
 
 /// A watch of all objects of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -6,7 +6,7 @@ use std::fmt;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::time::{Duration, Instant};
 
-use super::locked::Locked;
+use crate::operator::locked::Locked;
 
 /// Between two lines about a failure that goes on as it was.
 const REMIND: Duration = Duration::from_secs(300);

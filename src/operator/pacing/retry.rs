@@ -9,10 +9,10 @@ use tracing::{info, warn};
 
 use crate::api::MetricsNamespace;
 
-use super::backoff::retry_delay;
-use super::lasting::Lasting;
-use super::locked::Locked;
-use super::problem::{Cause, Failure, Problem};
+use crate::operator::cluster::backoff::retry_delay;
+use crate::operator::locked::Locked;
+use crate::operator::problem::{Cause, Failure, Problem};
+use crate::operator::telemetry::lasting::Lasting;
 
 /// Delay after the first failure; it doubles with each further one.
 const FIRST_RETRY: Duration = Duration::from_millis(500);

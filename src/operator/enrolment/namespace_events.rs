@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::api::{MetricsNamespace, names};
 use crate::terminal::one_line;
 
-use super::events::as_note;
+use crate::operator::events::as_note;
 
 /// Characters of a label's value, or an API server's words, in a note.
 const LONGEST_QUOTE: usize = 600;

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::api::MetricsNamespace;
 
-use super::locked::Locked;
+use crate::operator::locked::Locked;
 
 /// Changes of one object that come this close together are looked at once.
 const DEBOUNCE: Duration = Duration::from_millis(100);

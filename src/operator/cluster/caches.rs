@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::child_cache::ChildCache;
 use super::interned::Interned;
-use super::labels::Labels;
-use super::locked::Locked;
 use super::objects::Objects;
-use super::selection::{Prometheus, Scraper};
+use crate::operator::labels::Labels;
+use crate::operator::locked::Locked;
+use crate::operator::selection::{Prometheus, Scraper};
 
 /// Everything that the watches know.
 #[derive(Default)]

@@ -8,7 +8,7 @@ use kube::runtime::reflector::ObjectRef;
 
 use crate::api::MetricsNamespace;
 
-use super::locked::Locked;
+use crate::operator::locked::Locked;
 
 /// So many at once for each object, and after that one in a while.
 pub struct Budgets {

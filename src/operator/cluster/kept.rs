@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::child_cache::{Live, Ours, Rollout};
 use super::interned::Interned;
-use super::kind::Kind;
+use crate::operator::kind::Kind;
 
 /// A [`Live`] in a third of its memory.
 pub struct Kept {

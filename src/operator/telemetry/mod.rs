@@ -1,5 +1,11 @@
 //! The operator's own metrics, and its log.
 
+pub mod health;
+pub mod lasting;
+pub mod metrics_format;
+pub mod process;
+pub mod server;
+
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -17,13 +23,13 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::api::conditions::{ConditionStatus, ConditionType};
 
-use super::health::Health;
-use super::kind::Kind;
-use super::locked::Locked;
-use super::metrics_format::Format;
-use super::outcome::Verb;
-use super::process::Process;
-use super::settings::LogFormat;
+use crate::operator::kind::Kind;
+use crate::operator::locked::Locked;
+use crate::operator::outcome::Verb;
+use crate::operator::settings::LogFormat;
+use health::Health;
+use metrics_format::Format;
+use process::Process;
 
 /// Upper bounds of the duration's buckets, in seconds: from a reconcile that only looks to one that times out.
 const DURATION_BUCKETS: [f64; 10] = [0.0005, 0.002, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
@@ -296,10 +302,10 @@ fn filter(level: &str) -> Result<EnvFilter, LogLevelError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fence::Fence;
-    use super::super::health::Role;
+    use super::health::Role;
     use super::*;
-    use crate::operator::watch::Watch;
+    use crate::operator::cluster::watch::Watch;
+    use crate::operator::lead::fence::Fence;
     use rstest::rstest;
 
     const SERVICES: Watch = Watch::Children(Kind::Service);

@@ -11,10 +11,10 @@ use serde_json::{Map, Value};
 use crate::api::{MetricsNamespace, names};
 use crate::terminal::one_line;
 
-use super::children::Child;
-use super::kind::Kind;
-use super::locked::Locked;
-use super::ownership;
+use crate::operator::children::Child;
+use crate::operator::kind::Kind;
+use crate::operator::locked::Locked;
+use crate::operator::ownership;
 
 /// Times that one writer changes a child back before it is called a fight: more than a person's doubt brings.
 const ENOUGH: usize = 6;

@@ -13,8 +13,8 @@ use tokio::time::{Instant, timeout};
 
 use crate::api::MetricsNamespace;
 
-use super::kind::Kind;
-use super::locked::Locked;
+use crate::operator::kind::Kind;
+use crate::operator::locked::Locked;
 
 /// Tenants in the slow lane. With those in the last lane, and their requests side by side, they hold fewer than half of
 /// the seats that an API server has by default for all service accounts.

@@ -11,10 +11,10 @@ use tokio::time::timeout;
 
 use crate::api::MetricsNamespace;
 
-use super::fence::Fence;
 use super::lasting::{Lasting, Told};
-use super::locked::Locked;
-use super::watch::Watch;
+use crate::operator::cluster::watch::Watch;
+use crate::operator::lead::fence::Fence;
+use crate::operator::locked::Locked;
 
 /// Each answer is given up long before; a reconcile that still waits for one then never will end.
 const STUCK: Duration = Duration::from_secs(180);

@@ -18,13 +18,13 @@ use tracing::{info, warn};
 
 use crate::api::names;
 
-use super::api_error::words;
 use super::election::{Candidate, Tenure, Whose, holder};
 use super::fence::{Fence, Keeper};
-use super::health::{Health, Role};
-use super::locked::Locked;
-use super::retry_after;
-use super::settings::LeaseSettings;
+use crate::operator::cluster::api_error::words;
+use crate::operator::cluster::retry_after;
+use crate::operator::locked::Locked;
+use crate::operator::settings::LeaseSettings;
+use crate::operator::telemetry::health::{Health, Role};
 
 /// Between two looks at the Lease where it can't be watched, or where something went wrong.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -5,7 +5,7 @@ use kube::core::Status;
 
 use crate::terminal::one_line;
 
-use super::problem::{Cause, Failure};
+use crate::operator::problem::{Cause, Failure};
 
 /// Characters at most: the API server quotes whatever it refuses, and this goes into a log and a status.
 const LONGEST_WORDS: usize = 800;
