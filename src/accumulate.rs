@@ -21,11 +21,8 @@ pub enum CantAdd {
         quoted(.metric)
     )]
     Type {
-        /// Its name.
         metric: String,
-        /// Its type there.
         held: String,
-        /// Its type here.
         pushed: &'static str,
     },
     /// The group has it from a push that forgot its type.
@@ -35,9 +32,7 @@ pub enum CantAdd {
         quoted(.metric)
     )]
     HeldUntyped {
-        /// Its name.
         metric: String,
-        /// Its type here.
         pushed: &'static str,
     },
     /// This push forgot its type.
@@ -48,9 +43,7 @@ pub enum CantAdd {
         quoted(&format!("# TYPE {metric} {held}"))
     )]
     PushedUntyped {
-        /// Its name.
         metric: String,
-        /// Its type there.
         held: String,
     },
     /// The buckets have other bounds.
@@ -59,11 +52,8 @@ pub enum CantAdd {
         quoted(.metric)
     )]
     Buckets {
-        /// Its name.
         metric: String,
-        /// The bounds there.
         held: String,
-        /// The bounds here.
         pushed: String,
     },
     /// Quantiles of two sets of observations say nothing about both together.
@@ -75,9 +65,7 @@ pub enum CantAdd {
     /// Something that no push of ours leaves there.
     #[error("holds {} in this group in a form that can't be added to: {problem}", quoted(.metric))]
     Form {
-        /// Its name.
         metric: String,
-        /// What is wrong.
         problem: String,
     },
     /// Counting on would skip numbers.
@@ -92,11 +80,8 @@ pub enum CantAdd {
         shown(*.pushed)
     )]
     Lost {
-        /// Its name.
         metric: String,
-        /// How much is there.
         held: f64,
-        /// How much comes.
         pushed: f64,
     },
 }

@@ -11,12 +11,9 @@ use crate::terminal::quoted;
 pub const TTL: &str = "push_ttl_seconds";
 const TTL_HELP: &str = "For how long after its push the group is worth keeping";
 
-/// One request.
 #[derive(Debug, PartialEq)]
 pub struct Parcel {
-    /// Where it goes.
     pub group: Group,
-    /// What is in it.
     pub families: Vec<Family>,
 }
 

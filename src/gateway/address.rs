@@ -18,7 +18,6 @@ pub struct Address {
 /// Why a text is no address. No message shows a password.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// Nothing.
     #[error("is empty; write http://HOST:PORT")]
     Empty,
     /// A host and nothing else: 9091 and 80 are as likely to be meant.
@@ -32,7 +31,6 @@ pub enum AddressError {
     Part {
         /// The address without user and password.
         shown: String,
-        /// What is too much.
         part: &'static str,
     },
     /// The address of what is pushed, not of the gateway.

@@ -29,13 +29,11 @@ const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Which gateway, and how it is spoken to.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where it is.
     pub address: Address,
     /// In place of those in the address.
     pub credentials: Option<Credentials>,
     /// Where the address is https.
     pub tls: TlsFiles,
-    /// What is between.
     pub proxy: Option<Proxy>,
     /// For one try, from looking up the host to the end of the answer.
     pub timeout: Duration,

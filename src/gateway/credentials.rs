@@ -18,7 +18,6 @@ impl Credentials {
         Self { user, password }
     }
 
-    /// The user's name.
     pub fn user(&self) -> &str {
         &self.user
     }

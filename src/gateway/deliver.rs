@@ -24,7 +24,6 @@ pub struct Patience<'a> {
 pub struct Undelivered {
     /// The last try's error.
     pub cause: PushError,
-    /// How many there were.
     pub tries: u32,
 }
 

@@ -66,14 +66,10 @@ pub(super) struct Timeouts {
     pub(super) whole: Duration,
 }
 
-/// What it was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// PUT and POST.
     Push,
-    /// DELETE.
     Deletion,
-    /// GET.
     Question,
 }
 

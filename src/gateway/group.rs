@@ -50,7 +50,6 @@ pub enum GroupingLabelError {
     /// This program's own.
     #[error("{} begins as Simplepipe's own labels do; write another name", quoted(.0))]
     Reserved(String),
-    /// The same name again.
     #[error("{} is there twice; write it once", quoted(.0))]
     Twice(String),
     /// For Prometheus no label at all. A gateway takes `instance=""` for another group with the same series, refuses
@@ -118,7 +117,6 @@ impl Group {
         self
     }
 
-    /// Its job.
     pub fn job(&self) -> &str {
         self.labels.first().map_or("", |(_, job)| job)
     }

@@ -62,7 +62,6 @@ pub struct HeldFamily {
     /// Empty where there is none.
     #[serde(default)]
     pub help: String,
-    /// Its series.
     pub metrics: Vec<HeldMetric>,
 }
 
@@ -87,7 +86,6 @@ pub struct HeldMetric {
     pub count: Option<String>,
     /// Of a histogram, by upper bound; a native histogram's have another form.
     pub buckets: Option<serde_json::Value>,
-    /// Of a summary.
     pub quantiles: Option<Labels>,
 }
 

@@ -32,7 +32,6 @@ pub enum TlsError {
     /// A file that can't be read.
     #[error("{} can't be read: {cause}", quoted(&.file.to_string_lossy()))]
     Read {
-        /// Which.
         file: PathBuf,
         /// What the system said.
         cause: io::Error,
@@ -40,7 +39,6 @@ pub enum TlsError {
     /// A file that is not what it should be.
     #[error("{} {problem}", quoted(&.file.to_string_lossy()))]
     Content {
-        /// Which.
         file: PathBuf,
         /// What is wrong, and what would be right.
         problem: String,

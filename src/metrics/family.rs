@@ -45,14 +45,11 @@ pub type Labels = Vec<(LabelName, String)>;
 /// Numbers of observations are below this: from here on a float skips some, so that one more may be none.
 pub const COUNT_LIMIT: f64 = 9_007_199_254_740_992.0;
 
-/// What a series holds.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// Of a gauge, a counter or an untyped one.
     Number(f64),
-    /// Of a summary.
     Summary(Summary),
-    /// Of a histogram.
     Histogram(Histogram),
 }
 
@@ -61,7 +58,6 @@ pub enum Value {
 pub struct Summary {
     /// From 0 to 1, with their values, ascending.
     pub quantiles: Vec<(f64, f64)>,
-    /// Of all observations.
     pub sum: f64,
     /// How many there were; whole.
     pub count: f64,
@@ -73,7 +69,6 @@ pub struct Histogram {
     /// Finite upper bounds, ascending, with the number of observations up to them; whole. The bucket of all of them is
     /// the count.
     pub buckets: Vec<(f64, f64)>,
-    /// Of all observations.
     pub sum: f64,
     /// How many there were; whole.
     pub count: f64,

@@ -11,7 +11,6 @@ const GATEWAY_NAMES: [&str; 2] = ["push_time_seconds", "push_failure_time_second
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct MetricName(String);
 
-/// Why a name is none.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// No character at all.
@@ -54,7 +53,6 @@ impl MetricName {
         })
     }
 
-    /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -147,7 +145,6 @@ impl LabelName {
         })
     }
 
-    /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -22,7 +22,6 @@ pub(super) struct Origin {
     pub place: Place,
     /// The name as written: without what its type or unit adds.
     pub name: String,
-    /// The type as written.
     pub metric_type: &'static str,
 }
 

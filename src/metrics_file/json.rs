@@ -74,7 +74,6 @@ pub(super) fn read(text: &str, mut metric: impl FnMut(usize, Json)) -> Result<Js
     })
 }
 
-/// What is being read.
 #[derive(Default)]
 struct Place {
     index: Cell<Option<usize>>,
@@ -83,7 +82,6 @@ struct Place {
 
 /// Where a value stands, which decides what is kept of it.
 enum Level<'a> {
-    /// The whole text.
     Top {
         metric: &'a mut dyn FnMut(usize, Json),
         place: &'a Place,

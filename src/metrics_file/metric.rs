@@ -26,7 +26,6 @@ const TYPES: &str = "gauge, counter, summary, histogram or info";
 
 /// A metric whose name and type are known.
 pub(super) struct Metric {
-    /// The name as written.
     pub written: String,
     pub declared: Declared,
     /// The name with its unit and what the type adds.

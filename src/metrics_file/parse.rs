@@ -14,7 +14,6 @@ pub struct MetricsFile {
 /// Why a file was refused. Each message goes on after the name of the file.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
-    /// Nothing in it.
     #[error("is empty; it must hold metrics, in JSON or Prometheus' text format")]
     Empty,
     /// Not text in UTF-8.
@@ -29,7 +28,6 @@ pub enum Rejection {
     /// Something is wrong with the metrics.
     #[error("has {}:\n{problems}", counted(.problems.count()))]
     Problems {
-        /// All of them.
         problems: Problems,
     },
 }

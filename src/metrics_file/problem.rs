@@ -21,7 +21,6 @@ pub enum Place {
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where.
     pub place: Place,
     /// The field, where it is about one; of a field within a field both names, with a dot between.
     pub field: Option<String>,
@@ -59,7 +58,6 @@ impl Problems {
         &self.listed
     }
 
-    /// How many there are.
     pub fn count(&self) -> usize {
         self.count
     }
@@ -88,7 +86,6 @@ impl fmt::Display for Problem {
     }
 }
 
-/// One line for each.
 impl fmt::Display for Problems {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (line, problem) in self.listed.iter().enumerate() {

@@ -15,7 +15,6 @@ pub const MAX_BYTES: usize = 8 * 1024 * 1024;
 pub enum Source {
     /// Standard input, written `-`.
     StandardInput,
-    /// A file.
     File(PathBuf),
 }
 

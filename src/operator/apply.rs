@@ -50,9 +50,7 @@ const REMOVALS: usize = 50;
 
 /// The writer of one tenant's children.
 pub struct Writer<'a> {
-    /// Where to write.
     pub client: &'a Client,
-    /// What is there.
     pub cache: &'a ChildCache,
     /// What others keep changing back.
     pub contests: &'a Contests,
@@ -62,7 +60,6 @@ pub struct Writer<'a> {
     pub health: &'a Health,
     /// Whose children they are.
     pub object: &'a MetricsNamespace,
-    /// Their namespace.
     pub namespace: &'a str,
 }
 
@@ -119,7 +116,6 @@ impl Progress {
         }
     }
 
-    /// All that came of it.
     pub fn outcome(&self) -> Outcome {
         let steps = self.0.lock();
         Outcome {
@@ -146,7 +142,6 @@ enum Step<'a> {
     Remove(&'a Live),
 }
 
-/// What was done.
 struct Done {
     verb: Verb,
     replaces_gateway: bool,

@@ -22,25 +22,20 @@ use super::telemetry::lasting::Lasting;
 
 /// The parts of the operator, as reconciles share them.
 pub struct Context {
-    /// The API server.
     pub client: Client,
     /// What the watches know.
     pub caches: Arc<Caches>,
     /// What the platform sets.
     pub platform: Arc<Platform>,
-    /// Where events go.
     pub events: Arc<Events>,
-    /// What waits.
     pub queue: Queue,
     /// Whether the operator works.
     pub health: Arc<Health>,
-    /// What is counted.
     pub metrics: Arc<Metrics>,
     /// What failed, and is tried again.
     pub failures: Failures,
     /// What events say of statuses that can't be written: they are kept for an hour, and the failure may last longer.
     pub untold: Lasting<ObjectRef<MetricsNamespace>>,
-    /// Writes lately.
     pub budgets: Budgets,
     /// What others keep changing back.
     pub contests: Contests,

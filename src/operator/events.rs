@@ -33,7 +33,6 @@ const BURST: u32 = 10;
 /// After that, one in this time.
 const EVERY: Duration = Duration::from_secs(300);
 
-/// Where events go.
 pub struct Events {
     client: Client,
     reporter: Reporter,
@@ -44,13 +43,10 @@ pub struct Events {
 
 /// What became of an object.
 pub struct News<'a> {
-    /// What was written.
     pub written: &'a [Written],
     /// Whether its spec, as it is now, was served before.
     pub was_served: bool,
-    /// Its status before.
     pub before: Option<&'a MetricsNamespaceStatus>,
-    /// Its status now.
     pub now: &'a MetricsNamespaceStatus,
 }
 

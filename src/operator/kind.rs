@@ -36,10 +36,8 @@ struct Facts {
 
 /// A type of objects of one kind.
 pub trait Typed: Serialize {
-    /// Their kind.
     const KIND: Kind;
 
-    /// The object's name.
     fn name(&self) -> Option<&str>;
 }
 
@@ -68,7 +66,6 @@ pub enum Monitor {
 }
 
 impl Kind {
-    /// All of them.
     pub const ALL: [Self; 6] = [
         Self::ServiceAccount,
         Self::ConfigMap,

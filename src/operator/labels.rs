@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::{Selector, SelectorExt};
 
-/// Labels of an object.
 pub type Labels = BTreeMap<String, String>;
 
 /// What would be right, where this is no label name.

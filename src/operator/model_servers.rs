@@ -10,7 +10,6 @@ use super::objection::Objection;
 /// Metrics of model servers: which pods have them, and where.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelServers {
-    /// The pods.
     pub selector: LabelSelector,
     /// The ports that have metrics. A pod without a port of such a name is left out.
     pub endpoints: Vec<Endpoint>,
@@ -27,7 +26,6 @@ pub struct ModelServers {
 pub struct Endpoint {
     /// Name of the container's port.
     pub port: String,
-    /// Path of the metrics.
     pub path: String,
 }
 

@@ -12,18 +12,14 @@ pub enum Objection {
     },
     /// It is being deleted, for long already.
     BeingDeleted {
-        /// Since then.
         since: Timestamp,
         /// The finalizers that hold it.
         held_by: Vec<String>,
     },
     /// A field of the spec can't be used.
     InvalidSpec {
-        /// Path of the field.
         field: &'static str,
-        /// What it holds.
         value: String,
-        /// What would be right.
         expected: &'static str,
     },
 }

@@ -7,7 +7,6 @@ use super::problem::{Failure, Problem};
 /// What was done to one child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Verb {
-    /// It was not there.
     Created,
     /// It was not as wanted.
     Updated,
@@ -18,11 +17,9 @@ pub enum Verb {
 /// One write that went through.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
-    /// What was done.
     pub verb: Verb,
     /// To an object of this kind.
     pub kind: Kind,
-    /// And this name.
     pub name: String,
     /// Whether the gateway's pod is replaced by it, and with it goes what it held.
     pub replaces_gateway: bool,
@@ -31,9 +28,7 @@ pub struct Written {
 /// All that became of a plan.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// What was written.
     pub written: Vec<Written>,
-    /// What could not be.
     pub problems: Vec<Problem>,
     /// Whether more is to be removed.
     pub more: bool,

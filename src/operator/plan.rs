@@ -40,7 +40,6 @@ pub struct Plan {
     pub namespace: String,
     /// The MetricsNamespace, as owner of every child.
     pub owner: OwnerReference,
-    /// The gateway's image.
     pub image: String,
     /// When the image is pulled.
     pub image_pull_policy: String,

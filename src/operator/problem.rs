@@ -10,13 +10,10 @@ use super::kind::{Kind, Monitor};
 /// One child that is not as wanted, and can't be made so now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Its kind.
     pub kind: Kind,
-    /// Its name.
     pub name: String,
     /// The condition that it stands for.
     pub serves: ConditionType,
-    /// Why.
     pub cause: Cause,
     /// Whether it is there all the same, as it was before, and goes on working.
     pub stays: bool,
@@ -33,7 +30,6 @@ pub enum Cause {
     Contested,
     /// It is not there, and the object is paused.
     HeldBack,
-    /// It was tried.
     Failed(Failure),
 }
 

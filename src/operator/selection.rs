@@ -27,7 +27,6 @@ pub enum Scraper {
 }
 
 impl Scraper {
-    /// All of them.
     pub const ALL: [Self; 2] = [Self::Prometheus, Self::PrometheusAgent];
 
     /// The kind's name, as in a manifest.
@@ -60,29 +59,21 @@ impl Scraper {
 /// A Prometheus or PrometheusAgent object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prometheus {
-    /// Its kind.
     pub kind: Scraper,
-    /// Its namespace.
     pub namespace: String,
-    /// Its name.
     pub name: String,
-    /// What it selects.
     pub selectors: PrometheusSelectors,
 }
 
 /// The monitor that may be selected.
 pub struct Candidate<'a> {
-    /// What it monitors.
     pub monitor: Monitor,
-    /// Its namespace.
     pub namespace: &'a str,
     /// Labels of its namespace.
     pub namespace_labels: &'a Labels,
-    /// Its own labels.
     pub labels: &'a Labels,
 }
 
-/// Who uses a monitor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
     /// Those that do, as `namespace/name`, sorted.

@@ -16,7 +16,6 @@ pub enum Error {
     /// Arguments that make no sense together.
     #[error("{undone}: {cause}")]
     Arguments {
-        /// What did not happen.
         undone: &'static str,
         /// What is wrong with them.
         cause: ArgumentsError,
@@ -24,7 +23,6 @@ pub enum Error {
     /// No gateway, or none that can be spoken to as asked.
     #[error("{}{cause}", prefix(.undone, .cause))]
     Options {
-        /// What did not happen.
         undone: &'static str,
         /// What is wrong with them.
         cause: OptionsError,
@@ -40,7 +38,6 @@ pub enum Error {
     Push {
         /// Where it should have gone, ready to print.
         gateway: String,
-        /// What went wrong.
         cause: Box<PushFailure>,
         /// The groups that arrived before, ready to print.
         arrived: Vec<String>,
@@ -52,7 +49,6 @@ pub enum Error {
     Delete {
         /// Where the group is, ready to print.
         gateway: String,
-        /// What went wrong.
         cause: Undelivered,
     },
     /// What would be sent could not be printed.
@@ -63,7 +59,6 @@ pub enum Error {
 /// Arguments that make no sense together.
 #[derive(Debug, thiserror::Error)]
 pub enum ArgumentsError {
-    /// Nothing to push.
     #[error("no FILE is named; write: simplepipe push FILE JOB")]
     NoFile,
     /// A deletion that names a file, or a job as one does.
@@ -119,10 +114,8 @@ pub enum ArgumentsError {
 /// Why a file can't be pushed. Each message names the file.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// It can't be read.
     #[error("{0}")]
     Read(#[from] ReadError),
-    /// It is not right.
     #[error("{file} {cause}")]
     Content {
         /// The file's name, ready to print.
@@ -135,7 +128,6 @@ pub enum FileError {
     Group {
         /// The file's name, ready to print.
         file: String,
-        /// Why not.
         cause: FileGroupError,
     },
     /// It is right, but not for this push, or not together with the others.
@@ -146,10 +138,8 @@ pub enum FileError {
 /// What went wrong between the gateway and a push.
 #[derive(Debug, thiserror::Error)]
 pub enum PushFailure {
-    /// Of a plain push.
     #[error("{0}")]
     Undelivered(#[from] Undelivered),
-    /// Of a sum.
     #[error("{0}")]
     NotAdded(#[from] UpdateError<CantAdd>),
 }

@@ -7,7 +7,6 @@ use crate::gateway::{Client, Group, Patience, PushError, Undelivered, deliver};
 use crate::metrics::{Family, exposition};
 use crate::terminal::tell;
 
-/// What did not arrive.
 #[derive(Debug, Default)]
 pub struct Lost {
     /// What of which group, and why.
@@ -51,7 +50,6 @@ impl Lost {
         self.failed.push((what, group.clone(), error));
     }
 
-    /// Whether all arrived.
     pub fn is_nothing(&self) -> bool {
         self.failed.is_empty() && self.untried == 0
     }

@@ -20,7 +20,6 @@ impl MemoryKills {
         Some(Self { file, before })
     }
 
-    /// How many since then.
     pub fn so_far(&self) -> u64 {
         count(&self.file).map_or(0, |now| now.saturating_sub(self.before))
     }

@@ -158,7 +158,6 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Runs the command.
     fn measure(&self, place: Option<&Place>) -> Result<(Measured, Watch<Pushed>), Error> {
         let (program, arguments) = self.arguments.command();
         let variable = place.map(|place| (place::VARIABLE, place.path()));
@@ -240,7 +239,6 @@ impl Run<'_> {
     }
 }
 
-/// What came of a push.
 struct Pushed {
     lost: Lost,
     problems: Vec<String>,
@@ -252,7 +250,6 @@ impl Pushed {
         self.lost.is_nothing() && self.problems.is_empty()
     }
 
-    /// For a person.
     fn lines(&self, client: &Client) -> Vec<String> {
         let known = self.notes.iter().chain(&self.problems).cloned();
         known.chain(self.lost.lines(client)).collect()

@@ -54,9 +54,7 @@ pub enum NothingThere {
     /// The system doesn't let us look.
     #[error("{} can't be read: {cause}", quoted_path(.path))]
     Unreadable {
-        /// Where.
         path: PathBuf,
-        /// Why.
         cause: io::Error,
     },
 }

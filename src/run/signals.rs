@@ -33,10 +33,8 @@ const CAUGHT: [Signal; 17] = [
 /// By which people and platforms ask a process to end.
 const ENDING: [Signal; 4] = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM];
 
-/// A signal that came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Received {
-    /// Which.
     pub signal: Signal,
     by_kernel: bool,
 }

@@ -28,21 +28,16 @@ pub struct Start {
     clock: Instant,
 }
 
-/// How a run was.
 #[derive(Clone, Copy, Debug)]
 pub struct Measured {
-    /// When it began.
     pub start: Start,
-    /// How long it took.
     pub time: Duration,
     /// What its processes used.
     pub usage: Usage,
-    /// How it ended.
     pub ending: Ending,
 }
 
 impl Start {
-    /// Now.
     pub fn now() -> Self {
         Self {
             time: SystemTime::now(),

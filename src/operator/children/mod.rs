@@ -26,15 +26,12 @@ use super::plan::Plan;
 /// A child object as it should be, ready to be written.
 #[derive(Clone, Debug)]
 pub struct Child {
-    /// Its kind.
     pub kind: Kind,
-    /// Its name.
     pub name: String,
     /// The condition that is false while this child can't be written.
     pub serves: ConditionType,
     /// Digest of the object, as in its annotation `simplepipe.dev/applied-digest`.
     pub digest: String,
-    /// The whole object.
     pub object: Value,
 }
 
@@ -42,9 +39,7 @@ pub struct Child {
 #[derive(Debug, Error)]
 #[error("{} {name} can't be built, which is a fault of this operator: {cause}", kind.as_str())]
 pub struct Unbuildable {
-    /// The child's kind.
     pub kind: Kind,
-    /// Its name.
     pub name: String,
     /// The condition that it stands for.
     pub serves: ConditionType,

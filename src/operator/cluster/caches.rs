@@ -13,26 +13,21 @@ use crate::operator::selection::{Prometheus, Scraper};
 /// Everything that the watches know.
 #[derive(Default)]
 pub struct Caches {
-    /// MetricsNamespaces.
     pub objects: Objects,
-    /// Namespaces.
     pub namespaces: Namespaces,
     /// Prometheus and PrometheusAgent objects.
     pub prometheuses: Prometheuses,
-    /// Children.
     pub children: ChildCache,
 }
 
 /// What is known of a namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Namespace {
-    /// Its labels.
     pub labels: Labels,
     /// Whether it is being deleted.
     pub terminating: bool,
 }
 
-/// Namespaces by name.
 #[derive(Default)]
 pub struct Namespaces(Locked<KnownNamespaces>);
 
@@ -108,7 +103,6 @@ impl Namespaces {
 pub struct Prometheuses(Locked<BTreeMap<(Scraper, String, String), Prometheus>>);
 
 impl Prometheuses {
-    /// All of them.
     pub fn all(&self) -> Vec<Prometheus> {
         self.0.lock().values().cloned().collect()
     }

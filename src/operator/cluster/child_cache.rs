@@ -19,12 +19,9 @@ use crate::operator::kind::Kind;
 use crate::operator::locked::Locked;
 use crate::operator::ownership;
 
-/// A live child.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Live {
-    /// Its kind.
     pub kind: Kind,
-    /// Its name.
     pub name: String,
     /// Its identity: another object of the same name has another.
     pub uid: String,
@@ -110,7 +107,6 @@ impl Live {
         }
     }
 
-    /// How its pods are.
     pub fn pods(&self) -> Rollout {
         self.rollout.clone().unwrap_or_default()
     }
@@ -205,7 +201,6 @@ impl Ours {
         }
     }
 
-    /// All fields.
     fn fields(&self) -> Cow<'_, Value> {
         let Some(keys) = &self.keys else {
             return Cow::Borrowed(&self.fields);
@@ -233,7 +228,6 @@ fn take_keys(fields: &mut Value) -> Option<Arc<[Box<str>]>> {
 pub enum Served {
     /// Not known yet.
     Unknown,
-    /// Its watch runs.
     Yes,
     /// The cluster does not know this kind.
     No,

@@ -47,7 +47,6 @@ pub enum Failure {
     /// No answer came.
     #[error("the API server has not answered for {}s", ANSWER.as_secs())]
     Unanswered,
-    /// It ended at once.
     #[error("the watch ended as soon as it had begun")]
     Ended,
     /// An event is none that is known.
@@ -120,7 +119,6 @@ enum Next {
     First,
     /// Where the next page begins.
     Page(String),
-    /// It was the last.
     End {
         version: String,
     },
@@ -188,7 +186,6 @@ where
         }
     }
 
-    /// One page.
     async fn list(&mut self, next: Next) -> Result<(), Failure> {
         let parameters = ListParams {
             label_selector: self.labels.clone(),

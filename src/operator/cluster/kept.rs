@@ -36,7 +36,6 @@ const ASKED: usize = 16;
 const DASHES: [usize; 4] = [8, 13, 18, 23];
 
 impl<const N: usize> Hex<N> {
-    /// From a text.
     pub fn of(text: &str) -> Self {
         let bytes = Self::bytes(text).filter(|bytes| Self::text_of(bytes) == text);
         bytes.map_or_else(|| Self::Text(text.into()), Self::Bytes)
@@ -65,7 +64,6 @@ impl<const N: usize> Hex<N> {
         text
     }
 
-    /// The text.
     pub fn text(&self) -> String {
         match self {
             Self::Bytes(bytes) => Self::text_of(bytes),
@@ -96,7 +94,6 @@ impl Kept {
         }
     }
 
-    /// The child.
     pub fn live(&self) -> Live {
         Live {
             kind: self.kind,
@@ -126,7 +123,6 @@ impl Kept {
         self.uid == Hex::of(uid)
     }
 
-    /// Its name.
     pub fn name(&self) -> &str {
         &self.name
     }

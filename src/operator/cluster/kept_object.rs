@@ -42,7 +42,6 @@ struct Enrolled {
     writers: Vec<ManagedFieldsEntry>,
 }
 
-/// A status.
 #[derive(Hash)]
 pub struct KeptStatus {
     observed_generation: Option<i64>,
@@ -134,12 +133,10 @@ impl KeptObject {
         self.status = status;
     }
 
-    /// Its name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// When it was made.
     pub fn created(&self) -> Option<Timestamp> {
         self.created
     }
@@ -196,7 +193,6 @@ impl KeptObject {
         }
     }
 
-    /// The object.
     pub fn whole(&self, namespace: &str) -> MetricsNamespace {
         MetricsNamespace {
             spec: self.spec.0.clone(),
@@ -232,7 +228,6 @@ impl Enrolled {
 }
 
 impl KeptStatus {
-    /// Keeps a status.
     pub fn new(status: &MetricsNamespaceStatus, common: &mut Common) -> Self {
         let MetricsNamespaceStatus {
             observed_generation,

@@ -43,7 +43,6 @@ impl Known {
 /// The MetricsNamespaces of one namespace.
 #[derive(Default)]
 struct Residents {
-    /// By name.
     all: Vec<Resident>,
     /// Those that stay, by age and then by name.
     order: Vec<(Option<Timestamp>, Box<str>)>,
@@ -118,7 +117,6 @@ impl Resident {
 pub enum Telling {
     /// It is there already, or the object is gone.
     Needless,
-    /// It is to be written.
     Needed {
         /// Over one that another wrote.
         over_another: bool,
@@ -395,7 +393,6 @@ impl Objects {
             .collect()
     }
 
-    /// How many there are.
     pub fn count(&self) -> usize {
         let known = self.0.lock();
         known.by_namespace.values().map(|r| r.all.len()).sum()

@@ -35,7 +35,6 @@ type Reference = ObjectRef<MetricsNamespace>;
 pub struct Concerned {
     /// What is to be looked at.
     pub objects: Vec<Reference>,
-    /// For enrolment.
     pub namespaces: Vec<String>,
 }
 
@@ -67,10 +66,8 @@ pub trait Seen {
     /// `None` for an object that is left out.
     fn key(&self, object: &Self::Object) -> Option<Self::Key>;
 
-    /// A list begins.
     fn begin(&self) {}
 
-    /// An object of a list.
     fn listed(&self, object: Self::Object) -> Concerned {
         self.apply(object)
     }
@@ -81,13 +78,10 @@ pub trait Seen {
     /// An object is new, or changed.
     fn apply(&self, object: Self::Object) -> Concerned;
 
-    /// An object is gone.
     fn delete(&self, object: Self::Object) -> Concerned;
 }
 
-/// MetricsNamespaces.
 pub struct Objects {
-    /// What to keep true.
     pub caches: Arc<Caches>,
     /// Where to say how many can't be read.
     pub health: Arc<Health>,
@@ -158,7 +152,6 @@ impl Seen for Objects {
     }
 }
 
-/// Namespaces.
 pub struct Namespaces(pub Arc<Caches>);
 
 impl Seen for Namespaces {
@@ -291,7 +284,6 @@ pub struct Children<P> {
 }
 
 impl<P: ChildPart> Children<P> {
-    /// Those of this kind.
     pub fn of(kind: Kind, caches: Arc<Caches>) -> Self {
         Self {
             caches,

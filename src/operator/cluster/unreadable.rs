@@ -39,7 +39,6 @@ impl Unreadable {
         }
     }
 
-    /// Drops what is gone.
     pub fn forget(&self, metadata: &ObjectMeta) {
         let key = Self::key(metadata);
         self.now.lock().remove(&key);
@@ -51,7 +50,6 @@ impl Unreadable {
         self.now.lock().clear();
     }
 
-    /// How many there are.
     pub fn count(&self) -> usize {
         self.now.lock().len()
     }

@@ -12,7 +12,6 @@ use kube::client::DynBody;
 /// In the place of each byte that is no UTF-8: the length of a body stays as it was announced.
 const REPLACEMENT: u8 = b'?';
 
-/// The answer as UTF-8.
 pub fn replaced(answer: Response<Box<DynBody>>) -> Response<Box<DynBody>> {
     answer.map(|body| {
         let mut text = Text::default();
@@ -21,7 +20,6 @@ pub fn replaced(answer: Response<Box<DynBody>>) -> Response<Box<DynBody>> {
     })
 }
 
-/// A body so far.
 #[derive(Default)]
 struct Text {
     /// The beginning of a character whose end has not come yet: three bytes at most.

@@ -6,18 +6,15 @@ use crate::operator::selection::Scraper;
 /// A watch of all objects of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Watch {
-    /// What users ask for.
     MetricsNamespaces,
     /// Where they ask for it, and who is enrolled by a label.
     Namespaces,
-    /// Who may scrape.
     Scrapers(Scraper),
     /// What this operator made.
     Children(Kind),
 }
 
 impl Watch {
-    /// All of them.
     pub fn all() -> impl Iterator<Item = Self> {
         [Self::MetricsNamespaces, Self::Namespaces]
             .into_iter()

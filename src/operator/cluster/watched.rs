@@ -21,7 +21,6 @@ use crate::api::{MetricsNamespace, names};
 const LONGEST: usize = 64 * 1024;
 /// Owners that are held of one object.
 const MOST_OWNERS: usize = 16;
-/// And finalizers.
 const MOST_FINALIZERS: usize = 6;
 
 /// What is read of an object beside its metadata.
@@ -30,7 +29,6 @@ pub trait Part: DeserializeOwned + Clone + std::fmt::Debug + Send + 'static {
     const METADATA_ONLY: bool;
 }
 
-/// Nothing.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 pub struct Nothing {}
 
@@ -43,7 +41,6 @@ impl Part for Nothing {
 pub struct Watched<P = Nothing> {
     /// Its metadata, without managed fields that can't be read.
     pub metadata: ObjectMeta,
-    /// The part.
     pub part: P,
 }
 

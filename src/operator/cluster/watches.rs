@@ -36,9 +36,7 @@ use crate::operator::telemetry::health::Health;
 /// What every watch works with.
 #[derive(Clone)]
 pub struct Watches {
-    /// Where to watch.
     pub client: Client,
-    /// What to keep true.
     pub caches: Arc<Caches>,
     /// Whom to tell which objects a change concerns.
     pub queue: Queue,
@@ -46,7 +44,6 @@ pub struct Watches {
     pub namespaces: UnboundedSender<String>,
     /// Whom to tell whether the watch works.
     pub health: Arc<Health>,
-    /// Where events go.
     pub events: Arc<Events>,
     /// Whom to tell that the API server's data is older than what was seen.
     pub rewound: Arc<Notify>,

@@ -41,7 +41,6 @@ const EVERY: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, PartialEq)]
 enum Step {
     Create,
-    /// The label is gone.
     Delete(Arc<MetricsNamespace>),
     /// The namespace had an object of its own.
     DeleteSurplus(Arc<MetricsNamespace>),
@@ -101,7 +100,6 @@ struct Enrolment {
     lasting: Lasting<String>,
 }
 
-/// What a step came to.
 enum Done {
     Written,
     /// This value of the label was told.
@@ -231,7 +229,6 @@ fn made_for(namespace: &str) -> ObjectRef<MetricsNamespace> {
     ObjectRef::new(names::ENROLLED_NAME).within(namespace)
 }
 
-/// What the label says.
 #[derive(Debug, PartialEq)]
 enum Asks<'a> {
     Enrolled,

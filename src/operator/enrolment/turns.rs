@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use crate::operator::cluster::backoff::retry_delay;
 
-/// Tries side by side.
 const SLOTS: usize = 40;
 /// Of those, the longest running ones keep their slots.
 const KEPT: usize = 16;
@@ -46,16 +45,13 @@ struct Failed {
     due: Instant,
 }
 
-/// Whose turn it is.
 #[derive(Debug, PartialEq)]
 pub struct Turn {
-    /// Its name.
     pub name: String,
     /// Whose try has to be ended for it.
     pub instead_of: Option<String>,
 }
 
-/// How a try ended.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Ended {
     /// Nothing is left to do.
@@ -130,7 +126,6 @@ impl Turns {
         Some(Some(name))
     }
 
-    /// A try has ended.
     pub fn ended(&mut self, name: &str, how: Ended, now: Instant) {
         let Some(place) = self.running.iter().position(|r| r.name == name) else {
             return;

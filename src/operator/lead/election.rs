@@ -20,23 +20,19 @@ pub enum Whose {
     Nobodys,
     /// Somebody deleted it, and its holder may not know yet: to be made when it would have ended.
     Deleted {
-        /// When that is.
         until: Instant,
     },
     /// To be taken, if it is still at this version.
     Free {
-        /// The version.
         version: String,
     },
     /// Another's; to be taken when it has not been renewed by then.
     Theirs {
         /// By whom, and when it was renewed.
         words: String,
-        /// Whose.
         holder: String,
         /// When it ends, and its version.
         until: Instant,
-        /// Of the object.
         version: String,
     },
 }

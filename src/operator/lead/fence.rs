@@ -22,7 +22,6 @@ pub struct Closed;
 /// Until when this operator may write.
 #[derive(Clone, Copy, Debug)]
 enum Gate {
-    /// It works alone.
     AlwaysOpen,
     OpenUntil(Instant),
     Closed,
@@ -90,7 +89,6 @@ impl Keeper {
         })
     }
 
-    /// Closes it at once.
     pub fn close(&self) {
         self.0.send_replace(Gate::Closed);
     }

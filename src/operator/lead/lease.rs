@@ -207,7 +207,6 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// Asks nothing yet.
     pub fn new(client: Client, settings: &LeaseSettings, health: Arc<Health>) -> Self {
         let object = Object::new(client, settings);
         Self {
@@ -435,7 +434,6 @@ impl Lease {
     }
 }
 
-/// Renews the Lease.
 struct Holding {
     object: Object,
     health: Arc<Health>,

@@ -54,7 +54,6 @@ impl Budgets {
         is_spent.then(|| self.every.saturating_sub(now.duration_since(used.counted)))
     }
 
-    /// Notes one.
     pub fn spend(&self, object: &ObjectRef<MetricsNamespace>, now: Instant) {
         let mut all = self.used.lock();
         let mut pruned = self.pruned.lock();

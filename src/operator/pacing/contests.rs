@@ -94,14 +94,10 @@ impl Known {
     }
 }
 
-/// What is fought over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ground {
-    /// A child.
     Child {
-        /// Of this kind.
         kind: Kind,
-        /// And name.
         name: String,
         /// Of what this operator wants. What it did not want before, nobody fights against.
         digest: String,
@@ -156,9 +152,7 @@ struct Contest {
 /// What somebody did to a child.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rivalry {
-    /// It was gone.
     Deleted,
-    /// It was changed.
     Changed {
         /// By these writers, as far as is known.
         by: Vec<String>,

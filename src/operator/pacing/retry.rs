@@ -25,7 +25,6 @@ pub enum Error {
     /// A child can't be written.
     #[error("{says}")]
     Child {
-        /// Why.
         failure: Failure,
         /// Which child, and why, as its condition says it.
         says: String,

@@ -39,7 +39,6 @@ pub struct Seen<'a> {
     pub rollout: Option<Rollout>,
     /// What keeps the gateway's pod from being ready, in its own words.
     pub pod_problem: Option<String>,
-    /// Who scrapes.
     pub selections: Selections,
     /// Why the gateway can't be seen, where it can't.
     pub unseen: Option<String>,
@@ -47,7 +46,6 @@ pub struct Seen<'a> {
     pub unseen_prometheuses: Option<String>,
     /// Of a paused object: whether it is as it asks to be.
     pub converged: bool,
-    /// The time now.
     pub now: Timestamp,
 }
 
@@ -380,7 +378,6 @@ fn gateway(plan: &Plan, seen: &Seen) -> Verdict {
 struct Scraped<'a> {
     /// The condition that says whether one is.
     type_: ConditionType,
-    /// What tells it.
     monitor: Monitor,
     name: &'static str,
     interval: &'a str,

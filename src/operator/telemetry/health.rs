@@ -50,7 +50,6 @@ pub enum Role {
     Standby(String),
     /// It works, for as long as it may write.
     Leading(Fence),
-    /// It ends.
     Stopping,
 }
 
@@ -92,7 +91,6 @@ impl Failing {
 /// An answer, and whether it is a good one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// Whether all is well.
     pub healthy: bool,
     /// What is, line by line.
     pub text: String,

@@ -38,7 +38,6 @@ struct Thing {
     lines: Option<(Instant, u32)>,
 }
 
-/// Failures in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
     since: Instant,
@@ -49,13 +48,10 @@ pub struct Run {
 /// What there is to say. Shown after the name of what fails: "the watch `{}`".
 #[derive(Debug, PartialEq, Eq)]
 pub enum Told {
-    /// The first failure.
     Begins,
     /// The cause is another one.
     Changes,
-    /// It goes on.
     Lasts(Run),
-    /// It works again.
     Ends(Run),
     /// More things fail than are remembered, this one among them.
     OneOfMany,

@@ -85,7 +85,6 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// All at zero.
     pub fn new() -> Self {
         let mut all = Registry::default();
         all.register_collector(Box::new(Process));

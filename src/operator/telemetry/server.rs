@@ -37,16 +37,12 @@ const CONNECTED_FOR: Duration = Duration::from_secs(20);
 /// When there is no descriptor left, say.
 const AFTER_AN_ERROR: Duration = Duration::from_millis(100);
 
-/// What is asked about.
 #[derive(Clone)]
 pub struct Shown {
     /// Whether the operator works.
     pub health: Arc<Health>,
-    /// Its metrics.
     pub metrics: Arc<Metrics>,
-    /// What waits.
     pub queue: Queue,
-    /// What is known.
     pub caches: Arc<Caches>,
 }
 
@@ -111,7 +107,6 @@ pub async fn serve(listener: TcpListener, shown: Shown) -> Infallible {
 #[derive(Default)]
 struct Peers(Locked<HashMap<IpAddr, usize>>);
 
-/// One of them.
 struct Peer {
     peers: Arc<Peers>,
     address: IpAddr,
