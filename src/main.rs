@@ -9,10 +9,11 @@ use std::process;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser, Subcommand};
+use simplepipe::client::{old_arguments, push, run};
 use simplepipe::exit_code::ExitCode;
+use simplepipe::install;
 use simplepipe::operator::{self, settings};
 use simplepipe::terminal::tell;
-use simplepipe::{install, old_arguments, push, run};
 
 /// Push metrics for every Kubernetes namespace.
 #[derive(Parser)]

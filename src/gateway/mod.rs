@@ -15,7 +15,6 @@ mod proxy;
 mod retry;
 mod tls;
 mod tls_connection;
-mod update;
 
 pub use address::{Address, AddressError};
 pub use client::{Client, Settings, TIMEOUT};
@@ -24,8 +23,7 @@ pub use deliver::{Patience, Undelivered, deliver};
 pub use error::{Answer, PushError, Request};
 pub use group::{Group, GroupingLabelError, JobError, RESERVED_LABELS};
 pub use held::{Held, HeldFamily, HeldGroup, HeldMetric};
-pub use lock::{ID as LOCK_ID, LOCK_JOB};
+pub use lock::{ID as LOCK_ID, LOCK_JOB, UpdateError, update};
 pub use proxy::{Proxy, ProxyError};
 use retry::Retry;
 pub use tls::{TlsError, TlsFiles};
-pub use update::{UpdateError, update};

@@ -9,7 +9,7 @@ use regex_lite::Regex;
 
 use crate::api::names::{RESERVED_JOBS, RESERVED_METRICS};
 use crate::metrics::{Family, MetricType};
-use crate::parcel::{Parcel, TTL};
+use crate::client::batch::{Batch, TTL};
 use crate::terminal::quoted;
 
 /// What is reserved, and whether that is refused.
@@ -55,10 +55,10 @@ impl Reserved {
     }
 
     /// What Prometheus drops of these, each named once, in however many groups it is.
-    pub fn of_parcels(&self, parcels: &[Parcel]) -> Vec<String> {
+    pub fn of_batches(&self, batches: &[Batch]) -> Vec<String> {
         let mut seen = HashSet::new();
-        let jobs = parcels.iter().filter_map(|each| self.job(each.group.job()));
-        let families = parcels.iter().flat_map(|parcel| &parcel.families);
+        let jobs = batches.iter().filter_map(|each| self.job(each.group.job()));
+        let families = batches.iter().flat_map(|batch| &batch.families);
         jobs.chain(families.filter_map(|family| self.metric(family)))
             .filter(|remark| seen.insert(remark.clone()))
             .collect()

@@ -32,8 +32,8 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use ureq::http::{Method, StatusCode};
 
-use super::held::{Held, HeldGroup, Labels};
-use super::{Client, Group, PushError};
+use crate::gateway::held::{Held, HeldGroup, Labels};
+use crate::gateway::{Client, Group, PushError};
 
 /// The job of all locks. Metrics of this job, and those whose name begins so, are nobody's measurements.
 pub const LOCK_JOB: &str = "simplepipe_accumulate";

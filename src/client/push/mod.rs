@@ -16,12 +16,12 @@ pub use error::{ArgumentsError, Error, FileError, PushFailure};
 use arguments::{Action, Method};
 use pack::pack;
 
-use crate::accumulate;
+use crate::client::accumulation;
 use crate::gateway::{Client, Group, Patience, Undelivered, deliver, update};
-use crate::gateway_options::OptionsError;
+use crate::client::connection_options::OptionsError;
 use crate::metrics::{Family, MetricType, exposition};
-use crate::parcel::{Parcel, TTL};
-use crate::reserved::Reserved;
+use crate::client::batch::{Batch, TTL};
+use crate::client::reserved::Reserved;
 use crate::terminal::{listed, quoted, tell};
 
 /// For how long a gateway that can't be reached is tried again, where nobody says otherwise.
@@ -54,9 +54,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Error> {
     match action {
         Action::Delete(group) => delete(&client, &group, patience),
         Action::Push(method, files) => {
-            let parcels = pack(&files)?;
-            warn(method, &parcels, &arguments.reserved())?;
-            push_all(&client, method, &parcels, patience)
+            let batches = pack(&files)?;
+            warn(method, &batches, &arguments.reserved())?;
+            push_all(&client, method, &batches, patience)
         }
     }
 }
@@ -73,24 +73,24 @@ fn delete(client: &Client, group: &Group, patience: Patience) -> Result<(), Erro
 fn push_all(
     client: &Client,
     method: Method,
-    parcels: &[Parcel],
+    batches: &[Batch],
     patience: Patience,
 ) -> Result<(), Error> {
-    for (index, parcel) in parcels.iter().enumerate() {
-        push(client, method, parcel, patience).map_err(|cause| Error::Push {
+    for (index, batch) in batches.iter().enumerate() {
+        push(client, method, batch, patience).map_err(|cause| Error::Push {
             gateway: client.address().to_string(),
             cause: Box::new(cause),
-            arrived: parcels[..index]
+            arrived: batches[..index]
                 .iter()
                 .map(|each| each.group.to_string())
                 .collect(),
-            missing: parcels[index..]
+            missing: batches[index..]
                 .iter()
                 .map(|each| each.group.to_string())
                 .collect(),
         })?;
-        let done = what_was_done(method, &parcel.families);
-        let (gateway, group) = (client.address(), &parcel.group);
+        let done = what_was_done(method, &batch.families);
+        let (gateway, group) = (client.address(), &batch.group);
         say(format_args!("{done} to {gateway} as {group}"));
     }
     Ok(())
@@ -125,10 +125,10 @@ fn what_was_done(method: Method, families: &[Family]) -> String {
 ///
 /// # Errors
 /// When something of that is refused.
-fn warn(method: Method, parcels: &[Parcel], reserved: &Reserved) -> Result<(), Error> {
-    let mut remarks = reserved.of_parcels(parcels);
+fn warn(method: Method, batches: &[Batch], reserved: &Reserved) -> Result<(), Error> {
+    let mut remarks = reserved.of_batches(batches);
     if method == Method::Accumulate {
-        remarks.extend(untyped_counters(parcels));
+        remarks.extend(untyped_counters(batches));
     }
     if reserved.is_strict() && !remarks.is_empty() {
         return Err(Error::Strict(remarks));
@@ -140,11 +140,11 @@ fn warn(method: Method, parcels: &[Parcel], reserved: &Reserved) -> Result<(), E
 }
 
 /// What looks as if it were added, a remark for each.
-fn untyped_counters(parcels: &[Parcel]) -> Vec<String> {
+fn untyped_counters(batches: &[Batch]) -> Vec<String> {
     let mut remarks = Vec::new();
     // Once, in however many groups it is.
     let mut seen = HashSet::new();
-    let families = parcels.iter().flat_map(|parcel| &parcel.families);
+    let families = batches.iter().flat_map(|batch| &batch.families);
     for family in families.filter(|family| family.metric_type == MetricType::Untyped) {
         let name = family.name.as_str();
         if name.ends_with("_total") && seen.insert(name) {
@@ -161,7 +161,7 @@ fn untyped_counters(parcels: &[Parcel]) -> Vec<String> {
 fn push(
     client: &Client,
     method: Method,
-    Parcel { group, families }: &Parcel,
+    Batch { group, families }: &Batch,
     patience: Patience,
 ) -> Result<(), PushFailure> {
     match method {
@@ -206,9 +206,9 @@ fn dry_run(client: Option<&Client>, action: &Action, reserved: &Reserved) -> Res
             let _ = writeln!(text, "# DELETE {}\n# {group}", target(group));
         }
         Action::Push(method, files) => {
-            let parcels = pack(files)?;
-            warn(*method, &parcels, reserved)?;
-            for Parcel { group, families } in parcels {
+            let batches = pack(files)?;
+            warn(*method, &batches, reserved)?;
+            for Batch { group, families } in batches {
                 let _ = writeln!(text, "# {method} {}\n# {group}", target(&group));
                 text += &exposition(&families);
             }

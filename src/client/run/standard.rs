@@ -216,7 +216,7 @@ mod tests {
         let argo = file("charts/simplepipe/templates/clusterworkflowtemplate.yaml").unwrap();
         let mut in_argo = HashSet::new();
         let measured = measured(Ending::Exited(0));
-        let ttl = crate::parcel::ttl(Duration::from_secs(1));
+        let ttl = crate::client::batch::ttl(Duration::from_secs(1));
         for family in (measured.families().iter())
             .chain(&measured.start.heartbeat())
             .chain(&ttl)

@@ -1,4 +1,4 @@
-//! What goes where: the metrics of several files, checked together, made into one parcel for each push group.
+//! What goes where: the metrics of several files, checked together, made into one batch for each push group.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ pub const TTL: &str = "push_ttl_seconds";
 const TTL_HELP: &str = "For how long after its push the group is worth keeping";
 
 #[derive(Debug, PartialEq)]
-pub struct Parcel {
+pub struct Batch {
     pub group: Group,
     pub families: Vec<Family>,
 }
@@ -27,15 +27,15 @@ pub struct Unfit {
     pub problem: String,
 }
 
-/// The parcels as they fill.
+/// The batches as they fill.
 #[derive(Default)]
 pub struct Packing {
-    parcels: Vec<Parcel>,
+    batches: Vec<Batch>,
     /// Each name that is taken, by which family of which file. The gateway has one type for a name, in all its groups.
     names: HashMap<String, Owner>,
-    /// Where each family is in its parcel.
+    /// Where each family is in its batch.
     families: HashMap<(usize, MetricName), usize>,
-    /// Each series that is there, by its parcel, with the file that it is from.
+    /// Each series that is there, by its batch, with the file that it is from.
     series: HashMap<(usize, MetricName, Labels), String>,
 }
 
@@ -51,15 +51,15 @@ impl Packing {
     /// # Errors
     /// When they can't go to the group, or not together with what is packed already.
     pub fn add(&mut self, file: &str, group: &Group, families: &[Family]) -> Result<(), Unfit> {
-        // Without a parcel yet, it is the next one.
-        let parcel = (self.parcels.iter())
-            .position(|parcel| parcel.group == *group)
-            .unwrap_or(self.parcels.len());
+        // Without a batch yet, it is the next one.
+        let batch = (self.batches.iter())
+            .position(|batch| batch.group == *group)
+            .unwrap_or(self.batches.len());
         let check = |family| {
             check_name(family)?;
             check_labels(group, family)?;
             self.check_names(family)?;
-            self.check_series(parcel, family)
+            self.check_series(batch, family)
         };
         families
             .iter()
@@ -68,24 +68,24 @@ impl Packing {
                 file: file.to_owned(),
                 problem,
             })?;
-        if parcel == self.parcels.len() {
-            self.parcels.push(Parcel {
+        if batch == self.batches.len() {
+            self.batches.push(Batch {
                 group: group.clone(),
                 families: Vec::new(),
             });
         }
         for family in families {
-            self.insert(file, parcel, family);
+            self.insert(file, batch, family);
         }
         Ok(())
     }
 
-    /// Packs a family into each parcel, on behalf of this option.
+    /// Packs a family into each batch, on behalf of this option.
     ///
     /// # Errors
     /// As [`Packing::add`].
     pub fn add_to_all(&mut self, option: &str, family: &Family) -> Result<(), Unfit> {
-        let groups: Vec<Group> = self.parcels.iter().map(|each| each.group.clone()).collect();
+        let groups: Vec<Group> = self.batches.iter().map(|each| each.group.clone()).collect();
         let one = std::slice::from_ref(family);
         groups
             .iter()
@@ -93,8 +93,8 @@ impl Packing {
     }
 
     /// In the order in which their groups came.
-    pub fn into_parcels(self) -> Vec<Parcel> {
-        self.parcels
+    pub fn into_batches(self) -> Vec<Batch> {
+        self.batches
     }
 
     fn check_names(&self, family: &Family) -> Result<(), String> {
@@ -115,8 +115,8 @@ impl Packing {
         }
     }
 
-    fn check_series(&self, parcel: usize, family: &Family) -> Result<(), String> {
-        let keys = family.series.iter().map(|each| key(parcel, family, each));
+    fn check_series(&self, batch: usize, family: &Family) -> Result<(), String> {
+        let keys = family.series.iter().map(|each| key(batch, family, each));
         match keys.filter_map(|key| self.series.get(&key)).next() {
             None => Ok(()),
             Some(other) => Err(format!(
@@ -126,7 +126,7 @@ impl Packing {
         }
     }
 
-    fn insert(&mut self, file: &str, parcel: usize, family: &Family) {
+    fn insert(&mut self, file: &str, batch: usize, family: &Family) {
         for name in family.names() {
             self.names.entry(name).or_insert_with(|| Owner {
                 file: file.to_owned(),
@@ -136,10 +136,10 @@ impl Packing {
         }
         for series in &family.series {
             self.series
-                .insert(key(parcel, family, series), file.to_owned());
+                .insert(key(batch, family, series), file.to_owned());
         }
-        let families = &mut self.parcels[parcel].families;
-        let place = *(self.families.entry((parcel, family.name.clone()))).or_insert(families.len());
+        let families = &mut self.batches[batch].families;
+        let place = *(self.families.entry((batch, family.name.clone()))).or_insert(families.len());
         match families.get_mut(place) {
             Some(known) => {
                 if known.help.is_empty() {
@@ -193,10 +193,10 @@ fn check_labels(group: &Group, family: &Family) -> Result<(), String> {
     }
 }
 
-fn key(parcel: usize, family: &Family, series: &Series) -> (usize, MetricName, Labels) {
+fn key(batch: usize, family: &Family, series: &Series) -> (usize, MetricName, Labels) {
     let mut labels = series.labels.clone();
     labels.sort();
-    (parcel, family.name.clone(), labels)
+    (batch, family.name.clone(), labels)
 }
 
 #[cfg(test)]
@@ -214,9 +214,9 @@ mod tests {
     }
 
     fn packed(packing: Packing) -> Vec<(String, String)> {
-        let parcels = packing.into_parcels().into_iter();
-        parcels
-            .map(|parcel| (parcel.group.to_string(), exposition(&parcel.families)))
+        let batches = packing.into_batches().into_iter();
+        batches
+            .map(|batch| (batch.group.to_string(), exposition(&batch.families)))
             .collect()
     }
 

@@ -2,13 +2,13 @@
 
 use std::io;
 
-use crate::accumulate::CantAdd;
-use crate::destination::{DestinationError, FileGroupError};
+use crate::client::accumulation::CantAdd;
+use crate::client::push_group::{DestinationError, FileGroupError};
 use crate::exit_code::ExitCode;
 use crate::gateway::{Undelivered, UpdateError};
-use crate::gateway_options::OptionsError;
+use crate::client::connection_options::OptionsError;
 use crate::metrics_file::{ReadError, Rejection};
-use crate::parcel::Unfit;
+use crate::client::batch::Unfit;
 
 /// Why something was not pushed.
 #[derive(Debug, thiserror::Error)]

@@ -8,18 +8,18 @@ use super::target::Target;
 use crate::gateway::Group;
 use crate::metrics::Family;
 use crate::metrics_file::{MAX_BYTES, MetricsFile, Source};
-use crate::parcel::{self, Packing, Parcel};
-use crate::reserved::Reserved;
+use crate::client::batch::{self, Packing, Batch};
+use crate::client::reserved::Reserved;
 
 /// What is pushed, and what is not.
 #[derive(Debug)]
 pub struct Report {
     /// What was measured of the run; goes to its group.
-    pub measured: Parcel,
+    pub measured: Batch,
     /// What the command wrote for the same group.
     pub written: Vec<Family>,
     /// What it wrote for other groups.
-    pub others: Vec<Parcel>,
+    pub others: Vec<Batch>,
     /// What is wrong with what the command wrote, as lines for a person.
     pub problems: Vec<String>,
     /// What is right, and yet otherwise than somebody may think.
@@ -56,18 +56,18 @@ impl Report {
             }
         }
         let notes = reading.notes;
-        let (own, mut others): (Vec<Parcel>, Vec<Parcel>) = (reading.packing.into_parcels())
+        let (own, mut others): (Vec<Batch>, Vec<Batch>) = (reading.packing.into_batches())
             .into_iter()
-            .partition(|parcel| parcel.group == target.group);
-        for parcel in &mut others {
-            parcel.families.extend(ttl.cloned());
+            .partition(|batch| batch.group == target.group);
+        for batch in &mut others {
+            batch.families.extend(ttl.cloned());
         }
         Self {
-            measured: Parcel {
+            measured: Batch {
                 group: target.group.clone(),
                 families: measured.into_iter().chain(ttl.cloned()).collect(),
             },
-            written: own.into_iter().flat_map(|parcel| parcel.families).collect(),
+            written: own.into_iter().flat_map(|batch| batch.families).collect(),
             others,
             problems,
             notes,
@@ -103,7 +103,7 @@ impl Reading<'_> {
         let has_ttl = self.ttl.is_some();
         let is_known = |family: &Family| {
             let name = family.name.as_str();
-            (is_of_the_run && standard::NAMES.contains(&name)) || (has_ttl && name == parcel::TTL)
+            (is_of_the_run && standard::NAMES.contains(&name)) || (has_ttl && name == batch::TTL)
         };
         let (known, new): (Vec<Family>, Vec<Family>) =
             file.families().iter().cloned().partition(is_known);
@@ -156,7 +156,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::destination::Destination;
+    use crate::client::push_group::Destination;
     use crate::metrics::exposition;
 
     /// Of these files, in this order, for job "train" with label team="a", of which only the label was given.
@@ -270,7 +270,7 @@ mod tests {
         ]);
         assert_eq!(report.problems, [""; 0]);
         let groups: Vec<String> = (report.others.iter())
-            .map(|parcel| parcel.group.to_string())
+            .map(|batch| batch.group.to_string())
             .collect();
         assert_eq!(
             groups,
@@ -279,9 +279,9 @@ mod tests {
                 r#"job "train", team "a", site "c""#
             ]
         );
-        for parcel in &report.others {
+        for batch in &report.others {
             assert_eq!(
-                exposition(&parcel.families),
+                exposition(&batch.families),
                 "# TYPE a gauge\na 1\n# TYPE push_ttl_seconds gauge\npush_ttl_seconds 60\n"
             );
         }

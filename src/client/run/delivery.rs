@@ -32,10 +32,10 @@ pub fn push(client: &Client, report: &Report, retry_for: Duration) -> Lost {
         }
     }
     let mut others = report.others.iter();
-    for parcel in &mut others {
-        if let Err(error) = delivery.bring(&parcel.group, &[&parcel.families]) {
+    for batch in &mut others {
+        if let Err(error) = delivery.bring(&batch.group, &[&batch.families]) {
             let is_away = is_away(&error);
-            lost.add("the command's metrics", &parcel.group, error);
+            lost.add("the command's metrics", &batch.group, error);
             if is_away {
                 break;
             }

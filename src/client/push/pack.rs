@@ -3,13 +3,13 @@
 use super::arguments::Files;
 use super::error::{Error, FileError};
 use crate::metrics_file::{MetricsFile, Source};
-use crate::parcel::{Packing, Parcel, ttl};
+use crate::client::batch::{Packing, Batch, ttl};
 
 /// All of them, in their order.
 ///
 /// # Errors
 /// With what is wrong, of each file that is.
-pub(super) fn pack(files: &Files) -> Result<Vec<Parcel>, Error> {
+pub(super) fn pack(files: &Files) -> Result<Vec<Batch>, Error> {
     let mut packing = Packing::default();
     let add = |source| add(&mut packing, source, files).err();
     let wrong: Vec<FileError> = files.sources.iter().filter_map(add).collect();
@@ -19,7 +19,7 @@ pub(super) fn pack(files: &Files) -> Result<Vec<Parcel>, Error> {
     if let Some(family) = files.ttl.and_then(ttl) {
         (packing.add_to_all("--ttl", &family)).map_err(|error| Error::Files(vec![error.into()]))?;
     }
-    Ok(packing.into_parcels())
+    Ok(packing.into_batches())
 }
 
 fn add(packing: &mut Packing, source: &Source, files: &Files) -> Result<(), FileError> {

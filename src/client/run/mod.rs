@@ -22,13 +22,13 @@ use rustix::process::Signal;
 pub use ending::Ending;
 pub use options::Arguments;
 
-use crate::destination::DestinationError;
+use crate::client::push_group::DestinationError;
 use crate::exit_code::ExitCode;
 use crate::gateway::Client;
-use crate::gateway_options::OptionsError;
+use crate::client::connection_options::OptionsError;
 use crate::metrics::{Family, exposition};
-use crate::parcel;
-use crate::reserved::Reserved;
+use crate::client::batch;
+use crate::client::reserved::Reserved;
 use crate::terminal::tell;
 use delivery::Lost;
 use heartbeat::Heartbeat;
@@ -235,7 +235,7 @@ impl Run<'_> {
     }
 
     fn ttl(&self) -> Option<Family> {
-        self.arguments.ttl().and_then(parcel::ttl)
+        self.arguments.ttl().and_then(batch::ttl)
     }
 }
 

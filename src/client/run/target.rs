@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use crate::destination::{Destination, DestinationError, FileGroupError};
+use crate::client::push_group::{Destination, DestinationError, FileGroupError};
 use crate::gateway::Group;
 use crate::metrics_file::MetricsFile;
 

@@ -1,13 +1,17 @@
-//! Reading a group and writing it as one step, however many do so at once. See [`super::lock`] for how.
+//! Reading a group and writing it as one step, however many do so at once. [`protocol`] is how.
+
+mod protocol;
 
 use std::time::{Duration, Instant};
 
 use ureq::http::Method;
 
-use super::deliver::{SILENCE, announced, wait_after};
-use super::lock::{self, LITTER, Lock, STALE, Taken, Write};
-use super::retry::spread;
-use super::{Client, Group, HeldGroup, Patience, PushError, Retry};
+use crate::gateway::deliver::{SILENCE, announced, wait_after};
+use crate::gateway::retry::spread;
+use crate::gateway::{Client, Group, HeldGroup, Patience, PushError, Retry};
+
+use protocol::{LITTER, Lock, STALE, Taken, Write};
+pub use protocol::{ID, LOCK_JOB};
 
 /// How long a lock is waited for at least: longer than it takes until a dead pusher's is stale.
 const MIN_PATIENCE: Duration = Duration::from_secs(25);
@@ -143,7 +147,7 @@ fn read_and_write<E>(
     compute: &mut impl FnMut(Option<&HeldGroup>) -> Result<String, E>,
 ) -> Result<(), Missed<E>> {
     let mut held = client
-        .held_where(|labels| lock::concerns(labels, group))
+        .held_where(|labels| protocol::concerns(labels, group))
         .map_err(trouble)?;
     let slow = || taken_at.elapsed() >= STALE;
     if !lock.is_in(&held) {
@@ -153,8 +157,8 @@ fn read_and_write<E>(
             Missed::Lost(None)
         });
     }
-    lock::tidy(client, &held, group);
-    let target = lock::take_target(&mut held, group);
+    protocol::tidy(client, &held, group);
+    let target = protocol::take_target(&mut held, group);
     let text =
         compute(target.as_ref()).map_err(|error| Missed::Final(UpdateError::Compute(error)))?;
     // Somebody else may have taken it over by now.
@@ -244,13 +248,13 @@ fn wait_for_lock<E>(
         }
         std::thread::sleep(spread(pause));
         pause = (pause * 2).min(LAST_LOOK);
-        let held = match client.held_where(|labels| lock::concerns(labels, group)) {
+        let held = match client.held_where(|labels| protocol::concerns(labels, group)) {
             Ok(held) => held,
             // Another attempt waits for it as for any gateway.
             Err(error) if error.is_transient() => return Ok(()),
             Err(error) => return Err(UpdateError::Gateway(error)),
         };
-        let locked_for = lock::locked_for(&held, group);
+        let locked_for = protocol::locked_for(&held, group);
         if locked_for.is_some() {
             queue.is_held = true;
             queue.free = 0;
@@ -263,7 +267,7 @@ fn wait_for_lock<E>(
                     client.address(),
                     age.as_secs_f64()
                 ));
-                match lock::break_stale(client, &held, group) {
+                match protocol::break_stale(client, &held, group) {
                     Err(error) if !error.is_transient() => return Err(UpdateError::Gateway(error)),
                     _ => return Ok(()),
                 }
