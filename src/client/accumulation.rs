@@ -42,10 +42,7 @@ pub enum CantAdd {
         quoted(.metric),
         quoted(&format!("# TYPE {metric} {held}"))
     )]
-    PushedUntyped {
-        metric: String,
-        held: String,
-    },
+    PushedUntyped { metric: String, held: String },
     /// The buckets have other bounds.
     #[error(
         "holds histogram {} in this group with buckets up to {held}, not {pushed}; push the same buckets, or another name",
@@ -64,10 +61,7 @@ pub enum CantAdd {
     Native(String),
     /// Something that no push of ours leaves there.
     #[error("holds {} in this group in a form that can't be added to: {problem}", quoted(.metric))]
-    Form {
-        metric: String,
-        problem: String,
-    },
+    Form { metric: String, problem: String },
     /// Counting on would skip numbers.
     #[error("holds {} in this group with more observations than can be counted exactly", quoted(.0))]
     TooMany(String),

@@ -8,8 +8,8 @@ use std::ffi::OsString;
 use regex_lite::Regex;
 
 use crate::api::names::{RESERVED_JOBS, RESERVED_METRICS};
-use crate::metrics::{Family, MetricType};
 use crate::client::batch::{Batch, TTL};
+use crate::metrics::{Family, MetricType};
 use crate::terminal::quoted;
 
 /// What is reserved, and whether that is refused.

@@ -27,9 +27,7 @@ pub enum Rejection {
     NoMetrics,
     /// Something is wrong with the metrics.
     #[error("has {}:\n{problems}", counted(.problems.count()))]
-    Problems {
-        problems: Problems,
-    },
+    Problems { problems: Problems },
 }
 
 impl MetricsFile {

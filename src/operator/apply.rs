@@ -23,7 +23,8 @@ use crate::api::{MetricsNamespace, names};
 
 use super::children::Child;
 use super::cluster::api_error::cause;
-use super::cluster::child_cache::{ChildCache, Live, Served};
+use super::cluster::child_cache::{ChildCache, Served};
+use super::cluster::live::Live;
 use super::cluster::presence::{is_there, may_be_gone};
 use super::cluster::watched::{Nothing, Part, Watched};
 use super::kind::Kind;

@@ -10,6 +10,7 @@ mod children;
 mod cluster;
 mod context;
 mod controller;
+mod drift;
 mod enrolment;
 mod events;
 pub mod kind;
@@ -32,6 +33,7 @@ mod report;
 mod selection;
 pub mod settings;
 mod status;
+mod tasks;
 mod telemetry;
 mod wish;
 
@@ -53,7 +55,7 @@ use crate::exit_code::ExitCode;
 
 use cluster::caches::Caches;
 use cluster::watch::Watch;
-use cluster::watches::Watches;
+use cluster::watches::{Ended, Watches};
 use context::Context;
 use events::Events;
 use lead::fence::Fence;
@@ -65,6 +67,7 @@ use pacing::queue::Queue;
 use pacing::retry::Failures;
 use pods::Pods;
 use settings::{Flags, Settings};
+use tasks::Tasks;
 use telemetry::Metrics;
 use telemetry::health::{Health, Role};
 use telemetry::lasting::Lasting;
@@ -181,7 +184,10 @@ async fn work(flags: &Flags, settings: &Settings) -> Result<(), Error> {
         queue: queue.clone(),
         caches: caches.clone(),
     };
-    let mut server = tokio::spawn(server::serve(listener, shown));
+    let mut tasks = Tasks::default();
+    tasks.start("the HTTP server", async {
+        match server::serve(listener, shown).await {}
+    });
     let mut stop = stop_signal()?;
 
     let Some(lease) = lead(&config, settings, &health, &mut stop).await? else {
@@ -218,29 +224,35 @@ async fn work(flags: &Flags, settings: &Settings) -> Result<(), Error> {
         health: health.clone(),
         rewound: Arc::default(),
     };
-    let mut watches = tokio::spawn(watches.run());
-    let mut enrolment = tokio::spawn({
+    tasks.start("a watch", async {
+        match watches.run().await {
+            Ended::Rewound => Some(Error::Rewound),
+            Ended::Unexpectedly => None,
+        }
+    });
+    let enrolment = tasks.start("enrolment", {
         let health = health.clone();
         let metrics = metrics.clone();
         async move {
             health.wait_until_synced().await;
             enrolment::run(client, events, caches, metrics, namespaces).await;
+            None
         }
     });
-    let mut controller = tokio::spawn(control(context, stop.clone()));
+    let controller = tasks.start("the controller", {
+        let stop = stop.clone();
+        async {
+            control(context, stop).await;
+            None
+        }
+    });
 
     let ended = tokio::select! {
         // The controller ends by itself when told to stop; that must not pass for its end.
         biased;
         _ = stop.changed() => Ok(()),
         why = lease.lost() => Err(Error::LeaseLost(why)),
-        why = &mut watches => Err(match why {
-            Ok(cluster::watches::Ended::Rewound) => Error::Rewound,
-            _ => Error::Ended("a watch"),
-        }),
-        _ = &mut enrolment => Err(Error::Ended("enrolment")),
-        _ = &mut controller => Err(Error::Ended("the controller")),
-        _ = &mut server => Err(Error::Ended("the HTTP server")),
+        why = tasks.any_end() => Err(why),
     };
     health.set_role(Role::Stopping);
     if matches!(ended, Err(Error::Rewound)) {
@@ -255,7 +267,7 @@ async fn work(flags: &Flags, settings: &Settings) -> Result<(), Error> {
         info!("stopping; running reconciles have {seconds}s to end");
         enrolment.abort();
         let drained = tokio::select! {
-            drained = timeout(settings.shutdown_timeout, &mut controller) => drained.is_ok(),
+            drained = timeout(settings.shutdown_timeout, tasks.end_of(&controller)) => drained.is_ok(),
             _ = lease.lost() => false,
         };
         if !drained {

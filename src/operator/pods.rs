@@ -18,7 +18,7 @@ use crate::terminal::one_line_with_its_end;
 
 use super::cluster::api_error::words;
 use super::cluster::caches::Caches;
-use super::cluster::child_cache::Rollout;
+use super::cluster::live::Rollout;
 use super::cluster::watched::{Part, Watched};
 use super::locked::Locked;
 use super::observe;
@@ -230,7 +230,7 @@ impl Pods {
     }
 }
 
-fn is_down(live: &super::cluster::child_cache::Live) -> bool {
+fn is_down(live: &super::cluster::live::Live) -> bool {
     live.rollout
         .as_ref()
         .is_some_and(|rollout| observe::coming_up_since(rollout).is_some())

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use super::error::ArgumentsError;
 use super::grouping_labels::{GroupingLabels, grouping_labels};
+use crate::client::connection_options::{Options, grouping_label};
 use crate::client::push_group::{Destination, DestinationError};
+use crate::client::reserved::Reserved;
 use crate::duration::duration;
 use crate::gateway::Group;
-use crate::client::connection_options::{Options, grouping_label};
 use crate::metrics_file::Source;
-use crate::client::reserved::Reserved;
 use crate::terminal::quoted;
 
 /// How metrics files are named, for all that is known.

@@ -3,12 +3,12 @@
 use std::io;
 
 use crate::client::accumulation::CantAdd;
+use crate::client::batch::Unfit;
+use crate::client::connection_options::OptionsError;
 use crate::client::push_group::{DestinationError, FileGroupError};
 use crate::exit_code::ExitCode;
 use crate::gateway::{Undelivered, UpdateError};
-use crate::client::connection_options::OptionsError;
 use crate::metrics_file::{ReadError, Rejection};
-use crate::client::batch::Unfit;
 
 /// Why something was not pushed.
 #[derive(Debug, thiserror::Error)]

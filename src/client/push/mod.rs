@@ -17,11 +17,11 @@ use arguments::{Action, Method};
 use pack::pack;
 
 use crate::client::accumulation;
-use crate::gateway::{Client, Group, Patience, Undelivered, deliver, update};
-use crate::client::connection_options::OptionsError;
-use crate::metrics::{Family, MetricType, exposition};
 use crate::client::batch::{Batch, TTL};
+use crate::client::connection_options::OptionsError;
 use crate::client::reserved::Reserved;
+use crate::gateway::{Client, Group, Patience, Undelivered, deliver, update};
+use crate::metrics::{Family, MetricType, exposition};
 use crate::terminal::{listed, quoted, tell};
 
 /// For how long a gateway that can't be reached is tried again, where nobody says otherwise.
@@ -109,7 +109,7 @@ fn what_was_done(method: Method, families: &[Family]) -> String {
         return format!("pushed {}", metrics(count));
     }
     let replaced: Vec<&str> = families
-        .filter(|family| !accumulate::adds_up(family))
+        .filter(|family| !accumulation::adds_up(family))
         .map(|family| family.name.as_str())
         .collect();
     let added = format!("added {}", metrics(count - replaced.len()));
@@ -177,7 +177,7 @@ fn push(
             // Those of the sum that was written: there may be several tries.
             let mut notes = Vec::new();
             update(client, group, patience, |held| {
-                let sum = accumulate::sum(families, held, group)?;
+                let sum = accumulation::sum(families, held, group)?;
                 notes = sum.notes;
                 Ok(exposition(&sum.families))
             })?;

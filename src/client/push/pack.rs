@@ -2,8 +2,8 @@
 
 use super::arguments::Files;
 use super::error::{Error, FileError};
+use crate::client::batch::{Batch, Packing, ttl};
 use crate::metrics_file::{MetricsFile, Source};
-use crate::client::batch::{Packing, Batch, ttl};
 
 /// All of them, in their order.
 ///

@@ -22,13 +22,13 @@ use rustix::process::Signal;
 pub use ending::Ending;
 pub use options::Arguments;
 
+use crate::client::batch;
+use crate::client::connection_options::OptionsError;
 use crate::client::push_group::DestinationError;
+use crate::client::reserved::Reserved;
 use crate::exit_code::ExitCode;
 use crate::gateway::Client;
-use crate::client::connection_options::OptionsError;
 use crate::metrics::{Family, exposition};
-use crate::client::batch;
-use crate::client::reserved::Reserved;
 use crate::terminal::tell;
 use delivery::Lost;
 use heartbeat::Heartbeat;

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::Error;
 use super::target::Target;
+use crate::client::connection_options::{NotUtf8, Options, OptionsError, grouping_label, meant};
 use crate::client::push_group::Destination;
 use crate::duration::duration;
 use crate::gateway::Client;
-use crate::client::connection_options::{NotUtf8, Options, OptionsError, grouping_label, meant};
 
 /// Where the job is looked for after `--job`.
 pub(super) const JOB: &str = "SIMPLEPIPE_JOB";

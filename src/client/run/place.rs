@@ -53,10 +53,7 @@ pub enum NothingThere {
     Unusual(PathBuf),
     /// The system doesn't let us look.
     #[error("{} can't be read: {cause}", quoted_path(.path))]
-    Unreadable {
-        path: PathBuf,
-        cause: io::Error,
-    },
+    Unreadable { path: PathBuf, cause: io::Error },
 }
 
 /// No place of our own could be made.

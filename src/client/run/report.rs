@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use super::place::{self, Place};
 use super::standard;
 use super::target::Target;
+use crate::client::batch::{self, Batch, Packing};
+use crate::client::reserved::Reserved;
 use crate::gateway::Group;
 use crate::metrics::Family;
 use crate::metrics_file::{MAX_BYTES, MetricsFile, Source};
-use crate::client::batch::{self, Packing, Batch};
-use crate::client::reserved::Reserved;
 
 /// What is pushed, and what is not.
 #[derive(Debug)]

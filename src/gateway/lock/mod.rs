@@ -10,8 +10,8 @@ use crate::gateway::deliver::{SILENCE, announced, wait_after};
 use crate::gateway::retry::spread;
 use crate::gateway::{Client, Group, HeldGroup, Patience, PushError, Retry};
 
-use protocol::{LITTER, Lock, STALE, Taken, Write};
 pub use protocol::{ID, LOCK_JOB};
+use protocol::{LITTER, Lock, STALE, Taken, Write};
 
 /// How long a lock is waited for at least: longer than it takes until a dead pusher's is stale.
 const MIN_PATIENCE: Duration = Duration::from_secs(25);

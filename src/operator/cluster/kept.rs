@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::child_cache::{Live, Ours, Rollout};
 use super::interned::Interned;
+use super::live::{Live, Ours, Rollout};
 use crate::operator::kind::Kind;
 
 /// A [`Live`] in a third of its memory.

@@ -8,6 +8,7 @@ pub mod following;
 pub mod interned;
 pub mod kept;
 pub mod kept_object;
+pub mod live;
 pub mod objects;
 pub mod presence;
 pub mod retry_after;

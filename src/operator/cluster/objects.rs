@@ -12,8 +12,8 @@ use kube::runtime::reflector::ObjectRef;
 use crate::api::conditions::{ConditionStatus, ConditionType};
 use crate::api::{MetricsNamespace, MetricsNamespaceStatus};
 
-use super::child_cache::version;
 use super::kept_object::{Common, KeptObject, KeptStatus};
+use super::live::version;
 use crate::operator::locked::Locked;
 
 /// Of the objects of one namespace, so many of the oldest are told who serves it; the others would only be told anew each

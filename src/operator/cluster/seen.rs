@@ -16,7 +16,8 @@ use crate::api::prometheus_operator::PrometheusSelectors;
 use crate::terminal::one_line;
 
 use super::caches::{Caches, Namespace};
-use super::child_cache::{Live, Served};
+use super::child_cache::Served;
+use super::live::Live;
 use super::objects;
 use super::unreadable::Unreadable;
 use super::watched::{Nothing, Part, Watched, WatchedObject};

@@ -19,13 +19,9 @@ pub enum Whose {
     /// It is not there: to be made.
     Nobodys,
     /// Somebody deleted it, and its holder may not know yet: to be made when it would have ended.
-    Deleted {
-        until: Instant,
-    },
+    Deleted { until: Instant },
     /// To be taken, if it is still at this version.
-    Free {
-        version: String,
-    },
+    Free { version: String },
     /// Another's; to be taken when it has not been renewed by then.
     Theirs {
         /// By whom, and when it was renewed.

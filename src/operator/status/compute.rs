@@ -8,7 +8,7 @@ use crate::api::status::{GatewayStatus, ScrapeStatus};
 use crate::api::{MetricsNamespace, MetricsNamespaceStatus, names};
 use crate::terminal::listed;
 
-use crate::operator::cluster::child_cache::Rollout;
+use crate::operator::cluster::live::Rollout;
 use crate::operator::kind::{Kind, Monitor};
 use crate::operator::model_servers::ModelServers;
 use crate::operator::objection::Objection;

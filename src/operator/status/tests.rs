@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use super::{Seen, compute};
 use crate::api::conditions::ConditionType;
 use crate::api::{MetricsNamespace, MetricsNamespaceStatus};
-use crate::operator::cluster::child_cache::Rollout;
+use crate::operator::cluster::live::Rollout;
 use crate::operator::kind::Kind;
 use crate::operator::objection::Objection;
 use crate::operator::plan::{Plan, fixtures};
