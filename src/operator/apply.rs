@@ -437,9 +437,9 @@ impl Writer<'_> {
 
     /// Applies to the object of this UID only: another of its name may be somebody else's.
     async fn change(&self, child: &Child, live: &Live) -> Result<Option<Done>, Cause> {
-        let changed = match child.kind {
-            Kind::Deployment => self.apply_over::<PodTemplate>(child, live).await,
-            _ => self.apply_over::<Nothing>(child, live).await,
+        let changed = match child.kind.makes_pods() {
+            true => self.apply_over::<PodTemplate>(child, live).await,
+            false => self.apply_over::<Nothing>(child, live).await,
         };
         match changed {
             Ok(done) => Ok(done),

@@ -114,6 +114,11 @@ impl Kind {
         self.facts().monitor
     }
 
+    /// Whether it makes pods: of such, more than metadata is looked at.
+    pub fn makes_pods(self) -> bool {
+        self == Self::Deployment
+    }
+
     /// Where the API serves it.
     pub fn api_resource(self) -> ApiResource {
         let Facts {

@@ -88,14 +88,8 @@ impl Watches {
                 let seen = Scrapers(caches, scraper);
                 self.follow(watch, api, None, seen).boxed()
             }
-            Watch::Children(kind) => match kind {
-                Kind::Deployment => self.children::<Status>(kind),
-                Kind::ServiceAccount
-                | Kind::ConfigMap
-                | Kind::Service
-                | Kind::ServiceMonitor
-                | Kind::PodMonitor => self.children::<Nothing>(kind),
-            },
+            Watch::Children(kind) if kind.makes_pods() => self.children::<Status>(kind),
+            Watch::Children(kind) => self.children::<Nothing>(kind),
         }
     }
 
