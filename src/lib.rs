@@ -2,7 +2,8 @@
 //!
 //! The modules, and what each may use. Arrows point downwards only; nothing knows `main`.
 //!
-//! - [`operator`]: watches `MetricsNamespace` objects and makes their children so. Uses `api`, `exit_code` and `terminal`.
+//! - [`operator`]: watches `MetricsNamespace` objects and makes their children so. Uses `api`, `duration`, `exit_code` and
+//!   `terminal`.
 //! - [`client`]: the subcommands `push` and `run`. Uses `metrics_file`, `gateway`, `api`, `duration` and `exit_code`.
 //!   - [`client::push`]: the subcommand `push`.
 //!   - [`client::run`]: the subcommand `run`.

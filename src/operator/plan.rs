@@ -9,6 +9,7 @@ use kube::{Resource, ResourceExt};
 use crate::api::MetricsNamespace;
 use crate::api::metrics_namespace::{DashboardSpec, GatewaySpec, ScrapeLimits, ScrapeSpec};
 use crate::api::seldon::SeldonSpec;
+use crate::duration::with_units;
 
 use super::model_servers::{self, ModelServers};
 use super::objection::Objection;
@@ -205,21 +206,10 @@ fn kibibytes(size: &str) -> Option<u64> {
     digits.then(|| number.parse::<u64>().ok()?.checked_mul(factor))?
 }
 
-/// Seconds of a duration like `1h30m10s`, the units from large to small as Prometheus wants them; `None` where it is
-/// none, or zero.
+/// Seconds of a duration like `1h30m10s`; `None` where it is none, or zero.
 fn seconds(duration: &str) -> Option<u64> {
-    let mut rest = duration;
-    let mut total = 0_u64;
-    for (unit, seconds) in [('h', 3600), ('m', 60), ('s', 1)] {
-        if let Some((number, after)) = rest.split_once(unit) {
-            if !number.chars().all(|c| c.is_ascii_digit()) {
-                return None;
-            }
-            total = total.checked_add(number.parse::<u64>().ok()?.checked_mul(seconds)?)?;
-            rest = after;
-        }
-    }
-    (rest.is_empty() && total > 0).then_some(total)
+    let seconds = with_units(duration)?.as_secs();
+    (seconds > 0).then_some(seconds)
 }
 
 #[cfg(test)]
