@@ -34,7 +34,7 @@ refuse() {
 
 same() { diff -u "$1" "$2"; }
 
-# render OPTION...: the chart as the test's cluster would get it
+# render OPTION...: the chart as the test's cluster would get it; what only `helm test` makes is left out
 render() { helm template simplepipe "$chart" --namespace "$namespace" --skip-tests "$@"; }
 
 # objects < YAML: one JSON object a line, sorted. kubectl reads the YAML; --local asks no server.
