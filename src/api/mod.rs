@@ -1,7 +1,7 @@
 //! What users write and read: the custom resource, its conditions, and the names they rely on.
 //! Types only; no client.
 
-pub mod conditions;
+pub mod condition_types;
 pub mod crd;
 pub mod metrics_namespace;
 pub mod names;

@@ -2,11 +2,11 @@
 //! reading them. Knows nothing of what is pushed, but that it is Prometheus' text.
 
 mod address;
+mod backoff;
 mod client;
 mod collision;
 mod connect;
 mod credentials;
-mod deliver;
 mod error;
 mod group;
 mod held;
@@ -17,13 +17,13 @@ mod tls;
 mod tls_connection;
 
 pub use address::{Address, AddressError};
+use backoff::Retry;
 pub use client::{Client, Settings, TIMEOUT};
 pub use credentials::Credentials;
-pub use deliver::{Patience, Undelivered, deliver};
 pub use error::{Answer, PushError, Request};
 pub use group::{Group, GroupingLabelError, JobError, RESERVED_LABELS};
 pub use held::{Held, HeldFamily, HeldGroup, HeldMetric};
 pub use lock::{ID as LOCK_ID, LOCK_JOB, UpdateError, update};
 pub use proxy::{Proxy, ProxyError};
-use retry::Retry;
+pub use retry::{Patience, Undelivered, deliver};
 pub use tls::{TlsError, TlsFiles};

@@ -1,91 +1,123 @@
-//! How long to wait before a push is tried again, and when to stop.
+//! Trying until a gateway has done what it was asked, does not want to, or the time is over.
 
-use std::hash::{BuildHasher, RandomState};
-use std::time::Duration;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
 
-/// The first wait, at most; each following one is twice as long.
-const MIN_WAIT: Duration = Duration::from_millis(500);
-/// The longest wait: a gateway that comes back is not kept waiting for longer.
-const MAX_WAIT: Duration = Duration::from_secs(8);
+use super::{Client, PushError, Retry};
 
-/// The waits between tries: exponential, bounded in sum, and spread, so that many jobs which lost the same gateway
-/// don't all come back at the same moment.
-#[derive(Debug)]
-pub(super) struct Retry {
-    total: Duration,
-    next: Duration,
+/// How long a try may take before a line says that it is waited for.
+pub(super) const SILENCE: Duration = Duration::from_secs(2);
+
+/// How long to try, and whom to tell about it meanwhile.
+#[derive(Clone, Copy)]
+pub struct Patience<'a> {
+    /// For how long a gateway that can't be reached is tried again; zero tries once.
+    pub retry_for: Duration,
+    /// Gets a line for a person when it takes long. Another thread may call it.
+    pub progress: &'a (dyn Fn(&str) + Sync),
 }
 
-impl Retry {
-    /// No try starts later than this after the first.
-    pub(super) fn within(total: Duration) -> Self {
-        Self {
-            total,
-            next: MIN_WAIT,
-        }
-    }
+/// Why it was not done. The message goes on after the gateway's address.
+#[derive(Debug, thiserror::Error)]
+#[error("{cause}{}{}", tries_note(*.tries), doubt(.cause))]
+pub struct Undelivered {
+    /// The last try's error.
+    pub cause: PushError,
+    pub tries: u32,
+}
 
-    /// How long to wait now, `elapsed` after the first try began; none once the time is over. The last wait ends with
-    /// the time, so that the whole of it is used.
-    pub(super) fn wait(&mut self, elapsed: Duration) -> Option<Duration> {
-        let left = self
-            .total
-            .checked_sub(elapsed)
-            .filter(|left| !left.is_zero())?;
-        let longest = self.next;
-        self.next = (longest * 2).min(MAX_WAIT);
-        Some(spread(longest).min(left))
+/// Tries until it succeeds, can't succeed, or the time is over.
+///
+/// # Errors
+/// With the last try's error.
+pub fn deliver<T>(
+    client: &Client,
+    patience: Patience,
+    mut attempt: impl FnMut() -> Result<T, PushError>,
+) -> Result<T, Undelivered> {
+    let start = Instant::now();
+    let Patience {
+        retry_for,
+        progress,
+    } = patience;
+    let mut retry = Retry::within(retry_for);
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let cause = match announced(client, progress, &mut attempt) {
+            Ok(done) => return Ok(done),
+            Err(cause) => cause,
+        };
+        let wait = if cause.is_transient() {
+            retry.wait(start.elapsed())
+        } else {
+            None
+        };
+        let Some(wait) = wait else {
+            return Err(Undelivered { cause, tries });
+        };
+        let left = retry_for.saturating_sub(start.elapsed());
+        wait_after(client, progress, &cause, wait, left);
     }
 }
 
-/// Between a half and the whole of it.
-pub(super) fn spread(longest: Duration) -> Duration {
-    longest.mul_f64(0.5 + 0.5 * random())
+/// Waits for the next try, and says so; `left` is the time up to the last one.
+pub(super) fn wait_after(
+    client: &Client,
+    progress: &(dyn Fn(&str) + Sync),
+    cause: &PushError,
+    wait: Duration,
+    left: Duration,
+) {
+    let how_long = if left <= wait {
+        "once more".to_owned()
+    } else {
+        format!("for {:.0} s more", left.as_secs_f64())
+    };
+    progress(&format!(
+        "{} {cause}; trying again in {:.1} s ({how_long})",
+        client.address(),
+        wait.as_secs_f64(),
+    ));
+    thread::sleep(wait);
 }
 
-/// From 0 to 1. The standard library seeds its hash maps at random, which is random enough for this.
-fn random() -> f64 {
-    RandomState::new().hash_one(()) as f64 / u64::MAX as f64
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn without_time_there_is_no_second_try() {
-        assert_eq!(Retry::within(Duration::ZERO).wait(Duration::ZERO), None);
-    }
-
-    #[test]
-    fn waits_double_up_to_the_longest() {
-        let mut retry = Retry::within(Duration::from_secs(1000));
-        for longest in [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0] {
-            let wait = retry.wait(Duration::ZERO).unwrap().as_secs_f64();
-            assert!(
-                (longest / 2.0..=longest).contains(&wait),
-                "{wait} s where {longest} s is the longest"
-            );
-        }
-    }
-
-    #[test]
-    fn waits_differ_between_jobs() {
-        let first = |_| Retry::within(MAX_WAIT).wait(Duration::ZERO).unwrap();
-        let waits: std::collections::HashSet<_> = (0..8).map(first).collect();
-        assert!(waits.len() > 1, "eight waits, all {waits:?}");
-    }
-
-    proptest! {
-        #[test]
-        fn no_wait_ends_after_the_time(total in 0..1_000u64, elapsed in 0..1_500u64) {
-            let (total, elapsed) = (Duration::from_millis(total), Duration::from_millis(elapsed));
-            match Retry::within(total).wait(elapsed) {
-                Some(wait) => prop_assert!(elapsed + wait <= total && !wait.is_zero()),
-                None => prop_assert!(elapsed >= total),
+/// Says so when a try takes long.
+pub(super) fn announced<T>(
+    client: &Client,
+    progress: &(dyn Fn(&str) + Sync),
+    attempt: impl FnOnce() -> T,
+) -> T {
+    let (done, ended) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        let watch = move || {
+            if ended.recv_timeout(SILENCE) == Err(RecvTimeoutError::Timeout) {
+                progress(&format!("waiting for {} to answer", client.address()));
             }
+        };
+        // Without a thread there is only no line.
+        let _ = thread::Builder::new().spawn_scoped(scope, watch);
+        let result = attempt();
+        drop(done);
+        result
+    })
+}
+
+/// Where the request went out and nothing came back.
+fn doubt(cause: &PushError) -> &'static str {
+    match cause {
+        PushError::Timeout(_) | PushError::NoAnswer(_) => {
+            "; it may have done what it was asked, or still do it"
         }
+        _ => "",
+    }
+}
+
+fn tries_note(tries: u32) -> String {
+    if tries > 1 {
+        format!(" (tried {tries} times)")
+    } else {
+        String::new()
     }
 }

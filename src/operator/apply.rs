@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::api::conditions::ConditionType;
+use crate::api::condition_types::ConditionType;
 use crate::api::{MetricsNamespace, names};
 
 use super::children::Child;

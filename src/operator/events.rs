@@ -10,7 +10,7 @@ use kube::runtime::reflector::ObjectRef;
 use kube::{Client, Resource, ResourceExt};
 use tracing::{info, warn};
 
-use crate::api::conditions::{ConditionStatus, ConditionType, Reason};
+use crate::api::condition_types::{ConditionStatus, ConditionType, Reason};
 use crate::api::{MetricsNamespace, MetricsNamespaceStatus, names};
 use crate::terminal::listed;
 

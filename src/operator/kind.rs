@@ -6,7 +6,7 @@ use kube::api::ApiResource;
 use kube::core::GroupVersionKind;
 use serde::Serialize;
 
-use crate::api::conditions::Reason;
+use crate::api::condition_types::Reason;
 use crate::api::prometheus_operator;
 
 /// A kind of child object.

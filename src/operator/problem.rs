@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::api::conditions::{ConditionType, Reason};
+use crate::api::condition_types::{ConditionType, Reason};
 use crate::api::prometheus_operator;
 
 use super::kind::{Kind, Monitor};

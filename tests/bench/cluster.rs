@@ -17,7 +17,7 @@ use kube::runtime::watcher;
 use kube::{Client, Config, ResourceExt};
 use serde_json::json;
 use simplepipe::api::MetricsNamespace;
-use simplepipe::api::conditions::Reason;
+use simplepipe::api::condition_types::Reason;
 use tokio::time::{sleep, timeout};
 
 use crate::audit::AuditLog;

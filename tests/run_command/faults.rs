@@ -13,7 +13,7 @@ use crate::simplepipe::{Run, Running, eventually};
 
 /// Nothing listens there.
 const DOWN: &str = "127.0.0.1:1";
-/// How long a push may take once somebody asked for an end: as in src/run/watch.rs.
+/// How long a push may take once somebody asked for an end: as in src/client/run/supervision.rs.
 const LAST_WAIT: Duration = Duration::from_secs(5);
 
 /// Takes connections, and never answers.

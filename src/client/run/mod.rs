@@ -10,9 +10,9 @@ mod place;
 mod report;
 mod signals;
 mod standard;
+mod supervision;
 mod target;
 mod usage;
-mod watch;
 
 use std::io;
 use std::sync::Arc;
@@ -36,9 +36,9 @@ use memory_kills::MemoryKills;
 use place::{NoFolder, Place};
 use report::Report;
 use standard::{Measured, Start};
+use supervision::Watch;
 use target::Target;
 use usage::Usage;
-use watch::Watch;
 
 /// Why the command was not even tried.
 #[derive(Debug, thiserror::Error)]

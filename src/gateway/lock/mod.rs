@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use ureq::http::Method;
 
-use crate::gateway::deliver::{SILENCE, announced, wait_after};
-use crate::gateway::retry::spread;
+use crate::gateway::backoff::spread;
+use crate::gateway::retry::{SILENCE, announced, wait_after};
 use crate::gateway::{Client, Group, HeldGroup, Patience, PushError, Retry};
 
 pub use protocol::{ID, LOCK_JOB};

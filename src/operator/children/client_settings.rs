@@ -2,11 +2,12 @@
 
 use k8s_openapi::api::core::v1::ConfigMap;
 
-use crate::api::conditions::ConditionType;
+use crate::api::condition_types::ConditionType;
 use crate::api::names;
 use crate::operator::plan::Plan;
 
-use super::{Built, built, common_labels, metadata};
+use super::labels::common_labels;
+use super::{Built, built, metadata};
 
 pub fn child(plan: &Plan) -> Built {
     built(ConditionType::ClientSettingsPublished, &build(plan))

@@ -4,12 +4,13 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::api::conditions::ConditionType;
+use crate::api::condition_types::ConditionType;
 use crate::api::metrics_namespace::DashboardSpec;
 use crate::api::names;
 use crate::operator::plan::Plan;
 
-use super::{Built, built, common_labels, metadata};
+use super::labels::common_labels;
+use super::{Built, built, metadata};
 
 // Made from dashboards/ by build.rs.
 const TENANT: &str = include_str!(concat!(env!("OUT_DIR"), "/tenant.json"));

@@ -13,13 +13,14 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use crate::api::conditions::ConditionType;
+use crate::api::condition_types::ConditionType;
 use crate::api::metrics_namespace::ResourceList;
 use crate::api::names;
 use crate::operator::plan::Plan;
 use crate::operator::platform::UserIds;
 
-use super::{Built, built, common_labels, gateway_selector, metadata};
+use super::labels::{common_labels, gateway_selector};
+use super::{Built, built, metadata};
 
 /// `nobody`, as which upstream's image runs.
 const NOBODY: i64 = 65534;

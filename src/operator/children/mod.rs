@@ -4,6 +4,7 @@
 mod client_settings;
 mod dashboard;
 mod deployment;
+mod labels;
 mod monitor;
 mod pod_monitor;
 mod service;
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::api::conditions::ConditionType;
+use crate::api::condition_types::ConditionType;
 use crate::api::names;
 
 use super::kind::{Kind, Typed};
@@ -90,31 +91,6 @@ fn metadata(plan: &Plan, name: &str, labels: BTreeMap<String, String>) -> Object
         owner_references: Some(vec![plan.owner.clone()]),
         ..ObjectMeta::default()
     }
-}
-
-/// Labels of every child that is about the gateway.
-fn common_labels() -> BTreeMap<String, String> {
-    let mut labels = gateway_selector();
-    labels.extend(
-        [
-            ("app.kubernetes.io/component", "gateway"),
-            (names::PART_OF_LABEL, names::MANAGER),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned())),
-    );
-    labels
-}
-
-/// Labels by which the gateway's pods and Service are selected. A Deployment's selector can't be changed, so
-/// nothing that differs between two MetricsNamespaces of one namespace may be among them.
-fn gateway_selector() -> BTreeMap<String, String> {
-    [
-        ("app.kubernetes.io/name", names::GATEWAY),
-        ("app.kubernetes.io/instance", names::GATEWAY),
-        (names::MANAGED_BY_LABEL, names::MANAGER),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .into()
 }
 
 /// The child that is this object. While it can't be written, the condition `serves` is false.

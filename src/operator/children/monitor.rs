@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::api::prometheus_operator::{Limits, NamespaceSelector, RelabelConfig};
 use crate::operator::plan::Plan;
 
-use super::common_labels;
+use super::labels::common_labels;
 
 /// Names that Prometheus writes itself, those of recording rules among them (`level:metric:operation`): a tenant's own
 /// would look like Prometheus' word.

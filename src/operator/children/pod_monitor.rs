@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
 
-use crate::api::conditions::ConditionType;
+use crate::api::condition_types::ConditionType;
 use crate::api::names;
 use crate::api::prometheus_operator::{Endpoint, Limits, PodMonitorSpec};
 use crate::operator::kind::{Kind, Typed};

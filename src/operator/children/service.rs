@@ -3,11 +3,12 @@
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use crate::api::conditions::ConditionType;
+use crate::api::condition_types::ConditionType;
 use crate::api::names;
 use crate::operator::plan::Plan;
 
-use super::{Built, built, common_labels, gateway_selector, metadata};
+use super::labels::{common_labels, gateway_selector};
+use super::{Built, built, metadata};
 
 pub fn child(plan: &Plan) -> Built {
     built(ConditionType::GatewayAvailable, &build(plan))

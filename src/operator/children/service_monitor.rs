@@ -3,13 +3,14 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use serde::Serialize;
 
-use crate::api::conditions::ConditionType;
+use crate::api::condition_types::ConditionType;
 use crate::api::names;
 use crate::api::prometheus_operator::{Endpoint, RelabelConfig, ServiceMonitorSpec};
 use crate::operator::kind::{Kind, Typed};
 use crate::operator::plan::Plan;
 
-use super::{Built, built, gateway_selector, metadata, monitor};
+use super::labels::gateway_selector;
+use super::{Built, built, metadata, monitor};
 
 /// Labels that say where a sample was scraped. A pushed sample's origin is not the gateway's pod, and a pushed
 /// label of such a name could pass for somebody else's pod.

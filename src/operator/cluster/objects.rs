@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
-use crate::api::conditions::{ConditionStatus, ConditionType};
+use crate::api::condition_types::{ConditionStatus, ConditionType};
 use crate::api::{MetricsNamespace, MetricsNamespaceStatus};
 
 use super::kept_object::{Common, KeptObject, KeptStatus};

@@ -126,7 +126,7 @@ impl Failures {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::conditions::ConditionType;
+    use crate::api::condition_types::ConditionType;
     use crate::operator::kind::Kind;
 
     #[test]

@@ -1,6 +1,6 @@
 //! The only writer of status. It is computed, purely, from what was applied and seen.
 
-mod compute;
+mod conditions;
 #[cfg(test)]
 mod tests;
 
@@ -14,7 +14,7 @@ use super::cluster::objects::{Objects, Telling};
 use super::cluster::presence::{is_there, may_be_gone};
 use super::cluster::watched::WatchedObject;
 
-pub use compute::{Seen, compute};
+pub use conditions::{Seen, compute};
 
 /// Writes a status, unless it is there already. True if it was written over one that another wrote.
 ///

@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::{Seen, compute};
-use crate::api::conditions::ConditionType;
+use crate::api::condition_types::ConditionType;
 use crate::api::{MetricsNamespace, MetricsNamespaceStatus};
 use crate::operator::cluster::live::Rollout;
 use crate::operator::kind::Kind;

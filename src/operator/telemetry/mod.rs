@@ -21,7 +21,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::api::conditions::{ConditionStatus, ConditionType};
+use crate::api::condition_types::{ConditionStatus, ConditionType};
 
 use crate::operator::kind::Kind;
 use crate::operator::locked::Locked;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use crate::api::conditions::{ConditionStatus, ConditionType, Reason};
+use crate::api::condition_types::{ConditionStatus, ConditionType, Reason};
 use crate::api::status::{GatewayStatus, ScrapeStatus};
 use crate::api::{MetricsNamespace, MetricsNamespaceStatus, names};
 use crate::terminal::listed;
