@@ -13,7 +13,7 @@ use super::labels::common_labels;
 const PROMETHEUS_NAMES: [&str; 5] = ["up", "ALERTS", "ALERTS_FOR_STATE", "scrape_.*", ".*:.*"];
 /// Labels that say which Prometheus has scraped. They win over what a Prometheus adds for those that it sends to, and so
 /// could pass for another cluster.
-pub const PROMETHEUS_LABELS: &str =
+const PROMETHEUS_LABELS: &str =
     "prometheus|prometheus_replica|cluster|__replica__|__tenant_id__";
 
 /// Labels of a monitor, those that a Prometheus selects by among them.
@@ -68,16 +68,20 @@ pub fn drop_where(label: &str, pattern: &str) -> RelabelConfig {
     }
 }
 
-/// What is done to samples: reserved names are dropped, and what else these rules say, and labels of these names, and the
-/// namespace is written.
-pub fn pin(plan: &Plan, rules: &[RelabelConfig], dropped_labels: &str) -> Vec<RelabelConfig> {
+/// What is done to each sample, in this order: reserved names are dropped; then these rules hold; then labels that say
+/// where it is from, and which Prometheus scraped it, are taken away; then the namespace is written.
+pub fn metric_relabelings(
+    plan: &Plan,
+    rules: &[RelabelConfig],
+    origin_labels: &str,
+) -> Vec<RelabelConfig> {
     let reserved: Vec<&str> = PROMETHEUS_NAMES
         .into_iter()
         .chain(plan.scrape.reserved_metrics.iter().map(String::as_str))
         .collect();
-    let pinned = [
+    let last = [
         RelabelConfig {
-            regex: Some(dropped_labels.into()),
+            regex: Some(format!("{origin_labels}|{PROMETHEUS_LABELS}")),
             action: "labeldrop".into(),
             ..RelabelConfig::default()
         },
@@ -90,7 +94,7 @@ pub fn pin(plan: &Plan, rules: &[RelabelConfig], dropped_labels: &str) -> Vec<Re
     ];
     std::iter::once(drop_where("__name__", &reserved.join("|")))
         .chain(rules.iter().cloned())
-        .chain(pinned)
+        .chain(last)
         .collect()
 }
 

@@ -74,11 +74,7 @@ fn build(plan: &Plan, servers: &ModelServers) -> PodMonitor {
                     honor_timestamps: false,
                     follow_redirects: false,
                     relabelings: vec![monitor::job(names::MODEL_SERVERS)],
-                    metric_relabelings: monitor::pin(
-                        plan,
-                        &[],
-                        &format!("{ORIGIN_LABELS}|{}", monitor::PROMETHEUS_LABELS),
-                    ),
+                    metric_relabelings: monitor::metric_relabelings(plan, &[], ORIGIN_LABELS),
                 })
                 .collect(),
             limits: Limits {

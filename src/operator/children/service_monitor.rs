@@ -58,10 +58,10 @@ fn build(plan: &Plan) -> ServiceMonitor {
                 // A tenant may choose the gateway's image, and Prometheus reaches more than the tenant does.
                 follow_redirects: false,
                 relabelings: vec![gateway_only(), monitor::job(names::GATEWAY)],
-                metric_relabelings: monitor::pin(
+                metric_relabelings: monitor::metric_relabelings(
                     plan,
                     &rules(&scrape.reserved_jobs),
-                    &format!("{ORIGIN_LABELS}|{}", monitor::PROMETHEUS_LABELS),
+                    ORIGIN_LABELS,
                 ),
             }],
             limits: monitor::limits(plan, TARGETS, scrape.limits.samples),
