@@ -16,11 +16,11 @@ const MODE: u32 = 0o755;
 
 /// Copy this program into a folder, for containers of other images.
 ///
-/// An init container of this image copies it to a volume, and `FOLDER/simplepipe run -- COMMAND` then measures the
-/// command of a container that knows nothing of it.
+/// An init container of this image copies the program to a volume. Another container, whose image does not have the
+/// program, then runs its command as `FOLDER/simplepipe run -- COMMAND`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Arguments {
-    /// A folder that is there.
+    /// The folder. It must exist.
     folder: PathBuf,
 }
 

@@ -29,7 +29,7 @@ enum Command {
     Operator(Box<settings::Flags>),
     /// Print the CustomResourceDefinition.
     Crd {
-        /// The fields as a page for people, in Markdown, instead.
+        /// Print the fields as a page in Markdown instead.
         #[arg(long)]
         markdown: bool,
     },

@@ -43,13 +43,13 @@ pub struct Options {
     /// The Pushgateway: HOST:PORT, or a URL with http or https [default: $PUSHGATEWAY_URL, then $PUSH_GATEWAY_HOSTNAME]
     #[arg(long, value_name = "ADDRESS")]
     gateway: Option<String>,
-    /// Who pushes, for a gateway that asks [default: $PUSHGATEWAY_USERNAME, then the address's]
+    /// The user's name, for a gateway that asks for a login [default: $PUSHGATEWAY_USERNAME, then the address's]
     #[arg(long, value_name = "NAME")]
     username: Option<String>,
     /// A file with the password [default: $PUSHGATEWAY_PASSWORD_FILE, then the password itself in $PUSHGATEWAY_PASSWORD]
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// CA certificates to know an https gateway by, in PEM [default: $PUSHGATEWAY_CA_FILE, then the system's]
+    /// CA certificates to check an https gateway against, in PEM [default: $PUSHGATEWAY_CA_FILE, then the system's]
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
     /// A client certificate to show to an https gateway, in PEM [default: $PUSHGATEWAY_CERT_FILE]
@@ -58,11 +58,11 @@ pub struct Options {
     /// The client certificate's key, in PEM [default: $PUSHGATEWAY_KEY_FILE]
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
-    /// How long one try may take: seconds, or with a unit as in 30s or 2m; at most 1h [default: 10]
+    /// How long one try may take: seconds, or with a unit, as in 30s or 2m. At most 1h [default: 10]
     #[arg(long, value_name = "SECONDS", value_parser = timeout)]
     timeout: Option<Duration>,
-    /// For how long a gateway that can't be reached is tried again: seconds, or with a unit as in 30s or 2m; at most 1h; 0
-    /// tries once [default: 30; of run: 10]
+    /// How long simplepipe tries again if the gateway can't be reached: seconds, or with a unit, as in 30s or 2m.
+    /// At most 1h. With 0 it tries once [default: 30; of run: 10]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     retry_for: Option<Duration>,
 }

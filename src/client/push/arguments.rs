@@ -21,35 +21,36 @@ const FILE_ENDINGS: [&str; 4] = [".json", ".prom", ".txt", ".om"];
 /// Push the metrics of files to a Pushgateway.
 ///
 /// A file is JSON, Prometheus' text format or OpenMetrics; docs/metrics-file.md describes them. All files are checked
-/// before anything is sent. Those of one push group (the same job and grouping labels) go in one request, which the
-/// gateway takes whole or not at all; each further group is a request of its own.
+/// before anything is sent. The files of one push group (the same job and grouping labels) go in one request. The
+/// gateway takes a request whole or not at all. Each further group is a request of its own.
 ///
-/// Exits with 0 when the gateway has everything, 1 when it could not be reached or did not take it, 2 when a file, the
-/// arguments or the settings are wrong; nothing has been sent then.
+/// Exits with 0 when the gateway has everything. Exits with 1 when the gateway could not be reached or did not take the
+/// push. Exits with 2 when a file, the arguments or the settings are wrong. Nothing has been sent then.
 #[derive(Clone, Debug, clap::Args)]
 #[command(override_usage = "simplepipe push [OPTIONS] FILE [JOB]\n       \
     simplepipe push [OPTIONS] --job JOB FILE...\n       \
     simplepipe push [OPTIONS] --file FILE [--file FILE]...\n       \
     simplepipe push [OPTIONS] --delete --job JOB")]
 pub struct Arguments {
-    /// The metrics file, - for standard input; then the job, where neither --job nor the file names it. With --job, all
-    /// are files. A job that looks like a file (it is one, has a slash, or ends in .json, .prom, .txt or .om) needs --job.
+    /// The metrics file, or - for standard input. The job follows it if neither --job nor the file names the job. With
+    /// --job, all are files. A job that looks like a file needs --job: it is a file, has a slash, or ends in .json,
+    /// .prom, .txt or .om.
     #[arg(value_name = "FILE [JOB]")]
     positional: Vec<OsString>,
-    /// A metrics file that names its job itself; as often as needed.
+    /// A metrics file that names its job itself. Give it as often as needed.
     #[arg(short, long, value_name = "FILE")]
     file: Vec<OsString>,
-    /// The job that the metrics belong to: their `job` label in Prometheus. Comes before the one that a file names.
+    /// The job that the metrics belong to: their `job` label in Prometheus. Wins over the job that a file names.
     #[arg(long, value_name = "JOB")]
     job: Option<String>,
-    /// A further label of the push group; as often as needed. Comes before the one of that name in a file.
+    /// A further label of the push group. Give it as often as needed. Wins over the label of that name in a file.
     #[arg(long, value_name = "NAME=VALUE", value_parser = grouping_label)]
     grouping_label: Vec<(String, String)>,
-    /// Such labels as a JSON object, as a workflow's step has them: {"instance": "eu-1"}
+    /// Labels of the push group as a JSON object, for a workflow's step: {"instance": "eu-1"}
     #[arg(long, value_name = "JSON", value_parser = grouping_labels, default_value = "{}", hide_default_value = true)]
     grouping_labels: GroupingLabels,
-    /// What happens to what the group holds: put replaces all of it, post the metrics of the same names,
-    /// accumulate adds to them.
+    /// What a push does to the metrics that the group holds: put replaces all of them, post replaces those of the same
+    /// names, accumulate adds to those of the same names.
     #[arg(
         long,
         value_enum,
@@ -59,17 +60,17 @@ pub struct Arguments {
     )]
     method: Method,
     /// The same as --method accumulate: add counters, histograms and summaries without quantiles to what the group
-    /// holds, and replace other metrics of the same names. Exact, however many do so at once.
+    /// holds, and replace other metrics of the same names. The sums are exact, even if many pushes run at once.
     #[arg(long, conflicts_with = "method")]
     accumulate: bool,
-    /// For how long after its push the group is worth keeping (metric push_ttl_seconds), with units: 36h, 7d or 1h30m.
+    /// How long the group is worth keeping after its push (metric push_ttl_seconds), with units: 36h, 7d or 1h30m.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     ttl: Option<Duration>,
     /// Refuse metrics and jobs that Prometheus drops: those that it writes itself, and those that the platform reserves.
-    /// With --accumulate, refuse a metric named ..._total that has no type too, since it is not added.
+    /// With --accumulate, also refuse a metric named ..._total that has no type, because it is not added.
     #[arg(long)]
     strict: bool,
-    /// Print what would be sent, and send nothing; needs no gateway.
+    /// Print what would be sent, and send nothing. Needs no gateway.
     #[arg(long)]
     pub(super) dry_run: bool,
     /// Delete the group and all that it holds.

@@ -20,34 +20,34 @@ const RETRY_FOR: Duration = Duration::from_secs(10);
 
 /// Run a command, and push how its run was.
 ///
-/// Signals, standard streams and the exit code pass through unchanged. At the end these metrics are added to the push
-/// group: run_time_seconds, run_cpu_seconds, run_peak_memory_bytes, run_exit_code, run_succeeded,
-/// run_start_timestamp_seconds, run_end_timestamp_seconds and, where it ended well, run_last_success_timestamp_seconds;
-/// and those that the command wrote to the file or folder that SIMPLEPIPE_METRICS names, in any format that simplepipe
-/// push takes.
+/// Signals, standard streams and the exit code pass through unchanged. At the end, simplepipe adds these metrics to the
+/// push group: run_time_seconds, run_cpu_seconds, run_peak_memory_bytes, run_exit_code, run_succeeded,
+/// run_start_timestamp_seconds, run_end_timestamp_seconds and, if the command succeeded,
+/// run_last_success_timestamp_seconds. It also adds the metrics that the command wrote to the file or folder that
+/// SIMPLEPIPE_METRICS names, in any format that simplepipe push takes.
 ///
-/// Exits as the command does: with its exit code, by the signal that killed it, with 127 where it was not found and 126
-/// where it can't be run. A gateway that is down changes nothing of that, unless --strict. Exits with 2 before it starts
-/// the command where the arguments are wrong.
+/// Exits as the command does: with its exit code, or by the signal that killed it. Exits with 127 if the command was
+/// not found, and with 126 if it can't be run. A gateway that is down changes no exit code, unless --strict is given.
+/// If the arguments are wrong, exits with 2 and does not start the command.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Arguments {
     /// The job that the run belongs to: its `job` label in Prometheus [default: $SIMPLEPIPE_JOB, then COMMAND's name]
     #[arg(long, value_name = "JOB")]
     job: Option<String>,
-    /// A further label of the push group; as often as needed.
+    /// A further label of the push group. Give it as often as needed.
     #[arg(long, value_name = "NAME=VALUE", value_parser = grouping_label)]
     grouping_label: Vec<(String, String)>,
     /// Where the command writes metrics: a file, or a folder of files [default: a file in a temporary folder]
     #[arg(long, value_name = "PATH")]
     metrics: Option<PathBuf>,
-    /// Say so again and again while the command runs (run_heartbeat_timestamp_seconds), so often, with units: 30s or 5m.
+    /// Push run_heartbeat_timestamp_seconds at this interval while the command runs, with units: 30s or 5m.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     heartbeat: Option<Duration>,
-    /// For how long after its push the group is worth keeping (push_ttl_seconds), with units: 36h or 7d.
+    /// How long the group is worth keeping after its push (push_ttl_seconds), with units: 36h or 7d.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     ttl: Option<Duration>,
-    /// Exit with 1 where the command succeeded and not all metrics were pushed, and with 2 where no gateway is named, or
-    /// the job is reserved by the platform. A file with a metric that Prometheus would drop is left out whole.
+    /// Exit with 1 if the command succeeded and not all metrics were pushed. Exit with 2 if no gateway is named, or the
+    /// platform reserves the job. A file with a metric that Prometheus would drop is left out whole.
     #[arg(long)]
     strict: bool,
     #[command(flatten)]
