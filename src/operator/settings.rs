@@ -69,7 +69,7 @@ pub struct Flags {
     /// reservedMetrics, reservedJobs, concurrency, listen, leaderElection, leaseName, leaseDurationSeconds, logFormat, logLevel, shutdownTimeoutSeconds
     #[arg(long, env = "SIMPLEPIPE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Image of gateways whose object names none [default: quay.io/prometheus/pushgateway:v1.11.1]
+    /// Image of a gateway whose MetricsNamespace names none [default: quay.io/prometheus/pushgateway:v1.11.1]
     #[arg(long, env = "SIMPLEPIPE_GATEWAY_IMAGE", value_name = "IMAGE")]
     gateway_image: Option<String>,
     /// When a gateway's image is pulled: Always, IfNotPresent or Never [default: IfNotPresent]
@@ -79,8 +79,8 @@ pub struct Flags {
         value_name = "POLICY"
     )]
     gateway_image_pull_policy: Option<String>,
-    /// Who says as which user gateways run: fixed (the operator: as nobody), or cluster, where it gives each namespace user
-    /// ids of its own as OpenShift does [default: fixed]
+    /// Where gateways get their user id: fixed (the operator sets the user nobody), or cluster (the cluster gives each
+    /// namespace user ids of its own, as OpenShift does) [default: fixed]
     #[arg(
         long,
         env = "SIMPLEPIPE_GATEWAY_USER_IDS",
@@ -112,13 +112,13 @@ pub struct Flags {
         value_delimiter = ','
     )]
     reserved_jobs: Vec<String>,
-    /// Objects reconciled side by side, from 1 to 256 [default: 8]
+    /// Number of objects reconciled at the same time, from 1 to 256 [default: 8]
     #[arg(long, env = "SIMPLEPIPE_CONCURRENCY", value_name = "N")]
     concurrency: Option<u16>,
     /// Address of /livez, /readyz, /status and /metrics [default: 0.0.0.0:8080]
     #[arg(long, env = "SIMPLEPIPE_LISTEN", value_name = "ADDRESS:PORT")]
     listen: Option<String>,
-    /// Whether only the holder of a Lease works [default: true]
+    /// Whether only the operator that holds the Lease works [default: true]
     #[arg(long, env = "SIMPLEPIPE_LEADER_ELECTION", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     leader_election: Option<bool>,
     /// Name of the Lease [default: simplepipe]
@@ -127,7 +127,7 @@ pub struct Flags {
     /// Namespace of the Lease [default: the operator's own]
     #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
     lease_namespace: Option<String>,
-    /// Who holds the Lease; another name for each operator [default: the pod's name, else a random one]
+    /// This operator's name in the Lease. Each operator needs another name [default: the pod's name, else a random one]
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     identity: Option<String>,
     /// Seconds without renewal after which another operator takes over, from 5 to 300 [default: 15]
