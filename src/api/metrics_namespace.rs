@@ -19,7 +19,7 @@ use super::schema::{
 use super::seldon::SeldonSpec;
 use super::status::MetricsNamespaceStatus;
 
-/// Asks for a Pushgateway in this namespace which Prometheus scrapes, under this namespace's name.
+/// Asks for a Pushgateway in this namespace. Prometheus scrapes it, and its metrics get this namespace's name.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "simplepipe.dev",
@@ -90,11 +90,11 @@ use super::status::MetricsNamespaceStatus;
 #[serde(rename_all = "camelCase")]
 #[x_kube(cel)]
 pub struct MetricsNamespaceSpec {
-    /// Leave every child as it is: nothing is created, changed, healed or removed until this is false again.
+    /// Leave every child as it is. Nothing is created, changed, repaired or removed until this is false again.
     #[serde(default)]
     pub paused: bool,
-    /// The Pushgateway. It holds what was pushed in memory, so a pod that is replaced begins with nothing: after any change
-    /// of a field here or of the operator's settings for gateways, a node's drain, an eviction or a crash.
+    /// The Pushgateway. It holds what was pushed in memory, so a new pod begins with nothing. The pod is replaced after
+    /// a change of a field here or of the operator's settings for gateways, a node's drain, an eviction or a crash.
     #[serde(default)]
     pub gateway: GatewaySpec,
     /// How Prometheus scrapes the gateway.
@@ -197,11 +197,12 @@ impl LogLevel {
         .message("limits.memory must be at least 16Mi: the gateway does not start with less"),
 )]
 pub struct Resources {
-    /// What is set aside for the gateway. Default: `{cpu: 10m, memory: 32Mi}`, none of which stays where this is given.
+    /// What is set aside for the gateway. Default: `{cpu: 10m, memory: 32Mi}`. If this field is given, the whole
+    /// default is gone.
     #[serde(default = "default_requests")]
     pub requests: ResourceList,
-    /// What the gateway may use at most. Past its memory limit it is killed, and what was pushed is lost. Default:
-    /// `{memory: 128Mi}`, which does not stay where this is given.
+    /// What the gateway may use at most. Above its memory limit it is killed, and what was pushed is lost. Default:
+    /// `{memory: 128Mi}`. If this field is given, the whole default is gone.
     #[serde(default = "default_limits")]
     pub limits: ResourceList,
 }
@@ -260,7 +261,7 @@ pub struct ScrapeSpec {
     #[schemars(length(max = 16))]
     #[x_kube(validation = Rule::new(INTERVAL_RULE).message(INTERVAL_WORDS))]
     pub interval: String,
-    /// Time after which a scrape is given up, like `10s`. From `1s` to the interval. Default: `10s`, or the interval where
+    /// Time after which a scrape is given up, like `10s`. From `1s` to the interval. Default: `10s`, or the interval if
     /// that is shorter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
@@ -278,8 +279,8 @@ pub struct ScrapeSpec {
             .message("labels under app.kubernetes.io/ and simplepipe.dev/ are the operator's own"),
     )]
     pub labels: BTreeMap<String, String>,
-    /// What one scrape may bring at most. Over any of these limits the scrape fails, and Prometheus takes nothing of the
-    /// whole namespace until less is pushed or the limit is raised.
+    /// What one scrape may bring at most. Above any of these limits the scrape fails. Prometheus then takes nothing of
+    /// the whole namespace until the gateway holds less or the limit is raised.
     #[serde(default)]
     pub limits: ScrapeLimits,
 }
@@ -306,7 +307,7 @@ pub struct ScrapeLimits {
     /// Samples in all, after relabelling.
     #[schemars(range(min = 100, max = 200_000))]
     pub samples: i64,
-    /// Labels of one sample, those that Prometheus adds among them.
+    /// Labels of one sample, including those that Prometheus adds.
     #[schemars(range(min = 10, max = 200))]
     pub labels: i64,
     /// Length of a label's name, in bytes.
@@ -342,9 +343,9 @@ impl Default for ScrapeLimits {
 #[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DashboardSpec {
-    /// Whether there is one.
+    /// Whether the dashboard is made.
     pub enabled: bool,
-    /// Grafana folder that it is put into, where the sidecar is set up for folders (`folderAnnotation: grafana_folder`).
+    /// Grafana folder of the dashboard, if the sidecar is set up for folders (`folderAnnotation: grafana_folder`).
     // The sidecar makes a directory of this name: no slash and no leading dot.
     #[schemars(
         length(min = 1, max = 63),

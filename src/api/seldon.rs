@@ -11,8 +11,8 @@ use super::schema::{
     LABEL_VALUE_WORDS, label_value,
 };
 
-/// The model servers of this namespace, which Prometheus scrapes at their pods, under this namespace's name and with
-/// the labels and limits of `spec.scrape`.
+/// The model servers of this namespace. Prometheus scrapes their pods, with the labels and limits of `spec.scrape`.
+/// Their metrics get this namespace's name.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(cel)]
@@ -20,7 +20,7 @@ pub struct SeldonSpec {
     /// Whether they are scraped.
     #[serde(default)]
     pub enabled: bool,
-    /// What serves the models, and so which pods are scraped, and where.
+    /// What serves the models. It decides which pods are scraped, and at which port and path.
     ///
     /// `CoreV1`: Seldon Core 1, pods labelled `app.kubernetes.io/managed-by: seldon-core`, ports `metrics`, path
     /// `/prometheus`.
@@ -78,8 +78,8 @@ pub enum ModelServer {
 #[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ServingLimits {
-    /// Ports that are scraped, shared evenly where the kind has two for each pod, at least one of each. Where there are
-    /// more, none is scraped.
+    /// Number of ports that are scraped. If the kind has two ports for each pod, both get an equal share, at least one
+    /// of each. If there are more ports than this, none is scraped.
     #[schemars(range(min = 1, max = 200))]
     pub targets: i64,
     /// Samples of one scrape of one port, after relabelling. Over the limit Prometheus takes nothing of that port.

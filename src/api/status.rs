@@ -4,19 +4,19 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What was applied and seen, last time the operator looked.
+/// What was applied and seen when the operator last looked.
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct MetricsNamespaceStatus {
-    /// The generation of the spec that this status speaks of.
+    /// The generation of the spec that this status is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Where the gateway answers, from any namespace of the cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// What works and what does not. `Ready` is the summary: the gateway answers, and nothing that the operator sees keeps
-    /// a Prometheus from scraping it. It is also True where the cluster has no Prometheus object that the operator could
-    /// ask (`NoPrometheusFound`). Whether a scrape succeeds, only Prometheus knows.
+    /// a Prometheus from scraping it. `Ready` is also True if the operator can see no Prometheus object
+    /// (`NoPrometheusFound`). Only Prometheus knows whether a scrape succeeds.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
     /// The gateway, as it was applied and seen.
