@@ -95,8 +95,8 @@ pub enum Error {
     Kubernetes(#[from] KubeError),
     /// It is to be reached in a way that is none. A proxy's address may hold a password, so it is not quoted.
     #[error(
-        "the kubeconfig's proxy-url, or HTTPS_PROXY, names a proxy for the Kubernetes API server, which the operator \
-         can only reach directly; unset it"
+        "the kubeconfig's proxy-url, or HTTPS_PROXY, names a proxy for the Kubernetes API server, but the operator \
+         can reach that server only directly; unset it"
     )]
     Proxy,
     /// This operator can't be sure any more to be the only one.
@@ -104,8 +104,8 @@ pub enum Error {
     LeaseLost(String),
     /// What was seen is no longer so.
     #[error(
-        "the API server's data is older than what was seen before, as after a restore of etcd; start again, to look at \
-         everything anew"
+        "the API server's data is older than what was seen before, as after a restore of etcd; start the operator \
+         again, so that it reads everything anew"
     )]
     Rewound,
     /// A part of the operator ended that never should.

@@ -105,7 +105,7 @@ impl fmt::Display for Problem {
             ),
             Cause::Failed(Failure::Unanswered) => write!(
                 f,
-                "{child} is not there: the API server has not answered yet, perhaps for an admission webhook that hangs"
+                "{child} is not there: the API server has not answered yet, perhaps because an admission webhook hangs"
             ),
         }
     }
@@ -131,8 +131,8 @@ fn cure(kind: Kind, why: &str) -> String {
 pub fn without(monitor: Monitor) -> String {
     let kind = monitor.kind();
     format!(
-        "this cluster has no {}s (CRD {}.{}), so nobody scrapes {}; install the Prometheus Operator's CRDs, and it is \
-         picked up by itself",
+        "this cluster has no {}s (CRD {}.{}), so nobody scrapes {}; install the Prometheus Operator's CRDs, and \
+         Simplepipe notices it within seconds",
         kind.as_str(),
         kind.plural(),
         prometheus_operator::GROUP,

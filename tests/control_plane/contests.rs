@@ -55,7 +55,7 @@ async fn a_fight_is_told_and_slowed_down_and_forgotten_when_it_ends() {
             so(
                 conditions
                     .iter()
-                    .any(|c| c.message.contains("by now once in 30 seconds")),
+                    .any(|c| c.message.contains("only every 30 seconds")),
                 conditions,
             )
         })
@@ -146,7 +146,7 @@ async fn a_fight_over_the_status_is_told_and_slowed_down_and_won_when_it_ends() 
                 conditions.iter().any(|c| {
                     c.type_ == "Contested"
                         && c.message.starts_with("somebody keeps changing this status")
-                        && c.message.contains("by now once in 30 seconds")
+                        && c.message.contains("only every 30 seconds")
                 }),
                 conditions,
             )

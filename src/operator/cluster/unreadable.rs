@@ -82,8 +82,8 @@ impl Unreadable {
                 namespace,
                 name,
                 error,
-                "an object can't be read and is left alone, beside many others; further ones are not named before some \
-                 of them can be read"
+                "an object can't be read and is left alone, like many others; further ones are not named until some of \
+                 these can be read"
             ),
             (Some(error), _) => warn!(
                 namespace,

@@ -315,7 +315,7 @@ impl Contests {
         let slow = on.iter().any(|c| now.duration_since(c.began) >= PATIENCE);
         let fights: Vec<_> = on.iter().take(NAMED).map(|c| c.in_words(now)).collect();
         let pace = match slow {
-            true => format!("by now once in {} seconds", EVERY.as_secs()),
+            true => format!("only every {} seconds", EVERY.as_secs()),
             false => "each time".to_owned(),
         };
         Some(format!(
@@ -495,7 +495,7 @@ mod tests {
         let words = contests
             .in_words(&object(), *answers.last().unwrap())
             .unwrap();
-        assert!(words.contains("by now once in 30 seconds"), "{words}");
+        assert!(words.contains("only every 30 seconds"), "{words}");
     }
 
     #[test]

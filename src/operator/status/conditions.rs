@@ -181,7 +181,7 @@ fn held(objection: &Objection) -> Verdict {
         Objection::AlreadyServed { by: Some(by) } => (
             Reason::NamespaceAlreadyServed,
             format!(
-                "MetricsNamespace {by} is older and serves this namespace; this one takes over when it is deleted"
+                "MetricsNamespace {by} is older and serves this namespace; this one takes over when that one is deleted"
             ),
         ),
         // No name, so that this need not be written anew whenever another serves.

@@ -327,7 +327,7 @@ impl Health {
                 } => {
                     healthy &= *synced && !failing.is_lasting();
                     let so = if !*synced && watch.is_needed() {
-                        "; nothing is reconciled before it works"
+                        "; nothing is reconciled until it works"
                     } else {
                         ""
                     };
@@ -508,7 +508,7 @@ mod tests {
         assert!(!report.healthy);
         assert_eq!(
             report.text,
-            "watch metricsnamespaces: failing for 0s: forbidden; nothing is reconciled before it works\n\
+            "watch metricsnamespaces: failing for 0s: forbidden; nothing is reconciled until it works\n\
              watch services: failing for 0s: forbidden\n"
         );
     }

@@ -66,7 +66,7 @@ impl fmt::Display for Told {
             Self::Ends(run) => write!(f, "works again, {run}"),
             Self::OneOfMany => write!(
                 f,
-                "failed, beside {MOST} others; further ones are not named before some of them work"
+                "failed, like {MOST} others; further failures are not named until some of these work"
             ),
         }
     }
