@@ -28,10 +28,11 @@ pub struct Platform {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum UserIds {
-    /// The operator: as `nobody`.
+    /// The operator sets the user `nobody`.
     #[default]
     Fixed,
-    /// The cluster, which gives each namespace user ids of its own, as OpenShift does; else the image.
+    /// The cluster gives each namespace user ids of its own, as OpenShift does. If it gives none, the image's user
+    /// is used.
     Cluster,
 }
 

@@ -112,7 +112,7 @@ pub struct Flags {
         value_delimiter = ','
     )]
     reserved_jobs: Vec<String>,
-    /// Number of objects reconciled at the same time, from 1 to 256 [default: 8]
+    /// MetricsNamespaces reconciled side by side, from 1 to 256 [default: 8]
     #[arg(long, env = "SIMPLEPIPE_CONCURRENCY", value_name = "N")]
     concurrency: Option<u16>,
     /// Address of /livez, /readyz, /status and /metrics [default: 0.0.0.0:8080]
