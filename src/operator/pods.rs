@@ -50,8 +50,7 @@ const LONGEST_ANSWER: Duration = Duration::from_secs(65);
 const LONG: Duration = Duration::from_secs(40);
 /// The words then; after those of its Deployment, where it has some.
 const SILENCE: &str = "nothing says why, neither its Deployment nor a pod";
-const WHERE_TO_LOOK: &str =
-    "kubectl describe deployment,replicaset,pod -l app.kubernetes.io/name=pushgateway shows what was made";
+const WHERE_TO_LOOK: &str = "kubectl describe deployment,replicaset,pod -l app.kubernetes.io/name=pushgateway shows what was made";
 /// What is said of a pod whose containers are ready, and which all the same is not.
 const NODE_IS_SILENT: &str =
     "its containers were ready, and its node does not answer: see kubectl get nodes";

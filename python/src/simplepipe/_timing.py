@@ -8,10 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
-
-if TYPE_CHECKING:
-    from simplepipe._run import Run
+from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -21,12 +18,22 @@ _entered: ContextVar[tuple[tuple[Timer, float], ...]] = ContextVar("entered", de
 """The blocks that this thread or coroutine is in, and when they began, the innermost last."""
 
 
+class Observer(Protocol):
+    """What takes the times: a run."""
+
+    def summary(self, name: str, value: float, *, labels: Mapping[str, object] | None, unit: str) -> None: ...
+
+    def histogram(
+        self, name: str, value: float, *, buckets: Sequence[float], labels: Mapping[str, object] | None, unit: str
+    ) -> None: ...
+
+
 class Timer:
     """Decorator and context manager; may be entered again, and by several threads and coroutines."""
 
     def __init__(
         self,
-        find_run: Callable[[], Run | None],
+        find_run: Callable[[], Observer | None],
         name: str,
         buckets: Sequence[float] | None,
         labels: Mapping[str, object] | None,

@@ -13,8 +13,7 @@ use super::labels::common_labels;
 const PROMETHEUS_NAMES: [&str; 5] = ["up", "ALERTS", "ALERTS_FOR_STATE", "scrape_.*", ".*:.*"];
 /// Labels that say which Prometheus has scraped. They win over what a Prometheus adds for those that it sends to, and so
 /// could pass for another cluster.
-const PROMETHEUS_LABELS: &str =
-    "prometheus|prometheus_replica|cluster|__replica__|__tenant_id__";
+const PROMETHEUS_LABELS: &str = "prometheus|prometheus_replica|cluster|__replica__|__tenant_id__";
 
 /// Labels of a monitor, those that a Prometheus selects by among them.
 pub fn labels(plan: &Plan) -> BTreeMap<String, String> {
