@@ -1,9 +1,9 @@
 //! The operator. `reconcile` is the order in which an object is observed, planned, built, applied and told of; each step
 //! has a file beside it.
 //!
-//! Pure: `plan`, `wish`, `children`, `kind`, `labels`, `model_servers`, `objection`, `outcome`, `ownership`, `platform`,
-//! `problem`, `selection`, and the computing half of `status`. `cluster` is what is seen, `pacing` who works when, `lead`
-//! who may write, `telemetry` what is told of the operator itself.
+//! Pure: `plan`, `wish`, `children`, `drift`, `kind`, `labels`, `model_servers`, `objection`, `outcome`, `ownership`,
+//! `platform`, `problem`, `selection`, and the computing half of `status`. `cluster` is what is seen, `pacing` who works
+//! when, `lead` who may write, `telemetry` what is told of the operator itself.
 
 mod apply;
 mod children;
