@@ -9,7 +9,7 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families as text
 
-FOLDER = Path(__file__).parents[2] / "src" / "operator" / "snapshots"
+FOLDER = Path(__file__).parents[2] / "src" / "operator" / "telemetry" / "snapshots"
 ALL = {
     "process_cpu_seconds": "counter",
     "process_resident_memory_bytes": "gauge",
