@@ -105,6 +105,7 @@ async fn look_at(
         {
             let _running = context.health.reconciling(reference.clone());
             let work = Work {
+                reference: &ObjectRef::from_obj(&*object),
                 object: &object,
                 context,
                 place: &place,

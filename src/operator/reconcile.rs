@@ -62,13 +62,15 @@ pub async fn reconcile(work: &Work<'_>, before: &MetricsNamespace, progress: &Pr
     // Writes events, counts and logs.
     report::report(work, before, &applied, &status, &told).await;
     // Reads caches.
-    let later = Later::after(&work.reference(), &applied, was_blind, context);
+    let later = Later::after(work.reference, &applied, was_blind, context);
     let error = told.err().or_else(|| Error::first(&applied.problems));
     Ended { error, later }
 }
 
 /// One object, and what is at hand for it.
 pub struct Work<'a> {
+    /// The object's namespace and name, and its UID: a fight is over when another object takes the name.
+    pub reference: &'a ObjectRef<MetricsNamespace>,
     /// The object as it is now.
     pub object: &'a Arc<MetricsNamespace>,
     /// The parts of the operator.
@@ -78,11 +80,6 @@ pub struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// The object's namespace and name.
-    pub fn reference(&self) -> ObjectRef<MetricsNamespace> {
-        ObjectRef::from_obj(&**self.object)
-    }
-
     fn wish(&self) -> Result<Wish, Going> {
         let Context {
             caches, platform, ..
@@ -135,7 +132,7 @@ impl Work<'_> {
 
     async fn tell_of_unanswered(&self, wish: &Wish, progress: &Progress) {
         // What the last try found out says more.
-        if self.context.failures.is_failing(&self.reference()) {
+        if self.context.failures.is_failing(self.reference) {
             return;
         }
         if let Some(problems) = progress.unanswered() {
@@ -149,7 +146,7 @@ impl Work<'_> {
     async fn tell(&self, status: &MetricsNamespaceStatus) -> Result<bool, Error> {
         let objects = &self.context.caches.objects;
         let contests = &self.context.contests;
-        let rest = contests.wait(&self.reference(), Ground::Status, Instant::now());
+        let rest = contests.wait(self.reference, Ground::Status, Instant::now());
         if rest.is_some() && objects.is_written_by_another(self.object) {
             return Ok(false);
         }
@@ -163,7 +160,7 @@ impl Work<'_> {
     /// `None` where no answer came in time.
     pub async fn wait<T>(&self, request: impl Future<Output = T>) -> Option<T> {
         let answer = self.place.wait(None, timeout(LONGEST_WRITE, request)).await;
-        self.context.health.goes_on(&self.reference());
+        self.context.health.goes_on(self.reference);
         answer.ok()
     }
 }

@@ -47,7 +47,7 @@ async fn changes(
     status: &MetricsNamespaceStatus,
 ) {
     let context = work.context;
-    context.untold.works(&work.reference(), Instant::now());
+    context.untold.works(work.reference, Instant::now());
     let news = News {
         written: &applied.written,
         was_served: before.was_served(),
@@ -59,20 +59,20 @@ async fn changes(
 
 /// An event says what the status can't.
 async fn untold(work: &Work<'_>, error: &Error) {
-    let (context, reference) = (work.context, work.reference());
-    let told = (context.untold).fails(&reference, error.reason(), Instant::now());
-    if told.is_some() || !context.failures.is_failing(&reference) {
+    let (context, reference) = (work.context, work.reference);
+    let told = (context.untold).fails(reference, error.reason(), Instant::now());
+    if told.is_some() || !context.failures.is_failing(reference) {
         let event = context.events.status_not_written(work.object, error);
         work.wait(event).await;
     }
 }
 
 fn spend(work: &Work<'_>, applied: &Outcome, over_another: bool) {
-    let (reference, now) = (work.reference(), Instant::now());
+    let (reference, now) = (work.reference, Instant::now());
     if over_another {
-        (work.context.contests).answered(&reference, Ground::Status, Rivalry::somebody(), now);
+        (work.context.contests).answered(reference, Ground::Status, Rivalry::somebody(), now);
     }
     if over_another || !applied.written.is_empty() {
-        work.context.budgets.spend(&reference, now);
+        work.context.budgets.spend(reference, now);
     }
 }
