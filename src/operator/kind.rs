@@ -41,11 +41,11 @@ pub trait Typed: Serialize {
     fn name(&self) -> Option<&str>;
 }
 
-/// The types of Kubernetes' own kinds.
+/// For types whose names are those of their kinds.
 macro_rules! typed {
     ($($kind:ident)*) => {$(
-        impl Typed for $kind {
-            const KIND: Kind = Kind::$kind;
+        impl $crate::operator::kind::Typed for $kind {
+            const KIND: $crate::operator::kind::Kind = $crate::operator::kind::Kind::$kind;
 
             fn name(&self) -> Option<&str> {
                 self.metadata.name.as_deref()
@@ -53,6 +53,8 @@ macro_rules! typed {
         }
     )*};
 }
+
+pub(super) use typed;
 
 typed!(ServiceAccount ConfigMap Service Deployment);
 

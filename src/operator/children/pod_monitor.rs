@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::api::condition_types::ConditionType;
 use crate::api::names;
 use crate::api::prometheus_operator::{Endpoint, Limits, PodMonitorSpec};
-use crate::operator::kind::{Kind, Typed};
+use crate::operator::kind::typed;
 use crate::operator::model_servers::ModelServers;
 use crate::operator::plan::Plan;
 
@@ -24,13 +24,7 @@ struct PodMonitor {
     spec: PodMonitorSpec,
 }
 
-impl Typed for PodMonitor {
-    const KIND: Kind = Kind::PodMonitor;
-
-    fn name(&self) -> Option<&str> {
-        self.metadata.name.as_deref()
-    }
-}
+typed!(PodMonitor);
 
 pub fn child(plan: &Plan) -> Built {
     match &plan.model_servers {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::api::condition_types::ConditionType;
 use crate::api::names;
 use crate::api::prometheus_operator::{Endpoint, RelabelConfig, ServiceMonitorSpec};
-use crate::operator::kind::{Kind, Typed};
+use crate::operator::kind::typed;
 use crate::operator::plan::Plan;
 
 use super::labels::gateway_selector;
@@ -25,13 +25,7 @@ struct ServiceMonitor {
     spec: ServiceMonitorSpec,
 }
 
-impl Typed for ServiceMonitor {
-    const KIND: Kind = Kind::ServiceMonitor;
-
-    fn name(&self) -> Option<&str> {
-        self.metadata.name.as_deref()
-    }
-}
+typed!(ServiceMonitor);
 
 pub fn child(plan: &Plan) -> Built {
     built(ConditionType::ScrapeConfigured, &build(plan))
