@@ -6,7 +6,6 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::DeploymentStatus;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 use serde::Deserialize;
@@ -195,6 +194,10 @@ impl Seen for Namespaces {
     }
 }
 
+fn namespace_and_name<P: Part>(object: &Watched<P>) -> (String, String) {
+    (object.namespace().unwrap_or_default(), object.name_any())
+}
+
 /// Of a Prometheus object, all but what it selects is left unread.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Selectors {
@@ -218,10 +221,11 @@ impl Scrapers {
     }
 
     fn read(&self, object: Watched<Selectors>) -> Prometheus {
+        let (namespace, name) = namespace_and_name(&object);
         Prometheus {
             kind: self.1,
-            namespace: object.namespace().unwrap_or_default(),
-            name: object.name_any(),
+            namespace,
+            name,
             selectors: object.part.spec,
         }
     }
@@ -232,7 +236,7 @@ impl Seen for Scrapers {
     type Key = (String, String);
 
     fn key(&self, object: &Watched<Selectors>) -> Option<(String, String)> {
-        Some((object.namespace().unwrap_or_default(), object.name_any()))
+        Some(namespace_and_name(object))
     }
 
     fn keep(&self, seen: HashSet<(String, String)>) -> Concerned {
@@ -244,7 +248,7 @@ impl Seen for Scrapers {
     }
 
     fn delete(&self, object: Watched<Selectors>) -> Concerned {
-        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        let (namespace, name) = namespace_and_name(&object);
         self.all_if(self.0.prometheuses.gone(self.1, &namespace, &name))
     }
 }
@@ -305,18 +309,12 @@ impl<P: ChildPart> Children<P> {
     }
 }
 
-fn namespace_of(metadata: &ObjectMeta) -> String {
-    metadata.namespace.clone().unwrap_or_default()
-}
-
 impl<P: ChildPart> Seen for Children<P> {
     type Object = Watched<P>;
     type Key = (String, String);
 
     fn key(&self, object: &Watched<P>) -> Option<(String, String)> {
-        let metadata = &object.metadata;
-        let name = metadata.name.clone().unwrap_or_default();
-        Some((namespace_of(metadata), name))
+        Some(namespace_and_name(object))
     }
 
     fn keep(&self, seen: HashSet<(String, String)>) -> Concerned {
@@ -331,13 +329,13 @@ impl<P: ChildPart> Seen for Children<P> {
     }
 
     fn apply(&self, object: Watched<P>) -> Concerned {
-        let namespace = namespace_of(&object.metadata);
+        let namespace = object.namespace().unwrap_or_default();
         let news = self.caches.children.saw(&namespace, self.live(&object));
         self.serving_if(news, &namespace)
     }
 
     fn delete(&self, object: Watched<P>) -> Concerned {
-        let namespace = namespace_of(&object.metadata);
+        let namespace = object.namespace().unwrap_or_default();
         let live = self.live(&object);
         let children = &self.caches.children;
         let news = children.gone(&namespace, self.kind, &live.name, Some(&live.uid));
