@@ -26,7 +26,6 @@ spec: {}
 ```
 ";
 
-/// The reference.
 pub fn markdown() -> String {
     let mut text = HEAD.to_owned();
     let crd = crd();

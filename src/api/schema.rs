@@ -10,12 +10,10 @@ use serde_json::{Value, json};
 /// CEL over the time between two scrapes: what both Prometheus and `duration()` read, within bounds.
 pub(super) const INTERVAL_RULE: &str = "self.size() > 1 && self.matches('^([0-9]{1,5}h)?([0-9]{1,5}m)?([0-9]{1,5}s)?$') \
      && duration(self) >= duration('5s') && duration(self) <= duration('1h')";
-/// What is right.
 pub(super) const INTERVAL_WORDS: &str = "expected a duration from 5s to 1h, like 30s, 1m30s or 1h";
 /// CEL over the time after which a scrape is given up.
 pub(super) const TIMEOUT_RULE: &str = "self.size() > 1 && self.matches('^([0-9]{1,5}h)?([0-9]{1,5}m)?([0-9]{1,5}s)?$') \
      && duration(self) >= duration('1s')";
-/// What is right.
 pub(super) const TIMEOUT_WORDS: &str =
     "expected a duration from 1s to the interval, like 10s or 1m";
 /// CEL over both. What is no duration is refused above, and not here too.
@@ -24,13 +22,11 @@ pub(super) const TIMEOUT_WITHIN_INTERVAL_RULE: &str = "!has(self.timeout) \
      || duration(self.timeout) <= duration(self.interval)";
 /// CEL over a map whose keys are names of labels.
 pub(super) const LABEL_NAME_RULE: &str = "self.all(k, k.matches('^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$') && k.size() <= 317)";
-/// What is right.
 pub(super) const LABEL_NAME_WORDS: &str =
     "expected names of labels, like `release` or `example.com/team`";
 /// CEL over a map whose values are those of labels.
 pub(super) const LABEL_VALUE_RULE: &str =
     "self.all(k, self[k].matches('^([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?$'))";
-/// What is right.
 pub(super) const LABEL_VALUE_WORDS: &str = "expected values of labels, like `monitoring` or `team-1`: letters and \
      digits, and between them also '-', '_' and '.'";
 

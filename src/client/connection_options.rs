@@ -116,7 +116,6 @@ pub enum OptionsError {
     HalfIdentity {
         /// The argument or variable that is there.
         given: &'static str,
-        /// What is missing.
         missing: &'static str,
     },
     /// Certificates for an address without TLS.

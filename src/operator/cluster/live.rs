@@ -173,7 +173,6 @@ impl Ours {
         }
     }
 
-    /// The whole entry.
     pub fn fields(&self) -> Cow<'_, Value> {
         let Some(keys) = &self.keys else {
             return Cow::Borrowed(&self.fields);
