@@ -125,9 +125,12 @@ impl Failure {
 }
 
 fn operator(flags: settings::Flags) -> Result<(), Failure> {
-    let runtime =
-        tokio::runtime::Runtime::new().map_err(|e| Failure::new(&e, ExitCode::Failure))?;
-    runtime
+    // One thread: the operator waits nearly all the time, and waking a second thread for each answer costs more than it
+    // brings.
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::new(&e, ExitCode::Failure))?
         .block_on(operator::run(flags))
         .map_err(|e| match e.is_logged() {
             true => Failure {
