@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use http::header::ACCEPT;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::api::{
     Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions,
@@ -26,7 +27,7 @@ use super::cluster::api_error::cause;
 use super::cluster::child_cache::{ChildCache, Served};
 use super::cluster::live::Live;
 use super::cluster::presence::{is_there, may_be_gone};
-use super::cluster::watched::{Nothing, Part, Watched};
+use super::cluster::watched::{METADATA_ONLY, Nothing, Part, Watched};
 use super::kind::Kind;
 use super::locked::Locked;
 use super::outcome::{Outcome, Verb, Written};
@@ -35,9 +36,6 @@ use super::pacing::contests::{self, Contests, Rivalry};
 use super::pacing::lanes::Place;
 use super::problem::{Cause, Failure, Problem};
 use super::telemetry::health::Health;
-
-/// Answers to writes carry metadata only: the rest is never looked at.
-const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
 /// Requests of one tenant that wait side by side: a child that waits holds up no other, and a tenant is no burden.
 const SIDE_BY_SIDE: usize = 3;
@@ -372,10 +370,7 @@ impl Writer<'_> {
         *request.uri_mut() = strict
             .parse()
             .map_err(|e| KubeError::HttpError(http::Error::from(e)))?;
-        request.headers_mut().insert(
-            http::header::ACCEPT,
-            http::HeaderValue::from_static(METADATA_ONLY),
-        );
+        request.headers_mut().insert(ACCEPT, METADATA_ONLY);
         let _coming = self.cache.comes(self.namespace, child.kind, &child.name);
         let made: Watched = self.client.request(request).await?;
         self.note(child.kind, &made.metadata);

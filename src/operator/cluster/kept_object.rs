@@ -215,15 +215,8 @@ impl Enrolled {
     fn of(metadata: &ObjectMeta) -> Option<Self> {
         let annotations = metadata.annotations.as_ref()?;
         let value = annotations.get(names::ENROLLED_ANNOTATION)?.clone();
-        let writers = metadata.managed_fields.iter().flatten().cloned();
-        let without_fields = |entry| ManagedFieldsEntry {
-            fields_v1: None,
-            ..entry
-        };
-        Some(Self {
-            value,
-            writers: writers.map(without_fields).collect(),
-        })
+        let writers = metadata.managed_fields.clone().unwrap_or_default();
+        Some(Self { value, writers })
     }
 }
 
@@ -333,15 +326,12 @@ mod tests {
         let mut object = object();
         object.metadata.annotations =
             Some([(names::ENROLLED_ANNOTATION.to_owned(), "true".to_owned())].into());
-        object.metadata.managed_fields = serde_json::from_str(
-            r#"[{"manager": "kubectl", "operation": "Update", "fieldsV1": {"f:spec": {}}}]"#,
-        )
-        .unwrap();
+        object.metadata.managed_fields =
+            serde_json::from_str(r#"[{"manager": "kubectl", "operation": "Update"}]"#).unwrap();
         let metadata = kept(&object, &mut Common::default()).bare("alice").metadata;
         assert_eq!(metadata.annotations, object.metadata.annotations);
         let writers = metadata.managed_fields.unwrap();
         assert_eq!(writers[0].manager.as_deref(), Some("kubectl"));
-        assert_eq!(writers[0].fields_v1, None);
     }
 
     #[test]

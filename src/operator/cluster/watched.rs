@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use http::HeaderValue;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, OwnerReference, Time};
 use kube::Resource;
 use kube::api::{ApiResource, ObjectMeta};
@@ -22,6 +23,10 @@ const LONGEST: usize = 64 * 1024;
 /// Owners that are held of one object.
 const MOST_OWNERS: usize = 16;
 const MOST_FINALIZERS: usize = 6;
+
+/// What an answer to a write is asked for: all else in it is known.
+pub const METADATA_ONLY: HeaderValue =
+    HeaderValue::from_static("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
 
 /// What is read of an object beside its metadata.
 pub trait Part: DeserializeOwned + Clone + std::fmt::Debug + Send + 'static {
@@ -51,7 +56,7 @@ impl<'de, P: Part> Deserialize<'de> for Watched<P> {
             serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
         let part = if P::METADATA_ONLY { "{}" } else { raw.get() };
         Ok(Self {
-            metadata: read_metadata(metadata).map_err(D::Error::custom)?,
+            metadata: read_metadata::<ManagedFieldsEntry>(metadata).map_err(D::Error::custom)?,
             part: serde_json::from_str(part).map_err(D::Error::custom)?,
         })
     }
@@ -113,7 +118,7 @@ impl<'de> Deserialize<'de> for WatchedObject {
             status: Option<Box<RawValue>>,
         }
         let raw = Raw::deserialize(deserializer)?;
-        let metadata = read_metadata(&raw.metadata).map_err(D::Error::custom)?;
+        let metadata = read_metadata::<Writer>(&raw.metadata).map_err(D::Error::custom)?;
         let read = || -> Result<MetricsNamespace, String> {
             Ok(MetricsNamespace {
                 metadata: metadata.clone(),
@@ -181,7 +186,33 @@ fn is_own(name: &str) -> bool {
     prefix == Some(names::GROUP)
 }
 
-fn read_metadata(raw: &RawValue) -> Result<ObjectMeta, serde_json::Error> {
+/// Who wrote to an object and when. What was written is left unread: of a MetricsNamespace nobody asks for it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Writer {
+    manager: Option<String>,
+    operation: Option<String>,
+    subresource: Option<String>,
+    time: Option<Time>,
+}
+
+impl From<Writer> for ManagedFieldsEntry {
+    fn from(writer: Writer) -> Self {
+        Self {
+            manager: writer.manager,
+            operation: writer.operation,
+            subresource: writer.subresource,
+            time: writer.time,
+            ..Self::default()
+        }
+    }
+}
+
+/// `Entry`: what is read of an entry of the managed fields.
+fn read_metadata<Entry>(raw: &RawValue) -> Result<ObjectMeta, serde_json::Error>
+where
+    Entry: DeserializeOwned + Into<ManagedFieldsEntry>,
+{
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Metadata<'a> {
@@ -206,11 +237,11 @@ fn read_metadata(raw: &RawValue) -> Result<ObjectMeta, serde_json::Error> {
     let managed_fields = read.managed_fields.map(|entries| {
         let readable = entries.iter().filter_map(|entry| {
             let left = room.checked_sub(entry.get().len())?;
-            let entry = serde_json::from_str(entry.get()).ok()?;
+            let entry: Entry = serde_json::from_str(entry.get()).ok()?;
             room = left;
-            Some(entry)
+            Some(entry.into())
         });
-        readable.collect::<Vec<ManagedFieldsEntry>>()
+        readable.collect()
     });
     let owner_references = read.owner_references.map(|mut owners| {
         owners.truncate(MOST_OWNERS);
@@ -281,7 +312,7 @@ mod tests {
             let metadata = json!({"name": "a", "finalizers": finalizers});
             let metadata = metadata.to_string().replacen('{', deleted, 1);
             let metadata = RawValue::from_string(metadata).unwrap();
-            read_metadata(&metadata).unwrap().finalizers
+            read_metadata::<Writer>(&metadata).unwrap().finalizers
         };
         let held = read(r#"{"deletionTimestamp": "2026-01-01T00:00:00Z","#);
         assert_eq!(held.map(|all| all.len()), Some(MOST_FINALIZERS));
@@ -297,6 +328,11 @@ mod tests {
             assert_eq!(managers[0].manager.as_deref(), Some("simplepipe"));
             let object: WatchedObject = serde_json::from_str(&text).unwrap();
             assert!(object.0.part.unwrap().spec.paused);
+            // Of who wrote to it, what was written is not read.
+            let writers = object.0.metadata.managed_fields.unwrap();
+            assert!(writers.iter().all(|writer| writer.fields_v1.is_none()));
+            let own = |writer: &ManagedFieldsEntry| writer.manager.as_deref() == Some("simplepipe");
+            assert!(writers.iter().any(own));
         }
     }
 

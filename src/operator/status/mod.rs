@@ -4,7 +4,7 @@ mod conditions;
 #[cfg(test)]
 mod tests;
 
-use http::header::CONTENT_TYPE;
+use http::header::{ACCEPT, CONTENT_TYPE};
 use kube::{Client, Error as KubeError, Resource, ResourceExt};
 use serde_json::json;
 
@@ -12,7 +12,7 @@ use crate::api::{MetricsNamespace, MetricsNamespaceStatus, names};
 
 use super::cluster::objects::{Objects, Telling};
 use super::cluster::presence::{is_there, may_be_gone};
-use super::cluster::watched::WatchedObject;
+use super::cluster::watched::{METADATA_ONLY, Watched};
 
 pub use conditions::{Seen, compute};
 
@@ -31,9 +31,11 @@ pub async fn write(
     };
     match patch(client, object, status).await {
         Ok(answer) => {
-            if let Ok(answer) = answer.0.part {
-                objects.told(&answer);
-            }
+            objects.told(&MetricsNamespace {
+                metadata: answer.metadata,
+                status: Some(status.clone()),
+                ..MetricsNamespace::default()
+            });
             Ok(over_another)
         }
         Err(error) if may_be_gone(&error) || is_test_failed(&error) => {
@@ -53,7 +55,7 @@ async fn patch(
     client: &Client,
     object: &MetricsNamespace,
     status: &MetricsNamespaceStatus,
-) -> Result<WatchedObject, KubeError> {
+) -> Result<Watched, KubeError> {
     let body = json!([
         // An object that was made anew meanwhile does not get the old one's status.
         {"op": "test", "path": "/metadata/uid", "value": object.uid()},
@@ -66,6 +68,7 @@ async fn patch(
         names::MANAGER
     ))
     .header(CONTENT_TYPE, "application/json-patch+json")
+    .header(ACCEPT, METADATA_ONLY)
     .body(serde_json::to_vec(&body).map_err(KubeError::SerdeError)?)
     .map_err(KubeError::HttpError)?;
     client.request(request).await
