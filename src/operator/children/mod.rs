@@ -96,21 +96,18 @@ fn metadata(plan: &Plan, name: &str, labels: BTreeMap<String, String>) -> Object
 /// The child that is this object. While it can't be written, the condition `serves` is false.
 fn built<T: Typed>(serves: ConditionType, typed: &T) -> Built {
     let (kind, name) = (T::KIND, typed.name().unwrap_or_default().to_owned());
-    let mut object = match serde_json::to_value(typed) {
-        Ok(object) => object,
-        Err(cause) => {
-            return Err(Unbuildable {
-                kind,
-                name,
-                serves,
-                cause,
-            });
-        }
+    let unbuildable = |cause| Unbuildable {
+        kind,
+        name: name.clone(),
+        serves,
+        cause,
     };
+    let mut object = serde_json::to_value(typed).map_err(unbuildable)?;
     let resource = kind.api_resource();
     object["apiVersion"] = json!(resource.api_version);
     object["kind"] = json!(resource.kind);
-    let digest = format!("{:x}", Sha256::digest(object.to_string()))[..16].to_owned();
+    let text = serde_json::to_vec(&object).map_err(unbuildable)?;
+    let digest = format!("{:x}", Sha256::digest(text))[..16].to_owned();
     object["metadata"]["annotations"][names::DIGEST_ANNOTATION] = json!(digest);
     Ok(Some(Child {
         kind,
