@@ -121,11 +121,12 @@ impl MetricsNamespace {
 #[serde(rename_all = "camelCase")]
 #[x_kube(cel)]
 pub struct GatewaySpec {
-    /// Image of the Pushgateway. Default: the operator's setting `gatewayImage`.
+    /// Image of the Pushgateway. Default: the operator's setting `gatewayImage`, as it was when the gateway was made or
+    /// its own settings last changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
     #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9][A-Za-z0-9._:/@-]*$')")
-        .message("expected an image, like quay.io/prometheus/pushgateway:v1.11.1"))]
+        .message("expected an image, like quay.io/prometheus/pushgateway:v1.11.3"))]
     pub image: Option<String>,
     /// The least severe level that the gateway logs.
     #[serde(default)]
@@ -190,9 +191,9 @@ impl LogLevel {
 #[x_kube(
     cel,
     validation = Rule::new("!has(self.requests.cpu) || !has(self.limits.cpu) || !isQuantity(string(self.requests.cpu)) || !isQuantity(string(self.limits.cpu)) || quantity(string(self.requests.cpu)).compareTo(quantity(string(self.limits.cpu))) <= 0")
-        .message("requests.cpu must not be more than limits.cpu (where `requests` is not given, requests.cpu is 10m; set both)"),
+        .message("requests.cpu must not be more than limits.cpu (where `requests` is not given, requests.cpu is 10m): set requests.cpu and limits.cpu"),
     validation = Rule::new("!has(self.requests.memory) || !has(self.limits.memory) || !isQuantity(string(self.requests.memory)) || !isQuantity(string(self.limits.memory)) || quantity(string(self.requests.memory)).compareTo(quantity(string(self.limits.memory))) <= 0")
-        .message("requests.memory must not be more than limits.memory (where `requests` is not given, requests.memory is 32Mi, and where `limits` is not given, limits.memory is 128Mi; set both)"),
+        .message("requests.memory must not be more than limits.memory (where `requests` is not given, requests.memory is 32Mi, and where `limits` is not given, limits.memory is 128Mi): set requests.memory and limits.memory"),
     validation = Rule::new("!has(self.limits.memory) || !isQuantity(string(self.limits.memory)) || quantity(string(self.limits.memory)).compareTo(quantity('16Mi')) >= 0")
         .message("limits.memory must be at least 16Mi: the gateway does not start with less"),
 )]
@@ -252,7 +253,7 @@ pub struct ResourceList {
 #[x_kube(
     cel,
     validation = Rule::new(TIMEOUT_WITHIN_INTERVAL_RULE)
-        .message("timeout must not be longer than interval (which is 30s where it is not given; set both)")
+        .message("timeout must not be longer than interval (which is 30s where it is not given): set timeout and interval")
         .field_path(".timeout"),
 )]
 pub struct ScrapeSpec {

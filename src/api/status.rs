@@ -34,6 +34,13 @@ pub struct GatewayStatus {
     /// The image that was applied last. A change that the API server refuses leaves it as it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// The operator's setting `gatewayImage`, where it is another now. The gateway gets it when its own settings change:
+    /// not before, because a restart loses what was pushed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub newer_image: Option<String>,
+    /// The image that the gateway is to have, where the change could not be applied yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pending_image: Option<String>,
     /// Since when a gateway has answered without a break.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ready_since: Option<Time>,

@@ -581,6 +581,14 @@ impl Writer<'_> {
     }
 }
 
+/// What the gateway's pods are made from now; `None` where that can't be read.
+pub async fn pod_template(client: &Client, namespace: &str) -> Option<Value> {
+    let kind = Kind::Deployment.api_resource();
+    let api: Api<Watched<PodTemplate>> = Api::namespaced_with(client.clone(), namespace, &kind);
+    let gateway = api.get(names::GATEWAY).await.ok()?;
+    Some(gateway.part.spec.template)
+}
+
 /// Whether the API server refuses two items of a list for what they have in common.
 fn repeats_an_item(error: &KubeError) -> bool {
     const REASON: &str = "FieldValueDuplicate";

@@ -1,7 +1,7 @@
 //! The operator. `reconcile` is the order in which an object is observed, planned, built, applied and told of; each step
 //! has a file beside it.
 //!
-//! Pure: `plan`, `wish`, `children`, `drift`, `kind`, `labels`, `model_servers`, `objection`, `outcome`, `ownership`,
+//! Pure: `plan`, `wish`, `children`, `drift`, `gateway_image`, `kind`, `labels`, `model_servers`, `objection`, `outcome`, `ownership`,
 //! `platform`, `problem`, `selection`, and the computing half of `status`. `cluster` is what is seen, `pacing` who works
 //! when, `lead` who may write, `telemetry` what is told of the operator itself.
 
@@ -13,6 +13,7 @@ mod controller;
 mod drift;
 mod enrolment;
 mod events;
+mod gateway_image;
 pub mod kind;
 mod labels;
 mod lead;

@@ -13,9 +13,10 @@ use super::apply::is_converged;
 use super::children::Child;
 use super::cluster::caches::Caches;
 use super::cluster::child_cache::Served;
-use super::cluster::live::Rollout;
+use super::cluster::live::{Live, Rollout};
 use super::cluster::watch::Watch;
 use super::context::Context;
+use super::gateway_image::{self, Older};
 use super::kind::Kind;
 use super::labels::Labels;
 use super::plan::Inputs;
@@ -38,7 +39,26 @@ pub fn before(object: &Arc<MetricsNamespace>, caches: &Caches, platform: &Arc<Pl
             .get(&namespace)
             .is_none_or(|n| n.terminating),
         platform: platform.clone(),
+        older_gateway: older_gateway(object, caches, platform),
     }
+}
+
+fn older_gateway(object: &MetricsNamespace, caches: &Caches, platform: &Platform) -> Option<Older> {
+    if !gateway_image::may_be_older(object, &platform.gateway_image) {
+        return None;
+    }
+    let told = object.status.as_ref().and_then(|s| s.gateway.as_ref());
+    let live = caches.children.in_namespace(&object.namespace()?);
+    let digest = live.into_iter().find(is_gateway).and_then(|l| l.digest);
+    Some(Older {
+        image: told.and_then(|gateway| gateway.image.clone()),
+        digest,
+        template: None,
+    })
+}
+
+fn is_gateway(live: &Live) -> bool {
+    live.kind == Kind::Deployment && live.name == names::GATEWAY
 }
 
 /// What a status depends on, once everything was applied, or is waited for.
@@ -56,13 +76,11 @@ pub fn after<'a>(
     let owner = object.uid().unwrap_or_default();
     // All else was just made as wanted.
     let converged = !object.spec.paused || is_converged(&live, &wish.children, &owner);
-    let rollout = live
-        .into_iter()
-        .find(|l| l.kind == Kind::Deployment && l.name == names::GATEWAY)
-        .map(|l| l.pods());
+    let rollout = live.into_iter().find(is_gateway).map(|l| l.pods());
     let selected = |child: &Child| Some((child.kind, selection(&namespace, child, caches)?));
     Seen {
         decision: wish.decision.as_ref(),
+        newer_image: wish.newer_image.as_deref(),
         problems,
         // Who pauses has ended the fight.
         contested: match object.spec.paused {

@@ -11,6 +11,7 @@ use crate::api::metrics_namespace::{DashboardSpec, GatewaySpec, ScrapeLimits, Sc
 use crate::api::seldon::SeldonSpec;
 use crate::duration::with_units;
 
+use super::gateway_image::Older;
 use super::model_servers::{self, ModelServers};
 use super::objection::Objection;
 use super::platform::{Platform, UserIds};
@@ -32,6 +33,8 @@ pub struct Inputs {
     pub namespace_terminating: bool,
     /// What the platform sets for all.
     pub platform: Arc<Platform>,
+    /// The gateway, where its image may be another than the platform's.
+    pub older_gateway: Option<Older>,
 }
 
 /// What the namespace should hold. Builders take this and nothing else.
@@ -239,6 +242,7 @@ spec: {}
                 gateway_image: "registry.example/pushgateway:v1".into(),
                 ..Platform::default()
             }),
+            older_gateway: None,
         }
     }
 

@@ -74,7 +74,7 @@ const RESERVED_JOBS: [&str; 11] = [
 impl Default for Platform {
     fn default() -> Self {
         Self {
-            gateway_image: "quay.io/prometheus/pushgateway:v1.11.1".into(),
+            gateway_image: "quay.io/prometheus/pushgateway:v1.11.3".into(),
             gateway_image_pull_policy: "IfNotPresent".into(),
             gateway_user_ids: UserIds::default(),
             service_monitor_labels: BTreeMap::new(),
@@ -112,7 +112,7 @@ impl Platform {
             return unusable(
                 "gatewayImage",
                 &self.gateway_image,
-                "an image reference, like quay.io/prometheus/pushgateway:v1.11.1",
+                "an image reference, like quay.io/prometheus/pushgateway:v1.11.3",
             );
         }
         if !["Always", "IfNotPresent", "Never"].contains(&self.gateway_image_pull_policy.as_str()) {

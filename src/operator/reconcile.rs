@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::api::{MetricsNamespace, MetricsNamespaceStatus};
 
-use super::apply::{LONGEST_WRITE, Progress, Writer, held_back, no_answer};
+use super::apply::{LONGEST_WRITE, Progress, Writer, held_back, no_answer, pod_template};
 use super::cluster::api_error::failure;
 use super::context::Context;
 use super::next_look::Later;
@@ -40,8 +40,8 @@ pub async fn reconcile(work: &Work<'_>, before: &MetricsNamespace, progress: &Pr
     let Work {
         object, context, ..
     } = work;
-    // Reads caches; then pure: plans and builds.
-    let wish = match work.wish() {
+    // Reads caches; then pure: plans and builds. Where that does not show which image the gateway keeps, reads it.
+    let wish = match work.wish().await {
         Ok(wish) => wish,
         Err(going) => {
             return Ended {
@@ -80,14 +80,22 @@ pub struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn wish(&self) -> Result<Wish, Going> {
+    async fn wish(&self) -> Result<Wish, Going> {
         let Context {
-            caches, platform, ..
+            client,
+            caches,
+            platform,
+            ..
         } = self.context;
-        Wish::of(
-            &observe::before(self.object, caches, platform),
-            Timestamp::now(),
-        )
+        let mut inputs = observe::before(self.object, caches, platform);
+        let wish = Wish::of(&inputs, Timestamp::now())?;
+        let (true, Some(gateway)) = (wish.image_is_unclear, &mut inputs.older_gateway) else {
+            return Ok(wish);
+        };
+        let namespace = self.object.metadata.namespace.as_deref();
+        let read = pod_template(client, namespace.unwrap_or_default());
+        gateway.template = self.wait(read).await.flatten();
+        Wish::of(&inputs, Timestamp::now())
     }
 
     async fn apply(&self, wish: &Wish, progress: &Progress) -> Outcome {
@@ -125,7 +133,7 @@ impl Work<'_> {
 
     /// Says in the status which children are waited for.
     pub async fn tell_of_waiting(&self, progress: &Progress) {
-        if let Ok(wish) = self.wish() {
+        if let Ok(wish) = self.wish().await {
             self.tell_of_unanswered(&wish, progress).await;
         }
     }

@@ -69,7 +69,8 @@ pub struct Flags {
     /// reservedMetrics, reservedJobs, concurrency, listen, leaderElection, leaseName, leaseDurationSeconds, logFormat, logLevel, shutdownTimeoutSeconds
     #[arg(long, env = "SIMPLEPIPE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Image of a gateway whose MetricsNamespace names none [default: quay.io/prometheus/pushgateway:v1.11.1]
+    /// Image of a gateway whose MetricsNamespace names none; a gateway that runs keeps its image until its own
+    /// settings change [default: quay.io/prometheus/pushgateway:v1.11.3]
     #[arg(long, env = "SIMPLEPIPE_GATEWAY_IMAGE", value_name = "IMAGE")]
     gateway_image: Option<String>,
     /// When a gateway's image is pulled: Always, IfNotPresent or Never [default: IfNotPresent]
@@ -88,7 +89,7 @@ pub struct Flags {
         value_enum
     )]
     gateway_user_ids: Option<UserIds>,
-    /// Label on every ServiceMonitor and PodMonitor, for a Prometheus that selects by label; may be given several times, and commas separate several
+    /// Label on every ServiceMonitor and PodMonitor, for a Prometheus that selects by label. Give it several times, or separate several by commas
     #[arg(
         long = "service-monitor-label",
         env = "SIMPLEPIPE_SERVICE_MONITOR_LABELS",
@@ -96,7 +97,7 @@ pub struct Flags {
         value_delimiter = ','
     )]
     service_monitor_labels: Vec<String>,
-    /// Pattern of metric names that tenants may not push; may be given several times, and commas separate several [default: those of Kubernetes and Prometheus, see docs/operator.md]
+    /// Pattern of metric names that tenants may not push. Give it several times, or separate several by commas [default: those of Kubernetes and Prometheus, see docs/operator.md]
     #[arg(
         long = "reserved-metric",
         env = "SIMPLEPIPE_RESERVED_METRICS",
@@ -104,7 +105,7 @@ pub struct Flags {
         value_delimiter = ','
     )]
     reserved_metrics: Vec<String>,
-    /// Pattern of jobs that tenants may not push; may be given several times, and commas separate several [default: those of Kubernetes and Prometheus, see docs/operator.md]
+    /// Pattern of jobs that tenants may not push. Give it several times, or separate several by commas [default: those of Kubernetes and Prometheus, see docs/operator.md]
     #[arg(
         long = "reserved-job",
         env = "SIMPLEPIPE_RESERVED_JOBS",
@@ -127,7 +128,7 @@ pub struct Flags {
     /// Namespace of the Lease [default: the operator's own]
     #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
     lease_namespace: Option<String>,
-    /// This operator's name in the Lease. Each operator needs another name [default: the pod's name, else a random one]
+    /// This operator's name in the Lease. Each operator needs a name of its own [default: the pod's name, else a random one]
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     identity: Option<String>,
     /// Seconds without renewal after which another operator takes over, from 5 to 300 [default: 15]
@@ -465,7 +466,7 @@ mod tests {
     )]
     #[case(
         "gatewayImage: '::::'",
-        "setting gatewayImage is \"::::\"; expected an image reference, like quay.io/prometheus/pushgateway:v1.11.1"
+        "setting gatewayImage is \"::::\"; expected an image reference, like quay.io/prometheus/pushgateway:v1.11.3"
     )]
     #[case(
         "shutdownTimeoutSeconds: 301",

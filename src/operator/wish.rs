@@ -1,5 +1,6 @@
 //! Pure: what an object asks for, planned and built.
 
+use std::mem;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,6 +10,7 @@ use kube::ResourceExt;
 use crate::api::MetricsNamespace;
 
 use super::children::{self, Child};
+use super::gateway_image::{self, Image};
 use super::objection::Objection;
 use super::outcome::Outcome;
 use super::plan::{Hold, Inputs, Plan, plan};
@@ -20,6 +22,10 @@ const SOON_GONE: Duration = Duration::from_secs(10);
 pub struct Wish {
     /// What is to be, or why nothing is done.
     pub decision: Result<Plan, Objection>,
+    /// The image of the settings, where the gateway keeps another.
+    pub newer_image: Option<String>,
+    /// Whether that depends on what the gateway's pods are made from, which was not read.
+    pub image_is_unclear: bool,
     /// All children that are to be.
     pub children: Vec<Child>,
     /// A plan of which a child can't be built is not applied: what is lacking would count as no longer wanted.
@@ -33,12 +39,24 @@ pub struct Going(pub Option<Duration>);
 impl Wish {
     /// What these inputs ask for.
     pub fn of(inputs: &Inputs, now: Timestamp) -> Result<Self, Going> {
-        let decision = match plan(inputs) {
+        let mut decision = match plan(inputs) {
             Ok(plan) => Ok(plan),
             Err(Hold::Objection(objection)) => Err(objection),
             Err(Hold::Going) if inputs.namespace_terminating => return Err(Going(None)),
             Err(Hold::Going) => Err(deletion(&inputs.object, now)?),
         };
+        let (mut newer_image, mut image_is_unclear) = (None, false);
+        if let (Ok(plan), Some(older)) = (&mut decision, &inputs.older_gateway) {
+            let image = gateway_image::image(plan, older);
+            image_is_unclear = image == Image::Unclear;
+            let kept = match image {
+                Image::Kept(image) => Some(image),
+                Image::OfSettings => None,
+                // If it can't be read, nothing is lost by a change that waits.
+                Image::Unclear => older.image.clone(),
+            };
+            newer_image = kept.map(|kept| mem::replace(&mut plan.image, kept));
+        }
         let built = decision
             .as_ref()
             .map_or_else(|_| Ok(Vec::new()), children::build);
@@ -48,6 +66,8 @@ impl Wish {
         };
         Ok(Self {
             decision,
+            newer_image,
+            image_is_unclear,
             children,
             unbuildable,
         })

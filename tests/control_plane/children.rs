@@ -119,7 +119,7 @@ async fn it_is_ready_only_while_the_gateway_answers() {
     assert_eq!(status["gateway"]["readySince"], "2026-01-01T00:00:00Z");
     assert_eq!(
         status["gateway"]["image"],
-        "quay.io/prometheus/pushgateway:v1.11.1"
+        "quay.io/prometheus/pushgateway:v1.11.3"
     );
     for condition in object.status.unwrap().conditions {
         assert_eq!(

@@ -42,6 +42,7 @@ mod cost;
 mod crashes;
 mod drift;
 mod enrolment;
+mod gateway_image;
 mod handover;
 mod http_port;
 mod large;

@@ -48,7 +48,7 @@ pub struct Unbuildable {
 }
 
 /// A child, where the plan wants it.
-type Built = Result<Option<Child>, Unbuildable>;
+pub type Built = Result<Option<Child>, Unbuildable>;
 
 /// Builders of all children, in the order in which they are written. The gateway's pod is what takes longest to come up,
 /// so its Deployment comes as early as it can.
@@ -69,6 +69,14 @@ const CHILDREN: [fn(&Plan) -> Built; 7] = [
 pub fn build(plan: &Plan) -> Result<Vec<Child>, Unbuildable> {
     let children = CHILDREN.iter().map(|child| child(plan));
     children.filter_map(Result::transpose).collect()
+}
+
+/// The gateway's Deployment, which is also among all of them.
+///
+/// # Errors
+/// Where it can't be built.
+pub fn gateway(plan: &Plan) -> Built {
+    deployment::child(plan)
 }
 
 /// Whether a child may have this name.

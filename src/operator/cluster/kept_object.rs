@@ -54,6 +54,8 @@ pub struct KeptStatus {
 #[derive(Hash)]
 struct KeptGateway {
     image: Option<Arc<str>>,
+    newer_image: Option<Arc<str>>,
+    pending_image: Option<Arc<str>>,
     ready_since: Option<Timestamp>,
 }
 
@@ -164,6 +166,12 @@ impl KeptObject {
             && self.going == other.going
     }
 
+    /// Whether its status is of what its author wants now.
+    pub fn is_observed(&self) -> bool {
+        let observed = self.status.as_ref().map(|s| s.observed_generation);
+        observed == Some(self.generation)
+    }
+
     /// Type and status of each condition.
     pub fn conditions(&self) -> impl Iterator<Item = (&str, &str)> {
         let conditions = self.status.iter().flat_map(|s| &s.conditions);
@@ -246,12 +254,21 @@ impl KeptStatus {
             observed_generation: *observed_generation,
             url: url.as_deref().map(Into::into),
             conditions: conditions.iter().map(&mut condition).collect(),
-            gateway: gateway
-                .as_ref()
-                .map(|GatewayStatus { image, ready_since }| KeptGateway {
-                    image: image.as_deref().map(|image| common.images.held(image)),
+            gateway: gateway.as_ref().map(|gateway| {
+                let GatewayStatus {
+                    image,
+                    newer_image,
+                    pending_image,
+                    ready_since,
+                } = gateway;
+                let mut held = |image: &Option<String>| Some(common.images.held(image.as_deref()?));
+                KeptGateway {
+                    image: held(image),
+                    newer_image: held(newer_image),
+                    pending_image: held(pending_image),
                     ready_since: ready_since.as_ref().map(|t| t.0),
-                }),
+                }
+            }),
             scrape: scrape
                 .as_ref()
                 .map(|ScrapeStatus { selected_by }| common.scrapers.held(selected_by.clone())),
@@ -278,9 +295,14 @@ impl KeptStatus {
             observed_generation: self.observed_generation,
             url: self.url.as_deref().map(ToOwned::to_owned),
             conditions: self.conditions.iter().map(condition).collect(),
-            gateway: self.gateway.as_ref().map(|gateway| GatewayStatus {
-                image: gateway.image.as_deref().map(ToOwned::to_owned),
-                ready_since: gateway.ready_since.map(Time),
+            gateway: self.gateway.as_ref().map(|gateway| {
+                let text = |image: &Option<Arc<str>>| image.as_deref().map(ToOwned::to_owned);
+                GatewayStatus {
+                    image: text(&gateway.image),
+                    newer_image: text(&gateway.newer_image),
+                    pending_image: text(&gateway.pending_image),
+                    ready_since: gateway.ready_since.map(Time),
+                }
             }),
             scrape: self.scrape.as_ref().map(|scrape| ScrapeStatus {
                 selected_by: scrape.to_vec(),
@@ -303,7 +325,7 @@ mod tests {
              {type: Ready, status: 'True', reason: R, message: m, observedGeneration: 2, \
              lastTransitionTime: '2026-01-01T00:00:01Z'}, \
              {type: Other, status: 'False', reason: O, message: '', lastTransitionTime: '2026-01-01T00:00:02Z'}], \
-             gateway: {image: i, readySince: '2026-01-01T00:00:03Z'}, scrape: {selectedBy: [a/b]}}}",
+             gateway: {image: i, newerImage: n, pendingImage: p, readySince: '2026-01-01T00:00:03Z'}, scrape: {selectedBy: [a/b]}}}",
         )
         .unwrap()
     }

@@ -31,6 +31,8 @@ const SUMMED_UP: [ConditionType; 5] = [
 pub struct Seen<'a> {
     /// What was wanted, or why nothing.
     pub decision: Result<&'a Plan, &'a Objection>,
+    /// The image that the gateway gets when it restarts.
+    pub newer_image: Option<&'a str>,
     /// What could not be written.
     pub problems: &'a [Problem],
     /// What others keep changing back.
@@ -117,6 +119,9 @@ pub fn compute(object: &MetricsNamespace, seen: &Seen) -> MetricsNamespaceStatus
     }
     let plan = seen.decision.ok();
     let before = object.status.as_ref();
+    // A refused change is not there; the image before it was told when it was applied.
+    let is_unchanged = stays(seen, Kind::Deployment);
+    let image_before = before.and_then(|s| s.gateway.as_ref()?.image.clone());
     MetricsNamespaceStatus {
         observed_generation: object.metadata.generation,
         url: plan.map(|p| names::gateway_url(&p.namespace)),
@@ -125,11 +130,13 @@ pub fn compute(object: &MetricsNamespace, seen: &Seen) -> MetricsNamespaceStatus
             .map(|v| condition(v, object, seen.now))
             .collect(),
         gateway: plan.map(|p| GatewayStatus {
-            // A refused change is not there; the image before it was told when it was applied.
-            image: match stays(seen, Kind::Deployment) {
+            pending_image: (is_unchanged && image_before.as_ref().is_some_and(|i| *i != p.image))
+                .then(|| p.image.clone()),
+            image: match is_unchanged {
                 false => Some(p.image.clone()),
-                true => before.and_then(|s| s.gateway.as_ref()?.image.clone()),
+                true => image_before,
             },
+            newer_image: seen.newer_image.map(ToOwned::to_owned),
             ready_since: seen
                 .rollout
                 .as_ref()

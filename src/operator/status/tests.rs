@@ -46,6 +46,7 @@ struct World {
     unseen: Option<&'static str>,
     unseen_prometheuses: Option<&'static str>,
     contested: Option<&'static str>,
+    newer_image: Option<&'static str>,
 }
 
 impl World {
@@ -62,6 +63,7 @@ impl World {
             unseen: None,
             unseen_prometheuses: None,
             contested: None,
+            newer_image: None,
         }
     }
 
@@ -88,6 +90,7 @@ impl World {
             &self.object,
             &Seen {
                 decision: self.plan.as_ref(),
+                newer_image: self.newer_image,
                 problems: &self.problems,
                 contested: self.contested.map(Into::into),
                 rollout: self.rollout.clone(),
@@ -593,12 +596,13 @@ fn what_a_refused_change_would_have_brought_is_not_told_as_done() {
         scraped.starts_with("set to be scraped by monitoring/k8s; the API server refuses"),
         "{scraped}"
     );
-    assert_eq!(status.gateway.unwrap().image.as_deref(), Some("before"));
+    let gateway = status.gateway.unwrap();
+    let wanted = fixtures::alice().image;
+    assert_eq!(gateway.image.as_deref(), Some("before"));
+    assert_eq!(gateway.pending_image.as_ref(), Some(&wanted));
     world.problems.clear();
-    assert_ne!(
-        world.status().gateway.unwrap().image.as_deref(),
-        Some("before")
-    );
+    let gateway = world.status().gateway.unwrap();
+    assert_eq!((gateway.image, gateway.pending_image), (Some(wanted), None));
 }
 
 #[test]
