@@ -21,7 +21,11 @@ const FOREIGN_TIME: Duration = Duration::from_secs(60);
 /// Where they are, and how many.
 const ELSEWHERE: &str = "elsewhere";
 const FOREIGN: usize = 200;
-const PROBE: &str = "probe";
+/// Each has a namespace of its own: whoever makes one object again and again is slowed down.
+fn probe(number: usize) -> String {
+    format!("probe-{}", number % PROBES)
+}
+
 /// Time for the list before the watch, which gives no event.
 const LIST_TIME: Duration = Duration::from_secs(1);
 
@@ -42,7 +46,9 @@ pub async fn measure(cluster: &Cluster) -> Result<String> {
     let converged = cluster.watch();
     let mut operator = Operator::start(cluster, cluster.kubeconfig(), &[])?;
     step("storms: the operator converges", converged.all(&tenants)).await?;
-    cluster.create_namespace(PROBE.to_owned()).await?;
+    for number in 0..PROBES {
+        cluster.create_namespace(probe(number)).await?;
+    }
     cluster.create_namespace(ELSEWHERE.to_owned()).await?;
     sleep(SETTLING).await;
     let all = tenants.len();
@@ -69,7 +75,7 @@ pub async fn measure(cluster: &Cluster) -> Result<String> {
     operator = Operator::start(
         cluster,
         cluster.kubeconfig(),
-        &["--gateway-image", "other:1"],
+        &["--gateway-image-pull-policy", "Always"],
     )?;
     storms.push(
         storm(
@@ -199,11 +205,12 @@ async fn probes(
     // The list of those that are there.
     let _ = timeout(LIST_TIME, dashboards.next()).await;
     while !over.load(Ordering::Relaxed) {
+        let probe = probe(waits.len());
         let began = Instant::now();
-        cluster.create_object(PROBE.to_owned()).await?;
+        cluster.create_object(probe.clone()).await?;
         let seen = async {
             while let Some(namespace) = dashboards.next().await {
-                if namespace? == PROBE {
+                if namespace? == probe {
                     return Ok(());
                 }
             }
@@ -213,8 +220,8 @@ async fn probes(
             .await
             .map_err(|_| "one tenant has no dashboard in time")??;
         waits.push(began.elapsed());
-        cluster.delete_object(PROBE).await?;
-        cluster.until_empty(PROBE).await?;
+        cluster.delete_object(&probe).await?;
+        cluster.until_empty(&probe).await?;
         if let Some(left) = left {
             left.fetch_sub(1, Ordering::Relaxed);
         }

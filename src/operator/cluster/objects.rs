@@ -15,6 +15,7 @@ use crate::api::{MetricsNamespace, MetricsNamespaceStatus};
 use super::kept_object::{Common, KeptObject, KeptStatus};
 use super::live::version;
 use crate::operator::locked::Locked;
+use crate::operator::pacing::queue::Rank;
 
 /// Of the objects of one namespace, so many of the oldest are told who serves it; the others would only be told anew each
 /// time.
@@ -353,14 +354,21 @@ impl Objects {
             .collect()
     }
 
-    /// Those of the objects that serve their namespaces, and the others.
-    pub fn by_serving(&self, objects: Vec<Reference>) -> (Vec<Reference>, Vec<Reference>) {
+    /// The objects, each with its rank.
+    pub fn ranked(&self, objects: Vec<Reference>) -> Vec<(Reference, Rank)> {
         let known = self.0.lock();
-        objects.into_iter().partition(|object| {
+        let rank = |object: &Reference| {
             let namespace = object.namespace.as_deref().unwrap_or_default();
             let residents = known.by_namespace.get(namespace);
-            residents.and_then(Residents::serving) == Some(&*object.name)
-        })
+            let served = residents.filter(|r| r.serving() == Some(&*object.name));
+            match served.and_then(|residents| residents.get(&object.name)) {
+                None => Rank::ServesNobody,
+                Some(resident) if resident.object.is_observed() => Rank::GoesOn,
+                Some(_) => Rank::New,
+            }
+        };
+        let ranked = objects.into_iter().map(|object| (rank(&object), object));
+        ranked.map(|(rank, object)| (object, rank)).collect()
     }
 
     /// References to the objects that serve their namespaces.
@@ -461,11 +469,21 @@ mod tests {
         assert_eq!(objects.serving("alice").as_deref(), Some("a"));
         assert_eq!(names(objects.all_serving()), ["a"]);
         let all = ["a", "b", "gone"].map(|name| ObjectRef::new(name).within("alice"));
-        let (serving, others) = objects.by_serving(all.into());
-        assert_eq!(
-            (names(serving), names(others)),
-            (vec!["a".into()], vec!["b".into(), "gone".into()])
-        );
+        let ranks = || {
+            objects
+                .ranked(all.to_vec())
+                .into_iter()
+                .map(|(_, rank)| rank)
+        };
+        let others = Rank::ServesNobody;
+        assert!(ranks().eq([Rank::New, others, others]));
+        let mut observed = object("a", OLD);
+        observed.status = Some(MetricsNamespaceStatus {
+            observed_generation: Some(1),
+            ..MetricsNamespaceStatus::default()
+        });
+        objects.saw(&observed);
+        assert!(ranks().eq([Rank::GoesOn, others, others]));
 
         let mut going = object("a", OLD);
         going.metadata.deletion_timestamp = going.metadata.creation_timestamp.clone();

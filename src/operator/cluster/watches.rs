@@ -151,9 +151,8 @@ impl Watches {
             let _ = self.namespaces.send(namespace);
         }
         if !concerned.objects.is_empty() {
-            let (serving, others) = self.caches.objects.by_serving(concerned.objects);
-            self.queue.add_all(serving);
-            self.queue.add_last(others);
+            self.queue
+                .add(self.caches.objects.ranked(concerned.objects));
         }
     }
 

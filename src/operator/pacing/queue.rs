@@ -20,8 +20,10 @@ const DEBOUNCE: Duration = Duration::from_millis(100);
 
 type Reference = ObjectRef<MetricsNamespace>;
 
-/// The objects that wait, each once. Of those whose time has come, who came first is first; after all that serve their
-/// namespace come those that do not, of which anybody may make thousands.
+/// New ones that are looked at before one of those that only go on has its turn.
+const NEW_IN_A_ROW: u32 = 3;
+
+/// The objects that wait, each once. Of those whose time has come, and that have the same rank, who came first is first.
 #[derive(Clone, Default)]
 pub struct Queue(Arc<Shared>);
 
@@ -35,10 +37,26 @@ struct Shared {
 #[derive(Default)]
 struct State {
     entries: HashMap<Arc<Reference>, Entry>,
-    /// Those that serve, and then the others.
-    by_time: [BTreeMap<Turn, Arc<Reference>>; 2],
+    by_time: [BTreeMap<Turn, Arc<Reference>>; RANKS],
     turns: u64,
+    /// New ones that had their turns since another had one.
+    new_in_a_row: u32,
 }
+
+/// Who comes before whom.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// It serves its namespace, and what its author wants now was not looked at yet: somebody waits for it. A change of
+    /// all ten thousand does not hold it up.
+    New,
+    /// It serves its namespace.
+    #[default]
+    GoesOn,
+    /// It does not serve its namespace. Anybody may make thousands of these.
+    ServesNobody,
+}
+
+const RANKS: usize = 3;
 
 /// When it is an object's turn, with a number for the order among those of one moment.
 type Turn = (Instant, u64);
@@ -46,8 +64,7 @@ type Turn = (Instant, u64);
 #[derive(Default)]
 struct Entry {
     turn: Option<Turn>,
-    /// Whether its turn comes after those of all that serve.
-    last: bool,
+    rank: Rank,
     /// Whether something has changed since it was last looked at; else it is to be looked at without.
     asked: bool,
     /// Whether it has been begun with. Until that has ended, it is not begun with again.
@@ -61,7 +78,7 @@ impl State {
             return;
         }
         self.turns += 1;
-        let by_time = &mut self.by_time[usize::from(entry.last)];
+        let by_time = &mut self.by_time[entry.rank as usize];
         if let Some(before) = entry.turn.replace((at, self.turns)) {
             by_time.remove(&before);
         }
@@ -73,15 +90,19 @@ impl State {
         if let Some(entry) = self.entries.get_mut(object)
             && let Some(turn) = entry.turn.take()
         {
-            self.by_time[usize::from(entry.last)].remove(&turn);
+            self.by_time[entry.rank as usize].remove(&turn);
         }
     }
 
     /// The next one whose turn it is, or else when it is somebody's.
     fn begin(&mut self, now: Instant) -> Result<Arc<Reference>, Option<Instant>> {
+        let order = match self.new_in_a_row >= NEW_IN_A_ROW {
+            true => [Rank::GoesOn, Rank::New, Rank::ServesNobody],
+            false => [Rank::New, Rank::GoesOn, Rank::ServesNobody],
+        };
         let mut next = None;
-        for by_time in &mut self.by_time {
-            while let Some(first) = by_time.first_entry() {
+        for rank in order {
+            while let Some(first) = self.by_time[rank as usize].first_entry() {
                 let at = first.key().0;
                 if at > now {
                     next = Some(next.map_or(at, |next: Instant| next.min(at)));
@@ -93,6 +114,10 @@ impl State {
                 // What was begun before has its next turn when it ends.
                 if !entry.begun {
                     entry.begun = true;
+                    self.new_in_a_row = match rank {
+                        Rank::New => self.new_in_a_row + 1,
+                        _ => 0,
+                    };
                     return Ok(object);
                 }
             }
@@ -104,27 +129,27 @@ impl State {
 impl Queue {
     /// Asks for a look at each of these, which serve their namespaces.
     pub fn add_all(&self, objects: Vec<Reference>) {
-        self.add(objects, false);
+        self.add(objects.into_iter().map(|object| (object, Rank::GoesOn)));
     }
 
-    /// Asks for a look at each of these, which do not serve their namespaces, after those that do.
-    pub fn add_last(&self, objects: Vec<Reference>) {
-        self.add(objects, true);
-    }
-
-    fn add(&self, objects: Vec<Reference>, last: bool) {
+    /// Asks for a look at each of these.
+    pub fn add(&self, objects: impl IntoIterator<Item = (Reference, Rank)>) {
         let at = Instant::now() + DEBOUNCE;
         let mut state = self.0.state.lock();
-        for object in objects {
+        for (object, mut rank) in objects {
             let known = state.entries.get(&object);
-            let moved = known.is_none_or(|entry| entry.last != last);
+            // What else happens makes it no less new.
+            if rank == Rank::GoesOn && known.is_some_and(|entry| entry.rank == Rank::New) {
+                rank = Rank::New;
+            }
+            let moved = known.is_none_or(|entry| entry.rank != rank);
             if known.is_some_and(|entry| entry.asked) && !moved {
                 continue;
             }
             let object = Arc::new(object);
             if moved {
                 state.unplan(&object);
-                state.entries.entry(object.clone()).or_default().last = last;
+                state.entries.entry(object.clone()).or_default().rank = rank;
             }
             state.plan(&object, at);
             state.entries.entry(object).or_default().asked = true;
@@ -154,6 +179,8 @@ impl Queue {
         state.unplan(object);
         if let Some(entry) = state.entries.get_mut(object) {
             entry.asked = false;
+            // What is asked for from now on may be something else.
+            entry.rank = entry.rank.max(Rank::GoesOn);
         }
     }
 
@@ -228,10 +255,34 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_is_new_waits_for_three_others_at_most_and_keeps_none_waiting_for_more() {
+        let queue = Queue::default();
+        queue.add_all((0..1000).map(object).collect());
+        tokio::time::sleep(DEBOUNCE * 10).await;
+        let new = |number: usize| (object(number), Rank::New);
+        queue.add((2000..2004).map(new));
+        // It waits already, and somebody changes what he wants of it.
+        queue.add([new(999)]);
+        queue.add_all(vec![object(2003)]);
+        tokio::time::sleep(DEBOUNCE).await;
+        let mut begun = Vec::new();
+        for _ in 0..8 {
+            begun.push(next(&queue).await.0);
+        }
+        let expected = [2000, 2001, 2002, 0, 2003, 999, 1, 2];
+        assert_eq!(begun, expected.map(|number| Arc::new(object(number))));
+        // Looked at once, it is no more new than the others.
+        let looked_at = Arc::new(object(2000));
+        queue.taken(&looked_at);
+        queue.ended(&looked_at, Some(Duration::ZERO));
+        assert_eq!(next(&queue).await.0, object(3).into());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn thousands_that_do_not_serve_their_namespace_come_after_all_that_do() {
         let queue = Queue::default();
         let others = |number: usize| ObjectRef::new(&format!("m{number}")).within("alice");
-        queue.add_last((0..4000).map(others).collect());
+        queue.add((0..4000).map(|number| (others(number), Rank::ServesNobody)));
         tokio::time::sleep(DEBOUNCE * 10).await;
         queue.add_all(vec![object(1)]);
         queue.add_all(vec![others(3999)]);
