@@ -12,9 +12,10 @@ const HEAD: &str = "\
 <!-- Generated from src/api by `simplepipe crd --markdown`; do not edit. -->
 # API reference
 
-What `kubectl explain mns.spec` and its like show, on one page. Every field of `spec` may be left out. The API server
-refuses what does not fit, and says what would be right, or which type a field has. What it can judge only as
-part of a Deployment, such as the operator of a toleration, [`Ready`](conditions.md) tells with the reason `Refused`.
+What `kubectl explain mns.spec` and similar commands show, on one page. Every field of `spec` may be left out. The API
+server refuses a value that does not fit. It says what would be right, or which type the field has. Some values it can
+judge only as part of a Deployment, such as `operator` in a toleration. If it refuses one of them,
+[`Ready`](conditions.md) says so with the reason `Refused`.
 
 ```yaml
 apiVersion: simplepipe.dev/v1alpha1

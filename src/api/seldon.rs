@@ -78,8 +78,8 @@ pub enum ModelServer {
 #[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ServingLimits {
-    /// Number of ports that are scraped. If the kind has two ports for each pod, both get an equal share, at least one
-    /// of each. If there are more ports than this, none is scraped.
+    /// Number of ports that are scraped. If the kind has two ports for each pod, each of the two gets half of this number,
+    /// but at least 1. If there are more ports than this, none is scraped.
     #[schemars(range(min = 1, max = 200))]
     pub targets: i64,
     /// Samples of one scrape of one port, after relabelling. Over the limit Prometheus takes nothing of that port.

@@ -62,7 +62,7 @@ pub struct Options {
     #[arg(long, value_name = "SECONDS", value_parser = timeout)]
     timeout: Option<Duration>,
     /// How long simplepipe tries again if the gateway can't be reached: seconds, or with a unit, as in 30s or 2m.
-    /// At most 1h. With 0 it tries once [default: 30; of run: 10]
+    /// At most 1h. With 0 it tries once [default: 30; for simplepipe run: 10]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     retry_for: Option<Duration>,
 }

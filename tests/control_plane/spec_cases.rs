@@ -107,7 +107,7 @@ pub fn spec_cases() -> Vec<(&'static str, Value, Expected)> {
             "timeout > default interval",
             scrape(json!({"timeout": "31s"})),
             ByRule(
-                "timeout must not be longer than interval (which is 30s where it is not given; set both)",
+                "timeout must not be longer than interval (which is 30s where it is not given): set timeout and interval",
             ),
         ),
         (
@@ -403,7 +403,7 @@ pub fn spec_cases() -> Vec<(&'static str, Value, Expected)> {
         (
             "image with a space",
             json!({"gateway": {"image": "a b"}}),
-            ByRule("expected an image, like quay.io/prometheus/pushgateway:v1.11.1"),
+            ByRule("expected an image, like quay.io/prometheus/pushgateway:v1.11.3"),
         ),
         (
             "priority class in capitals",

@@ -33,8 +33,8 @@ const FILE_ENDINGS: [&str; 4] = [".json", ".prom", ".txt", ".om"];
     simplepipe push [OPTIONS] --delete --job JOB")]
 pub struct Arguments {
     /// The metrics file, or - for standard input. The job follows it if neither --job nor the file names the job. With
-    /// --job, all are files. A job that looks like a file needs --job: it is a file, has a slash, or ends in .json,
-    /// .prom, .txt or .om.
+    /// --job, all words are files. If the job's name looks like a file, give it with --job. It looks like a file if it
+    /// is one, has a slash, or ends in .json, .prom, .txt or .om.
     #[arg(value_name = "FILE [JOB]")]
     positional: Vec<OsString>,
     /// A metrics file that names its job itself. Give it as often as needed.
