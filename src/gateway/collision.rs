@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::held::{HeldGroup, Labels};
+use super::group_contents::{HeldGroup, Labels};
 use super::{Client, Group, PushError};
 use crate::terminal::{listed, quoted};
 

@@ -27,7 +27,7 @@ use super::cluster::api_error::cause;
 use super::cluster::child_cache::{ChildCache, Served};
 use super::cluster::live::Live;
 use super::cluster::presence::{is_there, may_be_gone};
-use super::cluster::watched::{METADATA_ONLY, Nothing, Part, Watched};
+use super::cluster::watched_objects::{METADATA_ONLY, Nothing, Part, Watched};
 use super::kind::Kind;
 use super::locked::Locked;
 use super::outcome::{Outcome, Verb, Written};

@@ -15,10 +15,10 @@ use super::pacing::lanes::Lanes;
 use super::pacing::queue::Queue;
 use super::pacing::retry::Failures;
 use super::platform::Platform;
-use super::pods::Pods;
+use super::pod_problems::Pods;
 use super::telemetry::Metrics;
 use super::telemetry::health::Health;
-use super::telemetry::lasting::Lasting;
+use super::telemetry::lasting_failures::Lasting;
 
 /// The parts of the operator, as reconciles share them.
 pub struct Context {

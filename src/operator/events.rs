@@ -17,7 +17,7 @@ use crate::terminal::listed;
 use super::cluster::api_error::words;
 use super::outcome::{Verb, Written};
 use super::pacing::budget::Budgets;
-use super::telemetry::lasting::Lasting;
+use super::telemetry::lasting_failures::Lasting;
 
 /// An event that nobody waits for is given up after so long.
 pub const LONGEST_EVENT: Duration = Duration::from_secs(5);

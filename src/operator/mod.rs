@@ -1,9 +1,9 @@
 //! The operator. `reconcile` is the order in which an object is observed, planned, built, applied and told of; each step
 //! has a file beside it.
 //!
-//! Pure: `plan`, `wish`, `children`, `drift`, `gateway_image`, `kind`, `labels`, `model_servers`, `objection`, `outcome`, `ownership`,
-//! `platform`, `problem`, `selection`, and the computing half of `status`. `cluster` is what is seen, `pacing` who works
-//! when, `lead` who may write, `telemetry` what is told of the operator itself.
+//! Pure: `plan`, `wish`, `children`, `drift`, `gateway_image`, `kind`, `label_syntax`, `model_servers`, `objection`,
+//! `outcome`, `ownership`, `platform`, `problem`, `selection`, and the computing half of `status`. `cluster` is what is
+//! seen, `pacing` who works when, `lead` who may write, `telemetry` what is told of the operator itself.
 
 mod apply;
 mod children;
@@ -15,7 +15,7 @@ mod enrolment;
 mod events;
 mod gateway_image;
 pub mod kind;
-mod labels;
+mod label_syntax;
 mod lead;
 mod locked;
 mod model_servers;
@@ -27,12 +27,13 @@ pub mod ownership;
 mod pacing;
 mod plan;
 mod platform;
-mod pods;
+mod pod_problems;
 mod problem;
 mod reconcile;
 mod report;
 mod selection;
 pub mod settings;
+mod shutdown;
 mod status;
 mod tasks;
 mod telemetry;
@@ -42,13 +43,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
 use kube::client::ClientBuilder;
 use kube::{Client, Error as KubeError};
 use thiserror::Error;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch as last_value};
-use tokio::time::timeout;
 use tower::util::{AndThenLayer, MapResponseLayer};
 use tracing::{Level, error, info, warn};
 
@@ -66,18 +64,19 @@ use pacing::contests::Contests;
 use pacing::lanes::Lanes;
 use pacing::queue::Queue;
 use pacing::retry::Failures;
-use pods::Pods;
+use pod_problems::Pods;
 use settings::{Flags, Settings};
+use shutdown::{shut_down, stop_signal};
 use tasks::Tasks;
 use telemetry::Metrics;
 use telemetry::health::{Health, Role};
-use telemetry::lasting::Lasting;
+use telemetry::lasting_failures::Lasting;
 use telemetry::server;
 
 /// An API server that does not take a connection by then is tried again.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection that is silent for longer is dead: watches are given up before.
-const SILENCE: Duration = Duration::from_secs(cluster::following::SILENCE.as_secs() + 5);
+const SILENCE: Duration = Duration::from_secs(cluster::list_and_watch::SILENCE.as_secs() + 5);
 
 /// Why the operator ended.
 #[derive(Debug, Error)]
@@ -264,20 +263,8 @@ async fn work(flags: &Flags, settings: &Settings) -> Result<(), Error> {
         return ended;
     }
     if ended.is_ok() {
-        let seconds = settings.shutdown_timeout.as_secs();
-        info!("stopping; running reconciles have {seconds}s to end");
         enrolment.abort();
-        let drained = tokio::select! {
-            drained = timeout(settings.shutdown_timeout, tasks.end_of(&controller)) => drained.is_ok(),
-            _ = lease.lost() => false,
-        };
-        if !drained {
-            // Another operator may write from now on, so this one must not.
-            controller.abort();
-            warn!("some reconciles had not ended; what they left is finished by the next operator");
-        }
-        lease.release().await;
-        info!("stopped");
+        shut_down(tasks, &controller, lease, settings.shutdown_timeout).await;
     }
     ended
 }
@@ -351,20 +338,6 @@ async fn control(context: Arc<Context>, mut stop: last_value::Receiver<bool>) {
 fn in_words(watches: &[Watch]) -> String {
     let names: Vec<_> = watches.iter().map(|watch| watch.as_str()).collect();
     names.join(", ")
-}
-
-/// Turns true on SIGTERM or SIGINT.
-fn stop_signal() -> io::Result<last_value::Receiver<bool>> {
-    let (sender, receiver) = last_value::channel(false);
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::spawn(async move {
-        futures::future::select(terminate.recv().boxed(), interrupt.recv().boxed()).await;
-        let _ = sender.send(true);
-        // Kept, so that waiting for a change never fails.
-        sender.closed().await;
-    });
-    Ok(receiver)
 }
 
 #[cfg(test)]

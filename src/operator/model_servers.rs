@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 
 use crate::api::seldon::{ModelServer, SeldonSpec, ServingLimits};
 
-use super::labels::{label_name_problem, label_value_problem};
+use super::label_syntax::{label_name_problem, label_value_problem};
 use super::objection::Objection;
 
 /// Metrics of model servers: which pods have them, and where.

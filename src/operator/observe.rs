@@ -18,7 +18,7 @@ use super::cluster::watch::Watch;
 use super::context::Context;
 use super::gateway_image::{self, Older};
 use super::kind::Kind;
-use super::labels::Labels;
+use super::label_syntax::Labels;
 use super::plan::Inputs;
 use super::platform::Platform;
 use super::problem::Problem;

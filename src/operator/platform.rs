@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use clap::ValueEnum;
 use serde::Deserialize;
 
-use super::labels::{label_name_problem, label_value_problem};
+use super::label_syntax::{label_name_problem, label_value_problem};
 
 /// What the platform sets for every tenant.
 #[derive(Clone, Debug, PartialEq)]

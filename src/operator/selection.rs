@@ -10,7 +10,7 @@ use crate::api::prometheus_operator::{self, PrometheusSelectors};
 use crate::terminal::one_line;
 
 use super::kind::{Kind, Monitor};
-use super::labels::{Labels, matches};
+use super::label_syntax::{Labels, matches};
 
 /// How many of a selector's requirements are shown, and of each how much, in characters: they go into every namespace's
 /// status, and whoever may make a Prometheus object writes them.

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::labels::is_object_name;
+use super::label_syntax::is_object_name;
 use super::platform::{Platform, UserIds};
 
 /// How the operator itself runs.

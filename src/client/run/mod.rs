@@ -1,16 +1,16 @@
 //! `simplepipe run -- COMMAND`: runs a command as if nobody stood between, and pushes how the run was.
 
+mod caught_signals;
 mod command;
 mod delivery;
 mod ending;
 mod heartbeat;
 mod memory_kills;
+mod metrics_place;
+mod on_signal;
 mod options;
-mod place;
 mod report;
-mod signals;
-mod standard;
-mod supervision;
+mod standard_metrics;
 mod target;
 mod usage;
 
@@ -33,10 +33,10 @@ use crate::terminal::tell;
 use delivery::Lost;
 use heartbeat::Heartbeat;
 use memory_kills::MemoryKills;
-use place::{NoFolder, Place};
+use metrics_place::{NoFolder, Place};
+use on_signal::Watch;
 use report::Report;
-use standard::{Measured, Start};
-use supervision::Watch;
+use standard_metrics::{Measured, Start};
 use target::Target;
 use usage::Usage;
 
@@ -144,7 +144,10 @@ fn place(arguments: &Arguments) -> Result<Option<Place>, Error> {
         Ok(place) => Ok(Some(place)),
         Err(error) if arguments.is_strict() => Err(error.into()),
         Err(error) => {
-            tell(&format!("the command has no {}: {error}", place::VARIABLE));
+            tell(&format!(
+                "the command has no {}: {error}",
+                metrics_place::VARIABLE
+            ));
             Ok(None)
         }
     }
@@ -160,7 +163,7 @@ struct Run<'a> {
 impl Run<'_> {
     fn measure(&self, place: Option<&Place>) -> Result<(Measured, Watch<Pushed>), Error> {
         let (program, arguments) = self.arguments.command();
-        let variable = place.map(|place| (place::VARIABLE, place.path()));
+        let variable = place.map(|place| (metrics_place::VARIABLE, place.path()));
         let kills = MemoryKills::from_now();
         let used_before = Usage::of_children();
 

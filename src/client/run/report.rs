@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::place::{self, Place};
-use super::standard;
+use super::metrics_place::{self, Place};
+use super::standard_metrics;
 use super::target::Target;
 use crate::client::batch::{self, Batch, Packing};
 use crate::client::reserved::Reserved;
@@ -50,7 +50,7 @@ impl Report {
             problems.push(format!("metrics file {nothing}"));
             Vec::new()
         }) {
-            let readable = place::check(&path).map_err(|problem| problem.to_string());
+            let readable = metrics_place::check(&path).map_err(|problem| problem.to_string());
             if let Err(problem) = readable.and_then(|()| reading.file(path)) {
                 problems.push(format!("metrics file {problem}"));
             }
@@ -103,7 +103,8 @@ impl Reading<'_> {
         let has_ttl = self.ttl.is_some();
         let is_known = |family: &Family| {
             let name = family.name.as_str();
-            (is_of_the_run && standard::NAMES.contains(&name)) || (has_ttl && name == batch::TTL)
+            (is_of_the_run && standard_metrics::NAMES.contains(&name))
+                || (has_ttl && name == batch::TTL)
         };
         let (known, new): (Vec<Family>, Vec<Family>) =
             file.families().iter().cloned().partition(is_known);

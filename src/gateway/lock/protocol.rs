@@ -32,7 +32,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use ureq::http::{Method, StatusCode};
 
-use crate::gateway::held::{Held, HeldGroup, Labels};
+use crate::gateway::group_contents::{Held, HeldGroup, Labels};
 use crate::gateway::{Client, Group, PushError};
 
 /// The job of all locks. Metrics of this job, and those whose name begins so, are nobody's measurements.

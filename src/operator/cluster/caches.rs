@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::child_cache::ChildCache;
 use super::interned::Interned;
 use super::objects::Objects;
-use crate::operator::labels::Labels;
+use crate::operator::label_syntax::Labels;
 use crate::operator::locked::Locked;
 use crate::operator::selection::{Prometheus, Scraper};
 

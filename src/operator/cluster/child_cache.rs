@@ -9,8 +9,8 @@ use crate::operator::children::is_childs_name;
 use crate::operator::kind::Kind;
 use crate::operator::locked::Locked;
 
+use super::compact_child::CompactChild;
 use super::interned::Interned;
-use super::kept::Kept;
 use super::live::{Live, Rollout};
 
 /// Whether a kind of child is there to be written.
@@ -40,7 +40,7 @@ pub struct ChildCache {
 
 #[derive(Default)]
 struct State {
-    by_namespace: HashMap<Box<str>, Vec<Kept>>,
+    by_namespace: HashMap<Box<str>, Vec<CompactChild>>,
     served: HashMap<Kind, Served>,
     field_sets: Interned<Value>,
     keys: Interned<[Box<str>]>,
@@ -80,7 +80,11 @@ impl ChildCache {
     pub fn in_namespace(&self, namespace: &str) -> Vec<Live> {
         let state = self.state.lock();
         let children = state.by_namespace.get(namespace);
-        children.into_iter().flatten().map(Kept::live).collect()
+        children
+            .into_iter()
+            .flatten()
+            .map(CompactChild::live)
+            .collect()
     }
 
     /// Whether a kind is served.
@@ -228,7 +232,7 @@ impl State {
         if place.is_none() && children.len() >= MOST_FORMER && !is_childs_name(&live.name) {
             return false;
         }
-        let kept = Kept::new(live, &mut self.names, children);
+        let kept = CompactChild::new(live, &mut self.names, children);
         match place {
             Some(place) => children[place] = kept,
             None => {

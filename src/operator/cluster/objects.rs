@@ -12,7 +12,7 @@ use kube::runtime::reflector::ObjectRef;
 use crate::api::condition_types::{ConditionStatus, ConditionType};
 use crate::api::{MetricsNamespace, MetricsNamespaceStatus};
 
-use super::kept_object::{Common, KeptObject, KeptStatus};
+use super::compact_object::{Common, CompactObject, CompactStatus};
 use super::live::version;
 use crate::operator::locked::Locked;
 use crate::operator::pacing::queue::Rank;
@@ -50,7 +50,7 @@ struct Residents {
 }
 
 struct Resident {
-    object: KeptObject,
+    object: CompactObject,
     status: StatusKnown,
 }
 
@@ -71,7 +71,7 @@ struct StatusKnown {
 }
 
 impl Resident {
-    fn new(object: KeptObject, seen: &MetricsNamespace, common: &mut Common) -> Self {
+    fn new(object: CompactObject, seen: &MetricsNamespace, common: &mut Common) -> Self {
         let mut resident = Self {
             object,
             status: StatusKnown {
@@ -105,9 +105,9 @@ impl Resident {
         {
             return false;
         }
-        let kept = seen.status.as_ref().map(|s| KeptStatus::new(s, common));
+        let kept = seen.status.as_ref().map(|s| CompactStatus::new(s, common));
         self.status.version = version;
-        self.status.latest = kept.as_ref().map(KeptStatus::digest);
+        self.status.latest = kept.as_ref().map(CompactStatus::digest);
         self.object.set_status(kept);
         true
     }
@@ -139,7 +139,7 @@ impl Residents {
 
     /// True if that is news.
     fn put(&mut self, seen: &MetricsNamespace, common: &mut Common) -> bool {
-        let now = KeptObject::new(seen, common);
+        let now = CompactObject::new(seen, common);
         let place = match self.place(now.name()) {
             Ok(place) => place,
             Err(place) => {
@@ -167,7 +167,7 @@ impl Residents {
     }
 
     /// Gives one that stays its place in the order.
-    fn enter(&mut self, object: &KeptObject) {
+    fn enter(&mut self, object: &CompactObject) {
         let entry = (object.created(), object.name().into());
         if !object.is_going()
             && let Err(place) = self.order.binary_search(&entry)
@@ -284,7 +284,7 @@ impl Objects {
     /// Notes the status that an object should have, and says whether it has to be written.
     pub fn tell(&self, object: &MetricsNamespace, status: &MetricsNamespaceStatus) -> Telling {
         let telling = self.with_resident(object, |resident, common| {
-            let wanted = Some(KeptStatus::new(status, common).digest());
+            let wanted = Some(CompactStatus::new(status, common).digest());
             let known = &mut resident.status;
             known.wanted = wanted;
             let over_another = std::mem::take(&mut known.written_by_another);

@@ -3,7 +3,7 @@
 use kube::api::{Api, ListParams};
 use kube::{Client, Error as KubeError, ResourceExt};
 
-use super::watched::WatchedObject;
+use super::watched_objects::WatchedObject;
 
 /// Whether an error is such as comes where the object that was meant is gone. It may also come for another reason: an
 /// API server that starts says 404, one whose object is written by many says 409.

@@ -12,7 +12,7 @@ use crate::api::MetricsNamespace;
 
 use crate::operator::events::{Events, LONGEST_EVENT};
 use crate::operator::locked::Locked;
-use crate::operator::telemetry::lasting::{Lasting, Told};
+use crate::operator::telemetry::lasting_failures::{Lasting, Told};
 
 /// Those that can't be read now. The log and events name each now and then, however often it changes.
 #[derive(Default)]

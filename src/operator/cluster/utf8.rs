@@ -63,7 +63,7 @@ mod tests {
     use tower::{BoxError, service_fn};
 
     use super::*;
-    use crate::operator::cluster::watched::Watched;
+    use crate::operator::cluster::watched_objects::Watched;
     use crate::operator::kind::Kind;
 
     fn in_parts(parts: &[&[u8]]) -> Vec<u8> {

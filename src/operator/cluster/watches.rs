@@ -21,13 +21,15 @@ use crate::api::names;
 
 use super::api_error::{is_unknown_kind, with_causes, words};
 use super::backoff::Backoff;
+use super::cache_updates::{
+    ChildPart, Children, Concerned, Namespaces, Objects, Scrapers, Seen, Status,
+};
 use super::caches::Caches;
 use super::child_cache::Served;
-use super::following::{Failure, Following, News};
-use super::seen::{ChildPart, Children, Concerned, Namespaces, Objects, Scrapers, Seen, Status};
+use super::list_and_watch::{Failure, ListAndWatch, News};
 use super::unreadable::Unreadable;
 use super::watch::Watch;
-use super::watched::{Nothing, Watched};
+use super::watched_objects::{Nothing, Watched};
 use crate::operator::events::Events;
 use crate::operator::kind::Kind;
 use crate::operator::pacing::queue::Queue;
@@ -114,7 +116,7 @@ impl Watches {
         let mut steady = Steady {
             watches: self,
             watch,
-            following: Following::new(api, label),
+            following: ListAndWatch::new(api, label),
             backoff: Backoff::default(),
             listing: false,
             failed: false,
@@ -198,7 +200,7 @@ impl Watches {
 struct Steady<'a, K> {
     watches: &'a Watches,
     watch: Watch,
-    following: Following<K>,
+    following: ListAndWatch<K>,
     backoff: Backoff,
     listing: bool,
     /// Whether it has failed since it saw all there is.

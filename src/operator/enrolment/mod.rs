@@ -23,7 +23,7 @@ use crate::operator::cluster::caches::{Caches, Namespace};
 use crate::operator::events::{Events, LONGEST_EVENT};
 use crate::operator::pacing::budget::Budgets;
 use crate::operator::telemetry::Metrics;
-use crate::operator::telemetry::lasting::{Lasting, Told};
+use crate::operator::telemetry::lasting_failures::{Lasting, Told};
 use namespace_events::{Note, publish};
 use turns::{Ended, Turns};
 

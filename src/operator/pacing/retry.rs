@@ -12,7 +12,7 @@ use crate::api::MetricsNamespace;
 use crate::operator::cluster::backoff::retry_delay;
 use crate::operator::locked::Locked;
 use crate::operator::problem::{Cause, Failure, Problem};
-use crate::operator::telemetry::lasting::Lasting;
+use crate::operator::telemetry::lasting_failures::Lasting;
 
 /// Delay after the first failure; it doubles with each further one.
 const FIRST_RETRY: Duration = Duration::from_millis(500);

@@ -12,7 +12,7 @@ use crate::api::{MetricsNamespace, MetricsNamespaceStatus, names};
 
 use super::cluster::objects::{Objects, Telling};
 use super::cluster::presence::{is_there, may_be_gone};
-use super::cluster::watched::{METADATA_ONLY, Watched};
+use super::cluster::watched_objects::{METADATA_ONLY, Watched};
 
 pub use conditions::{Seen, compute};
 

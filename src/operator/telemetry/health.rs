@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::api::MetricsNamespace;
 
-use super::lasting::{Lasting, Told};
+use super::lasting_failures::{Lasting, Told};
 use crate::operator::cluster::watch::Watch;
 use crate::operator::lead::fence::Fence;
 use crate::operator::locked::Locked;

@@ -1,7 +1,7 @@
 //! The operator's own metrics, and its log.
 
 pub mod health;
-pub mod lasting;
+pub mod lasting_failures;
 pub mod metrics_format;
 pub mod process;
 pub mod server;

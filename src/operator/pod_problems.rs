@@ -19,7 +19,7 @@ use crate::terminal::one_line_with_its_end;
 use super::cluster::api_error::words;
 use super::cluster::caches::Caches;
 use super::cluster::live::Rollout;
-use super::cluster::watched::{Part, Watched};
+use super::cluster::watched_objects::{Part, Watched};
 use super::locked::Locked;
 use super::observe;
 use super::pacing::queue::Queue;

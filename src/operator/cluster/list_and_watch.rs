@@ -87,7 +87,7 @@ pub enum News<K> {
 }
 
 /// Follows all objects of a kind, or those with a label.
-pub struct Following<K> {
+pub struct ListAndWatch<K> {
     api: Api<K>,
     labels: Option<String>,
     state: State<K>,
@@ -124,7 +124,7 @@ enum Next {
     },
 }
 
-impl<K> Following<K>
+impl<K> ListAndWatch<K>
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
@@ -406,7 +406,7 @@ mod tests {
     use serde_json::{Value, json};
     use tower::{BoxError, service_fn};
 
-    use super::super::watched::Watched;
+    use super::super::watched_objects::Watched;
     use crate::operator::kind::Kind;
     use crate::operator::locked::Locked;
 
@@ -416,9 +416,9 @@ mod tests {
     /// What is answered, and what was asked.
     type Script = (VecDeque<(u16, String)>, Vec<String>);
 
-    fn following(answers: Vec<(u16, String)>) -> (Server, Following<ConfigMap>) {
+    fn following(answers: Vec<(u16, String)>) -> (Server, ListAndWatch<ConfigMap>) {
         let (server, client) = serving(answers);
-        (server, Following::new(Api::all(client), None))
+        (server, ListAndWatch::new(Api::all(client), None))
     }
 
     fn serving(answers: Vec<(u16, String)>) -> (Server, Client) {
@@ -466,7 +466,7 @@ mod tests {
     }
 
     /// What comes, in words, up to so many.
-    async fn told<K>(following: &mut Following<K>, count: usize) -> Vec<String>
+    async fn told<K>(following: &mut ListAndWatch<K>, count: usize) -> Vec<String>
     where
         K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
         Event<K>: ToString,
@@ -520,7 +520,7 @@ mod tests {
         let (_, client) = serving(vec![list.clone(), refused(500), list, (200, added)]);
         let api = Api::<Watched>::all_with(client, &Kind::ConfigMap.api_resource());
         assert_eq!(
-            told(&mut Following::new(api, None), 5).await,
+            told(&mut ListAndWatch::new(api, None), 5).await,
             [
                 "Init",
                 "InitApply(a)",

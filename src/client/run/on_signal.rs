@@ -13,8 +13,8 @@ use rustix::process::{
 };
 use signal_hook::low_level;
 
+use super::caught_signals::{self, Received};
 use super::ending::Ending;
-use super::signals::{self, Received};
 
 /// How long a push may take once somebody has asked for an end. Kubernetes kills 30 seconds after it asked, and the
 /// command has had its share of these.
@@ -55,11 +55,11 @@ impl<T: Send + 'static> Watch<T> {
     pub fn begin() -> io::Result<Self> {
         let (sender, events) = mpsc::channel();
         let signals = sender.clone();
-        signals::listen(move |received| signals.send(Event::Signal(received)).is_ok())?;
+        caught_signals::listen(move |received| signals.send(Event::Signal(received)).is_ok())?;
         Ok(Self {
             events,
             sender,
-            look_again: signals::is_blocked(Signal::CHILD).then_some(LOOK_AGAIN),
+            look_again: caught_signals::is_blocked(Signal::CHILD).then_some(LOOK_AGAIN),
             asked: None,
             deadline: None,
         })

@@ -7,7 +7,7 @@ use super::live::{Live, Ours, Rollout};
 use crate::operator::kind::Kind;
 
 /// A [`Live`] in a third of its memory.
-pub struct Kept {
+pub struct CompactChild {
     kind: Kind,
     touched: bool,
     name: Arc<str>,
@@ -72,7 +72,7 @@ impl<const N: usize> Hex<N> {
     }
 }
 
-impl Kept {
+impl CompactChild {
     /// Keeps a child. `names`: those of other children; `siblings`: what else is kept of its namespace.
     pub fn new(live: Live, names: &mut Interned<str>, siblings: &[Self]) -> Self {
         let owners: Vec<_> = live.owners.iter().map(|owner| Hex::of(owner)).collect();

@@ -11,11 +11,11 @@ use kube::api::ObjectMeta;
 use crate::api::status::{GatewayStatus, ScrapeStatus};
 use crate::api::{MetricsNamespace, MetricsNamespaceSpec, MetricsNamespaceStatus, names};
 
+use super::compact_child::Hex;
 use super::interned::Interned;
-use super::kept::Hex;
 
 /// A MetricsNamespace in a quarter of its memory: of its metadata, only what is asked for.
-pub struct KeptObject {
+pub struct CompactObject {
     name: Box<str>,
     uid: Option<Hex<16>>,
     version: Option<Box<str>>,
@@ -23,7 +23,7 @@ pub struct KeptObject {
     created: Option<Timestamp>,
     going: Option<Box<Going>>,
     spec: Arc<Spec>,
-    status: Option<KeptStatus>,
+    status: Option<CompactStatus>,
     enrolled: Option<Box<Enrolled>>,
 }
 
@@ -43,16 +43,16 @@ struct Enrolled {
 }
 
 #[derive(Hash)]
-pub struct KeptStatus {
+pub struct CompactStatus {
     observed_generation: Option<i64>,
     url: Option<Box<str>>,
     conditions: Box<[(Arc<Words>, Timestamp)]>,
-    gateway: Option<KeptGateway>,
+    gateway: Option<CompactGateway>,
     scrape: Option<Arc<Vec<String>>>,
 }
 
 #[derive(Hash)]
-struct KeptGateway {
+struct CompactGateway {
     image: Option<Arc<str>>,
     newer_image: Option<Arc<str>>,
     pending_image: Option<Arc<str>>,
@@ -107,7 +107,7 @@ impl Common {
     }
 }
 
-impl KeptObject {
+impl CompactObject {
     /// Keeps an object, but for its status.
     pub fn new(object: &MetricsNamespace, common: &mut Common) -> Self {
         let metadata = &object.metadata;
@@ -131,7 +131,7 @@ impl KeptObject {
     }
 
     /// Takes the status that the object has.
-    pub fn set_status(&mut self, status: Option<KeptStatus>) {
+    pub fn set_status(&mut self, status: Option<CompactStatus>) {
         self.status = status;
     }
 
@@ -204,7 +204,7 @@ impl KeptObject {
     pub fn whole(&self, namespace: &str) -> MetricsNamespace {
         MetricsNamespace {
             spec: self.spec.0.clone(),
-            status: self.status.as_ref().map(KeptStatus::status),
+            status: self.status.as_ref().map(CompactStatus::status),
             ..self.bare(namespace)
         }
     }
@@ -228,7 +228,7 @@ impl Enrolled {
     }
 }
 
-impl KeptStatus {
+impl CompactStatus {
     pub fn new(status: &MetricsNamespaceStatus, common: &mut Common) -> Self {
         let MetricsNamespaceStatus {
             observed_generation,
@@ -262,7 +262,7 @@ impl KeptStatus {
                     ready_since,
                 } = gateway;
                 let mut held = |image: &Option<String>| Some(common.images.held(image.as_deref()?));
-                KeptGateway {
+                CompactGateway {
                     image: held(image),
                     newer_image: held(newer_image),
                     pending_image: held(pending_image),
@@ -330,9 +330,14 @@ mod tests {
         .unwrap()
     }
 
-    fn kept(object: &MetricsNamespace, common: &mut Common) -> KeptObject {
-        let mut kept = KeptObject::new(object, common);
-        kept.set_status(object.status.as_ref().map(|s| KeptStatus::new(s, common)));
+    fn kept(object: &MetricsNamespace, common: &mut Common) -> CompactObject {
+        let mut kept = CompactObject::new(object, common);
+        kept.set_status(
+            object
+                .status
+                .as_ref()
+                .map(|s| CompactStatus::new(s, common)),
+        );
         kept
     }
 
@@ -361,7 +366,7 @@ mod tests {
         let mut common = Common::default();
         let [one, other] = [(); 2].map(|()| kept(&object(), &mut common));
         assert!(Arc::ptr_eq(&one.spec, &other.spec));
-        let words = |kept: &KeptObject| kept.status.as_ref().unwrap().conditions[0].0.clone();
+        let words = |kept: &CompactObject| kept.status.as_ref().unwrap().conditions[0].0.clone();
         assert!(Arc::ptr_eq(&words(&one), &words(&other)));
     }
 }

@@ -19,7 +19,7 @@ use super::child_cache::Served;
 use super::live::Live;
 use super::objects;
 use super::unreadable::Unreadable;
-use super::watched::{Nothing, Part, Watched, WatchedObject};
+use super::watched_objects::{Nothing, Part, Watched, WatchedObject};
 use crate::operator::events::Events;
 use crate::operator::kind::Kind;
 use crate::operator::selection::{Prometheus, Scraper};
