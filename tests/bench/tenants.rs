@@ -50,7 +50,7 @@ struct Options {
     /// Tenants that are worked on side by side.
     #[arg(long, default_value_t = 8)]
     in_flight: usize,
-    /// How often everything is measured; the table has the medians.
+    /// How often everything is measured; the table has the medians. With 0, only the storms are.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// Seconds for which the operator is watched at rest, in the last round.
@@ -118,8 +118,10 @@ async fn main() -> Result<()> {
             let last = number == options.rounds;
             rounds.push(round(&cluster, &sample, &name, number % 2 == 1, last).await?);
         }
-        println!("{}", table::of(&options, tenants, &rounds)?);
-        grown.push((tenants, rounds));
+        if !rounds.is_empty() {
+            println!("{}", table::of(&options, tenants, &rounds)?);
+            grown.push((tenants, rounds));
+        }
     }
     if grown.len() > 1 {
         println!("{}", growth::table(&grown)?);
